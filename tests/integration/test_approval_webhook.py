@@ -24,6 +24,7 @@ from streams.model.types import Record
 from streams.model.verdict import Outcome
 from streams.operations.topics.reader import read_to_end
 from streams.services.approvals.signing import ID, SIGNATURE, TIMESTAMP
+from streams.services.approvals.webhooks import STUCK_AFTER
 from streams.wiring.clock import SystemClock
 from tests.integration.deployment import PAY, Deployment, Verdicts, now_ms, serving, until
 from tests.unit.services.approvals.test_service import SECRETS, signature
@@ -74,7 +75,7 @@ def service(deployment: Deployment, url: str) -> Iterator[httpx2.Client]:
         path.write_text(text + "\n")
     (folder / "approvals.toml").write_text(
         # All requests come from one address, and how many there are depends on how fast the service reads.
-        "[approvals]\nper_address_per_minute = 100_000\n"
+        "[approvals]\nper_address_per_minute = 100_000\nretry_max_ms = 1_000\n"
         f'[approvals.webhooks.chat]\nurl = "{url}"\nsecret_file = "{folder / "chat"}"\ntenants = ["acme"]\n'
         f'[approvals.signers.lena]\nsub = "lena"\ngroups = ["leads"]\nsecret_file = "{folder / "lena"}"\n'
         'tenants = ["acme"]\n'
@@ -221,4 +222,31 @@ def test_only_a_sound_answer_of_the_tenants_own_people_decides_and_once(deployme
         verdicts.poll()
         assert foreign_call.intent_id not in verdicts.by_intent
         assert {len(each) for each in verdicts.final.values()} == {1}
+    assert gate.stop() == 0
+
+
+def accepted_calls(chat: Other) -> list[str]:
+    """The ids of the calls in the questions that the chat tool has accepted."""
+    return [call["intent_id"] for body in chat.tokens for call in json.loads(body)["data"]["calls"]]
+
+
+def test_a_restart_sends_what_was_put_aside_and_nothing_that_was_accepted(deployment: Deployment, chat: Other) -> None:
+    sessions = deployment.open_sessions(4)
+    gate = deployment.gate("gate")
+    gate.wait_serving()
+    chat.forbidden = b'\\"number\\":1}'
+    calls: list[Intent] = []
+    for is_second_run in (False, True):
+        with service(deployment, chat.url):
+            for _ in range(2):
+                # In a session of its own: a call of the same session would join the question.
+                calls.append(deployment.pay(sessions[len(calls)], len(calls) + 1))
+                deployment.flush()
+            until(lambda: calls[-1].intent_id in accepted_calls(chat))
+            if is_second_run:
+                chat.forbidden = b""
+                until(lambda: calls[0].intent_id in accepted_calls(chat))
+            else:
+                until(lambda: len(chat.headers) >= STUCK_AFTER + 1)
+    assert sorted(accepted_calls(chat)) == sorted(call.intent_id for call in calls)
     assert gate.stop() == 0

@@ -9,8 +9,8 @@ replaces what it shows.
 
 A receiver may work, and still refuse one question again and again: a firewall before it finds an attack in the
 arguments of a call, which an agent chooses. So a question that has failed `STUCK_AFTER` times is put aside, and tried
-again between others until it is accepted or can't be answered any more. The position stays before it, so that a restart
-forgets none.
+again between others until it is accepted or can't be answered any more. Its offset is kept beside the position: after a
+restart it is read again, and what its receiver has accepted since then is passed over.
 
 The receiver may also be down. So until something is accepted again, each attempt of a newer question comes after one of
 a question that was put aside: once the receiver works, it gets these first.
@@ -41,7 +41,7 @@ from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.signing import signed_headers
-from streams.services.approvals.store import SentStore
+from streams.services.approvals.store import Sent, SentStore
 from streams.services.sending import Backoff, Sender
 
 ASKED = "approval.requested"
@@ -122,24 +122,47 @@ class Webhook(Sender):
         self._store = store
         self._await_answerable = await_answerable
         self._count = count
-        self._read: dict[int, int] = {}
+        self._sents: dict[int, Sent] = {}
+        self._unkept: set[int] = set()
         self._stuck: dict[str, _Asked] = {}
         self._retry_s = 0.0
         self._may_be_down = False
 
     def _positions(self) -> Mapping[TopicPartition, int]:
-        sent = self._store.sent(self._name)
-        partitions = range(self._transport.partitions(APPROVAL_REQUEST.name))
-        return {TopicPartition(APPROVAL_REQUEST.name, number): sent.get(number, 0) for number in partitions}
+        """Return where to go on: after what was read, or where a question is read again that an earlier run put aside.
+
+        The store is asked once. Afterwards it may be behind, after a fault, and what was accepted would be sent again.
+        """
+        if not self._sents:
+            self._sents = self._store.sent(self._name)
+        for partition in sorted(self._unkept):
+            self._keep(partition, self._sents[partition])
+        taken = {(asked.partition, asked.offset) for asked in self._stuck.values()}
+        positions = {}
+        for number in range(self._transport.partitions(APPROVAL_REQUEST.name)):
+            sent = self._sents.setdefault(number, Sent(0))
+            unread = (offset for offset in sent.aside if (number, offset) not in taken)
+            positions[TopicPartition(APPROVAL_REQUEST.name, number)] = min((sent.next_offset, *unread))
+        return positions
 
     def _note(self, received: Received) -> None:
-        self._read[received.partition] = received.offset + 1
-        self._note_position(received.partition)
+        partition = received.partition
+        if received.offset >= self._sents[partition].next_offset:
+            # What an earlier run put aside and was not found before this record is no longer on the log.
+            aside = frozenset(asked.offset for asked in self._stuck.values() if asked.partition == partition)
+            self._keep(partition, Sent(received.offset + 1, aside))
 
-    def _note_position(self, partition: int) -> None:
-        """Remember up to where all questions of a partition are done."""
-        waiting = (asked.offset for asked in self._stuck.values() if asked.partition == partition)
-        self._store.note_sent(self._name, partition, min((self._read[partition], *waiting)))
+    def _note_done(self, partition: int, offset: int) -> None:
+        """Remember that a question is no longer put aside."""
+        sent = self._sents[partition]
+        self._keep(partition, sent._replace(aside=sent.aside - {offset}))
+
+    def _keep(self, partition: int, sent: Sent) -> None:
+        """Remember in memory and on disk; what the disk does not take is written later."""
+        self._sents[partition] = sent
+        self._unkept.add(partition)
+        self._store.note_sent(self._name, partition, sent)
+        self._unkept.discard(partition)
 
     def _looked(self, reader: Reader) -> None:
         """Try questions again that were put aside, now and then."""
@@ -157,24 +180,45 @@ class Webhook(Sender):
                 self._retry_s = time.monotonic() + self._backoff.longest_ms / _MS_PER_S
                 return
             del self._stuck[task_id]
-            self._note_position(asked.partition)
+            self._note_done(asked.partition, asked.offset)
 
     def _delay_ms(self, *, is_known: bool) -> int:
         # Questions expire: they do not wait longer than needed for a log that is back.
         return self._backoff.first_ms if is_known else self._backoff.longest_ms
 
     def _sent(self, received: Received) -> bool:
+        sent = self._sents[received.partition]
+        if received.offset < sent.next_offset:
+            if received.offset in sent.aside:
+                self._take_up(received)
+            return True
+        asked = self._asked(received)
+        if asked is None:
+            return True
+        # This form of the question replaces an earlier one.
+        self._stuck.pop(asked.request.task_id, None)
+        self._backoff.reset()
+        return self._is_settled(asked)
+
+    def _take_up(self, received: Received) -> None:
+        """Put a question aside again that an earlier run had put aside."""
+        asked = self._asked(received)
+        if asked is None:
+            self._note_done(received.partition, received.offset)
+        else:
+            self._stuck[asked.request.task_id] = asked
+            self._may_be_down = True
+
+    def _asked(self, received: Received) -> _Asked | None:
+        """Return the question of a record, once it can be answered; None if the webhook does not get it."""
         request = self._request(received)
         if request is None:
-            return True
-        body = orjson.dumps(message_of(request, received.key or b"", self._answer_url))
-        # This form of the question replaces an earlier one.
-        self._stuck.pop(request.task_id, None)
-        self._backoff.reset()
+            return None
         if request.expires_at > self._transport.now_ms():
             # A bot may answer at once. After the wait, the question is sent anyway: it can be answered elsewhere, too.
             self._await_answerable(received, ANSWERABLE_S_MAX)
-        return self._is_settled(_Asked(received.partition, received.offset, request, body))
+        body = orjson.dumps(message_of(request, received.key or b"", self._answer_url))
+        return _Asked(received.partition, received.offset, request, body)
 
     def _is_settled(self, asked: _Asked) -> bool:
         """Send a question until it is done or put aside. Return False if the thread is stopped before."""

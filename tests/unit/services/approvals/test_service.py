@@ -6,10 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from streams.metrics.declared import QUESTIONS_SENT
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, TOPICS, Spread
 from streams.model.verdict import Outcome
-from streams.ports import Received, TopicSpec
+from streams.ports import LogError, Received, TopicSpec
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
@@ -44,6 +45,8 @@ from tests.waiting import WAIT_S, until
 
 LATE_S = 0.3
 """How much later than webhooks the reader of answers gets records in a test."""
+FAULTY_S = 0.5
+"""How long the disk is full in a test: enough for twenty attempts."""
 ONE = {"ask": "one"}
 IDP, AUDIENCE = "https://idp.example", "https://approvals.acme.example"
 NAMES = ("chat", "lena", "max")
@@ -102,6 +105,15 @@ class Desk:
         for target in targets:
             self.bench.propose(MAIL_SEND, {**ONE, "to": target}, self.session)
         return self.carry()[-1]
+
+    def ask_in(self, *sessions: str) -> None:
+        """Propose a call that needs approval in each of other sessions."""
+        makers = [SessionMaker(name) for name in sessions]
+        for maker in makers:
+            self.bench.establish(maker)
+        for maker in makers:
+            self.bench.propose(MAIL_SEND, ONE, maker)
+        self.carry()
 
     def carry(self) -> list[ApprovalRequest]:
         found = []
@@ -186,6 +198,11 @@ def answer_to(request: ApprovalRequest, answer: str = "approve", **more: Any) ->
     return {"task_id": request.task_id, "revision": request.revision, "answer": answer, **more}
 
 
+def asked_in(chat: Other) -> list[str]:
+    """Return the sessions of the questions that a receiver has accepted, in order."""
+    return [json.loads(body)["data"]["session"].rpartition("|")[2] for body in chat.tokens]
+
+
 class TestWebhooks:
     def test_a_question_is_sent_signed_until_it_is_accepted(self, desk: Desk, opened: Open, chat: Other) -> None:
         chat.answers = [(500, b""), (429, b""), (404, b"")]
@@ -249,13 +266,8 @@ class TestWebhooks:
     ) -> None:
         chat.forbidden = b"../../etc/passwd"
         running = opened(desk.section(chat.url))
-        others = [SessionMaker(f"s-{number}") for number in range(2, 6)]
-        for session in others:
-            desk.bench.establish(session)
         desk.ask("../../etc/passwd")
-        for session in others:
-            desk.bench.propose(MAIL_SEND, ONE, session)
-        desk.carry()
+        desk.ask_in("s-2", "s-3", "s-4", "s-5")
         until(lambda: len(chat.tokens) == 4, "the others are accepted")
         running.close()
         # A restart forgets none that was put aside.
@@ -270,16 +282,56 @@ class TestWebhooks:
         until(lambda: len(chat.tokens) == 1, "it is accepted in the end")
         assert len(chat.headers) == 9
 
+    def test_what_was_accepted_is_not_sent_again_for_one_that_is_put_aside(
+        self, desk: Desk, opened: Open, chat: Other, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        poll, faults = EmbeddedReader.poll, [LogError("the log is away")]
+
+        def polled_once_more(reader: EmbeddedReader, max_records: int, timeout_ms: int) -> list[Received]:
+            if chat.tokens and threading.current_thread().name == "stoplog-approvals-chat" and faults:
+                raise faults.pop()
+            return poll(reader, max_records, timeout_ms)
+
+        monkeypatch.setattr(EmbeddedReader, "poll", polled_once_more)
+        chat.forbidden = b"../../etc/passwd"
+        running = opened(desk.section(chat.url))
+        desk.ask("../../etc/passwd")
+        desk.ask_in("s-2", "s-3", "s-4")
+        until(lambda: not faults and len(chat.tokens) >= 3, "the others are accepted, and the log was opened again")
+        desk.ask_in("s-5")
+        until(lambda: "s-5" in asked_in(chat), "the next one is accepted")
+        assert sorted(asked_in(chat)) == ["s-2", "s-3", "s-4", "s-5"]
+        running.close()
+        # A restart forgets neither what was accepted nor what was put aside.
+        opened(desk.section(chat.url))
+        desk.ask_in("s-6")
+        until(lambda: "s-6" in asked_in(chat), "the next one is accepted")
+        chat.forbidden = b""
+        until(lambda: "s-1" in asked_in(chat), "and the one that was put aside, once it is taken")
+        assert sorted(asked_in(chat)) == ["s-1", "s-2", "s-3", "s-4", "s-5", "s-6"]
+
+    def test_what_was_accepted_is_not_sent_again_because_the_disk_was_full(
+        self, desk: Desk, opened: Open, chat: Other
+    ) -> None:
+        opened(desk.section(chat.url))
+        with closing(sqlite3.connect(desk.folder / "approvals" / "sent.sqlite")) as disk:
+            disk.execute("CREATE TRIGGER full BEFORE INSERT ON sent BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+            disk.commit()
+            desk.ask("ann")
+            until(lambda: chat.tokens, "the question is accepted")
+            time.sleep(FAULTY_S)
+            disk.execute("DROP TRIGGER full")
+            disk.commit()
+        desk.ask_in("s-2")
+        until(lambda: "s-2" in asked_in(chat), "the next one is accepted")
+        assert asked_in(chat) == ["s-1", "s-2"]
+
     def test_a_receiver_that_was_down_gets_the_newest_question_last(
         self, desk: Desk, opened: Open, chat: Other
     ) -> None:
         # Five attempts of the first, five of the second, and two of the third, with one of an older one before each.
         chat.answers = [(503, b"")] * (5 + 10 + 4)
-        for session in (others := [SessionMaker(f"s-{number}") for number in range(2, 5)]):
-            desk.bench.establish(session)
-        for session in others:
-            desk.bench.propose(MAIL_SEND, ONE, session)
-        desk.carry()
+        desk.ask_in("s-2", "s-3", "s-4")
         opened(desk.section(chat.url, retry_max_ms=60_000))
         until(lambda: len(chat.tokens) == 3, "all are accepted")
         tried = [headers[ID] for headers in chat.headers]
