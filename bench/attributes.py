@@ -20,7 +20,7 @@ from streams.audit.attribute_writers import ANYBODY, AttributeWriters, signed_at
 from streams.audit.signatures import SigningKey
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
-from streams.model.attributes import EntityAttributes, entity_key
+from streams.model.attributes import EntityAttributes, Room, entity_key
 from streams.model.topics import ATTRIBUTES
 from streams.processors.control.attributes import Attributes
 
@@ -43,12 +43,12 @@ def main() -> None:
     signed = [_encoded(codec, signed_attributes(_record(number), key, "")) for number in range(min(count, SIGNED_MAX))]
     gc.collect()
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    table = Attributes(ANYBODY, bytes_max=1 << 40)
+    table = Attributes(ANYBODY, Room(1 << 40, 1 << 40))
     apply_us = _us_each(wire, lambda item: _apply(codec, table, *item))
     grown_bytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * _KIB
     ids = [f"C-{number:08}" for number in range(count)]
     find_us = _us_each(ids, lambda entity_id: table.find(_TENANT, _KIND, entity_id))
-    signed_table = Attributes(writers, bytes_max=1 << 40)
+    signed_table = Attributes(writers, Room(1 << 40, 1 << 40))
     signed_us = _us_each(signed, lambda item: _apply(codec, signed_table, *item))
     print(f"{'entities':<44}{count:>12,}")
     print(f"{'bytes on the wire':<44}{sum(len(value) for _, value in wire) / count:>12.0f}")

@@ -37,6 +37,7 @@ from streams.codec.wire import CodecWire
 from streams.history.driver import DRIVER_SETTINGS, gate_driver, make_gate
 from streams.history.replay import PartitionReplay
 from streams.inmemory.log import MemoryLog
+from streams.model.attributes import USUAL_ROOM
 from streams.model.catalog import EntryState
 from streams.model.keys import partition_for
 from streams.model.labels import Confidentiality, Integrity, Label
@@ -49,7 +50,6 @@ from streams.operations.replay.run import ReplaySetup
 from streams.policy import compile_bundle
 from streams.ports import Outgoing
 from streams.ports.processor import Processor
-from streams.processors.control.attributes import BYTES_MAX
 from streams.processors.seals import Seals
 from streams.processors.settings import GateSettings
 
@@ -177,7 +177,7 @@ def child(intents: int, *, reverse: bool) -> dict[str, object]:
     recorded = RecordedLog(InMemory(run.driver.log), run.wire, run.driver.clock, DRIVER_SETTINGS.time_ahead_max_ms)  # type: ignore[arg-type]  # a reader and an admin are enough
     setup = ReplaySetup(
         wire=run.wire, gate=GATE, engine=DRIVER_SETTINGS, publishers=UNSIGNED, reviewers=ANYBODY,
-        releasers=RELEASED_BY_ANYBODY, writers=WRITTEN_BY_ANYBODY, attributes_bytes_max=BYTES_MAX,
+        releasers=RELEASED_BY_ANYBODY, writers=WRITTEN_BY_ANYBODY, attributes_room=USUAL_ROOM,
     )  # fmt: skip
     plan = setup.plan(recorded)
     digests: dict[int, str] = {}

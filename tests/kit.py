@@ -34,6 +34,7 @@ from streams.engine.meter import Meter
 from streams.engine.settings import EngineSettings
 from streams.history.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
 from streams.inmemory.faults import Call, NoFaults
+from streams.model.attributes import USUAL_ROOM, Room
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import RulesetBundle
@@ -44,7 +45,6 @@ from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers, RetriableLogError
 from streams.ports.processor import Processor
-from streams.processors.control.attributes import BYTES_MAX
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.gate.gate import Gate
 from streams.processors.settings import GateSettings
@@ -165,7 +165,7 @@ class GateBench:
         reviewers: Reviewers = ANYBODY,
         releasers: Releasers = RELEASED_BY_ANYBODY,
         writers: AttributeWriters = WRITTEN_BY_ANYBODY,
-        attributes_bytes_max: int = BYTES_MAX,
+        attributes_room: Room = USUAL_ROOM,
         signed_by: SigningKey | None = None,
         partitions: int = 1,
         before: Sequence[tuple[bytes, RulesetBundle]] = (),
@@ -182,7 +182,7 @@ class GateBench:
             reviewers=reviewers,
             releasers=releasers,
             writers=writers,
-            attributes_bytes_max=attributes_bytes_max,
+            attributes_room=attributes_room,
             start_ms=START_MS,
             partitions=partitions,
             engine_settings=engine_settings,

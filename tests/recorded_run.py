@@ -19,6 +19,7 @@ from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
 from streams.audit.reviewers import ANYBODY
 from streams.history.driver import DRIVER_SETTINGS, Driver
 from streams.inmemory.log import MemoryLog
+from streams.model.attributes import USUAL_ROOM
 from streams.model.catalog import EntryState
 from streams.model.intent import Intent
 from streams.model.revocation import RevocationKind, RevocationState
@@ -29,7 +30,6 @@ from streams.operations.replay.recorded import RecordedLog
 from streams.operations.replay.run import ReplaySetup
 from streams.ports import Clock
 from streams.ports.open_log import Log
-from streams.processors.control.attributes import BYTES_MAX
 from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, RULES, WEB_FETCH, GateBench, wire
 
 BUDGETS = """
@@ -193,7 +193,7 @@ def setup() -> ReplaySetup:
         reviewers=ANYBODY,
         releasers=RELEASED_BY_ANYBODY,
         writers=WRITTEN_BY_ANYBODY,
-        attributes_bytes_max=BYTES_MAX,
+        attributes_room=USUAL_ROOM,
     )
 
 

@@ -22,6 +22,7 @@ from streams.history.workers import build_worker, create_topics
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
+from streams.model.attributes import USUAL_ROOM, Room
 from streams.model.errors import InvariantError
 from streams.model.keys import partition_for
 from streams.model.revocation_set import RevocationSet
@@ -31,7 +32,7 @@ from streams.ports import Headers, Outgoing, Received
 from streams.ports.processor import Processor
 from streams.ports.wire import Wire
 from streams.processors.budgets.allocator import BudgetAllocator
-from streams.processors.control.attributes import BYTES_MAX, Attributes
+from streams.processors.control.attributes import Attributes
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
@@ -233,7 +234,7 @@ def gate_driver(
     reviewers: Reviewers = ANYBODY,
     releasers: Releasers = RELEASED_BY_ANYBODY,
     writers: AttributeWriters = WRITTEN_BY_ANYBODY,
-    attributes_bytes_max: int = BYTES_MAX,
+    attributes_room: Room = USUAL_ROOM,
     start_ms: int,
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
@@ -251,7 +252,7 @@ def gate_driver(
         reviewers: whose signatures tools need.
         releasers: whose signature releases need.
         writers: whose signature attributes need.
-        attributes_bytes_max: how many bytes of attributes are held.
+        attributes_room: how many bytes of attributes are held.
         start_ms: the time at which the clock begins.
         partitions: how many partitions each co-partitioned topic has.
         engine_settings: how the engine runs.
@@ -268,7 +269,7 @@ def gate_driver(
             publishers,
             reviewers,
             releasers,
-            attributes=Attributes(writers, attributes_bytes_max),
+            attributes=Attributes(writers, attributes_room),
         ),
         wire=wire,
         start_ms=start_ms,

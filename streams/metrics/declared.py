@@ -379,6 +379,22 @@ STOPS = Metric(
     _GATE,
     (_listed("kind", (kind.lower() for kind in RevocationKind)),),
 )
+ATTRIBUTES_BYTES = Metric(
+    "stoplog_attributes_bytes",
+    Kind.GAUGE,
+    "bytes",
+    "How large the attributes of entities are in the gate: those of all tenants (`attributes.bytes_max`), and those of "
+    "the tenant that has most (`attributes.tenant_bytes_max`).",
+    _GATE,
+    (_listed("of", ("all_tenants", "largest_tenant")),),
+)
+ATTRIBUTES_UNCLEAR = Metric(
+    "stoplog_attributes_unclear_entities",
+    Kind.GAUGE,
+    "",
+    "Entities of which the gate can't say what is true, because their newest record does not count or had no room.",
+    _GATE,
+)
 STOP_SECONDS = Metric(
     "stoplog_stop_in_force_seconds",
     Kind.HISTOGRAM,

@@ -7,6 +7,7 @@ argument names does not come from the agent, so rules can rely on it.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +21,12 @@ ATTRIBUTES_BYTES_MAX = 8_192
 ATTRIBUTES_MAX = 64
 NAME_CHARS_MAX = 100
 LIST_ITEMS_MAX = 100
+
+BYTES_MAX = 268_435_456
+"""Bytes of entities that a gate holds by default."""
+
+TENANT_BYTES_MAX = 134_217_728
+"""Bytes of one tenant's entities that a gate holds by default: some 300,000 of the usual size."""
 
 OWNER_SUB = "owner_sub"
 """The attribute that says whose an entity is: the `sub` of its owner, or a list of them if it has several."""
@@ -47,6 +54,22 @@ class EntityAttributes(Record, frozen=True, kw_only=True):
     set_by: str | None = None
     reason: str | None = None
     proof: Proof | None = None
+
+
+class Room(NamedTuple):
+    """How many bytes of keys and attributes are held.
+
+    Attributes:
+        bytes_max: of all tenants.
+        tenant_bytes_max: of one tenant, so that no tenant takes the room of all others.
+    """
+
+    bytes_max: int = BYTES_MAX
+    tenant_bytes_max: int = TENANT_BYTES_MAX
+
+
+USUAL_ROOM = Room()
+"""The room that a gate has by default."""
 
 
 class AttributesError(ValueError):

@@ -15,6 +15,7 @@ from streams.audit.content_officers import ContentOfficers, OfficersError
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.releasers import Releasers, ReleasersError
 from streams.audit.reviewers import Reviewers, ReviewersError
+from streams.model.attributes import Room
 from streams.model.audit import RetentionClass
 from streams.model.content import ContentField
 from streams.model.errors import SettingsError
@@ -168,6 +169,7 @@ class AttributesSection(_Section):
         kinds: the kinds of entities that a writer may speak about, if not all (`crm = ["customer"]`).
         deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
         bytes_max: how many bytes of attributes a gate holds.
+        tenant_bytes_max: how many of them may be one tenant's. Set it below `bytes_max` if tenants write their own.
         allow_unsigned: whether attributes without a signature are accepted. For development, without
             writers: whoever may write the topic may speak about every entity of every tenant.
     """
@@ -176,7 +178,8 @@ class AttributesSection(_Section):
     tenants: dict[str, list[str]] = {}
     kinds: dict[str, list[str]] = {}
     deployment: str = Field("", max_length=200)
-    bytes_max: int = Field(134_217_728, ge=1_048_576, le=8_589_934_592)
+    bytes_max: int = Field(268_435_456, ge=1_048_576, le=8_589_934_592)
+    tenant_bytes_max: int = Field(134_217_728, ge=1_048_576, le=8_589_934_592)
     allow_unsigned: bool = False
 
     def trusted(self) -> AttributeWriters:
@@ -195,6 +198,10 @@ class AttributesSection(_Section):
             )
         except AttributeWritersError as error:
             raise SettingsError(f"section `[attributes]` of the settings: {error}") from None
+
+    def room(self) -> Room:
+        """Return how many bytes a gate holds."""
+        return Room(self.bytes_max, self.tenant_bytes_max)
 
 
 class AlertsSection(_Section):

@@ -38,7 +38,7 @@ from streams.processors.watch.keying import Keying
 from streams.processors.watch.seen import SEEN
 from streams.processors.watch.watch import CoveredCalls, Watch
 from streams.services.gate.compiler import ChildCompiler
-from streams.services.gate.metrics import budgets_meter, gate_meter, plain_meter, watch_meter
+from streams.services.gate.metrics import AttributesRoom, budgets_meter, gate_meter, plain_meter, watch_meter
 from streams.stores.lock_file import lock_file
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
@@ -81,15 +81,15 @@ def build_gate(
     wire, clock = CodecWire(codec), SystemClock()
     revocations = RevocationSet(settings.release.trusted())
     signs = settings.seal.signer(root_key) if signer is None else signer
-    sealer = build_sealer(settings.content)
+    sealer, room = build_sealer(settings.content), AttributesRoom()
 
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
-        attributes = Attributes(settings.attributes.trusted(), settings.attributes.bytes_max)
+        attributes = room.follow(Attributes(settings.attributes.trusted(), settings.attributes.room()))
         control = ControlState(rules, Catalog(settings.catalog.trusted()), revocations, attributes)
         return Gate(gate_settings, wire, control, Seals(wire, signs, gate_settings.deployment), sealer)
 
-    meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
+    meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, room, clock, *tell)
     engine = settings.engine.for_engine()
     part = _Part(GATE, processor, settings.group, _GATE_KIND, resets_time, meter, engine)
     return _build(settings, log, wire, clock, part, stores)

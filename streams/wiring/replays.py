@@ -32,5 +32,5 @@ def setup_replay(settings: Settings, root_key: bytes) -> ReplaySetup:
         reviewers=settings.catalog.trusted(),
         releasers=settings.release.trusted(),
         writers=settings.attributes.trusted(),
-        attributes_bytes_max=settings.attributes.bytes_max,
+        attributes_room=settings.attributes.room(),
     )

@@ -14,9 +14,9 @@ from simulation.workload_session import WorkloadSize
 from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
+from streams.model.attributes import USUAL_ROOM
 from streams.operations.replay.recorded import RecordedLog
 from streams.operations.replay.run import ReplayKind, ReplaySetup, Stretch, replay_log
-from streams.processors.control.attributes import BYTES_MAX
 from tests.recorded_run import MemoryAsLog
 from tests.simulation.ingredients import ingredients
 
@@ -38,7 +38,7 @@ def test_verdicts_under_faults_are_made_again() -> None:
             reviewers=ANYBODY,
             releasers=RELEASERS,
             writers=WRITTEN_BY_ANYBODY,
-            attributes_bytes_max=BYTES_MAX,
+            attributes_room=USUAL_ROOM,
         )
         log = MemoryAsLog(simulation._log)
         recorded = RecordedLog(log, made.wire, simulation._clock, simulation._engine_settings.time_ahead_max_ms)

@@ -215,7 +215,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
         rules,
         Catalog(deployment.catalog.trusted()),
         RevocationSet(deployment.release.trusted()),
-        Attributes(deployment.attributes.trusted(), deployment.attributes.bytes_max),
+        Attributes(deployment.attributes.trusted(), deployment.attributes.room()),
     )
     refused: list[str] = []
     try:

@@ -17,6 +17,7 @@ from streams.engine.settings import EngineSettings
 from streams.history.recording import place_of
 from streams.history.replay import PartitionReplay
 from streams.history.replayed import Replayed, ReplayPlan
+from streams.model.attributes import Room
 from streams.model.control import RulesetBundle
 from streams.model.revocation_set import RevocationSet
 from streams.model.topics import RULESET
@@ -56,7 +57,7 @@ class ReplaySetup:
         gate: the settings of the gate's core.
         engine: the settings of the engine.
         publishers, reviewers, releasers, writers: whose signatures count.
-        attributes_bytes_max: how many bytes of attributes are held.
+        attributes_room: how many bytes of attributes are held.
     """
 
     wire: Wire
@@ -66,7 +67,7 @@ class ReplaySetup:
     reviewers: Reviewers
     releasers: Releasers
     writers: AttributeWriters
-    attributes_bytes_max: int
+    attributes_room: Room
 
     def plan(self, recorded: RecordedLog, *, bundle: RulesetBundle | None = None) -> ReplayPlan:
         """Return the plan of a replay.
@@ -82,7 +83,7 @@ class ReplaySetup:
             rules = Publications(self.gate.bundle_name, publishers, InlineCompiler(compiled))
             if bundle is not None:
                 rules.offer(bundle, 0)
-            attributes = Attributes(self.writers, self.attributes_bytes_max)
+            attributes = Attributes(self.writers, self.attributes_room)
             return ControlState(rules, Catalog(self.reviewers), RevocationSet(self.releasers), attributes)
 
         tape = recorded.tape if bundle is None else recorded.tape.without(RULESET.name)

@@ -22,8 +22,10 @@ import msgspec
 from streams.audit.attribute_writers import NOBODY, AttributeWriters
 from streams.model.attributes import (
     OWNER_SUB,
+    USUAL_ROOM,
     AttributesError,
     EntityAttributes,
+    Room,
     Value,
     check_entity,
     entity_key,
@@ -32,12 +34,7 @@ from streams.model.attributes import (
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ATTRIBUTES
-
-BYTES_MAX = 134_217_728
-"""Bytes of entities that a gate holds by default: some 300,000 of the usual size."""
-
-UNCLEAR_MAX = 10_000
-"""Entities that are known to be unclear one by one. With one more, every entity that is not held is unclear."""
+from streams.processors.control.unclear_entities import UnclearEntities
 
 ENTITY_BYTES = 216
 """What an entity takes besides its key and its attributes: an entry of the dictionary, and three objects."""
@@ -98,19 +95,19 @@ class Attributes:
 
     Attributes:
         writers: whose records count.
-        bytes_max: how many bytes of keys and attributes are held.
+        room: how many bytes of keys and attributes are held.
         next_offset: up to where the topic has been read.
     """
 
     writers: AttributeWriters = NOBODY
-    bytes_max: int = BYTES_MAX
+    room: Room = USUAL_ROOM
     next_offset: int = 0
     _held: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)
     _owner_kinds: dict[str, Counter[str]] = field(default_factory=dict)
     _removed_ms: dict[bytes, int] = field(default_factory=dict)
-    _unclear: dict[bytes, None] = field(default_factory=dict)
-    _is_overfull: bool = False
+    _unclear: UnclearEntities = field(default_factory=UnclearEntities)
     _bytes_count: int = 0
+    _tenant_bytes: Counter[str] = field(default_factory=Counter)
     _removed_bytes: int = 0
     _events: list[AttributesEvent] = field(default_factory=list)
 
@@ -124,13 +121,23 @@ class Attributes:
         """Return about how many bytes they take, with what is remembered of those that are no longer held."""
         return self._bytes_count
 
+    @property
+    def tenant_bytes_count(self) -> int:
+        """Return how many of these bytes are of the entities of the tenant that has most."""
+        return max(self._tenant_bytes.values(), default=0)
+
+    @property
+    def unclear_count(self) -> int:
+        """Return how many entities are known by name to be unclear."""
+        return self._unclear.count
+
     def find(self, tenant_uid: str, kind: str, entity_id: str) -> Entity | None:
         """Return what is known of an entity; `UNKNOWN` if there is no record of it, None if it is unclear."""
         key = entity_key(tenant_uid, kind, entity_id)
         held = self._held.get(key)
         if held is not None:
             return Entity(_decode(held[0]), held[1])
-        return None if self._is_overfull or key in self._unclear else UNKNOWN
+        return None if key in self._unclear else UNKNOWN
 
     def owner_kinds(self, tenant_uid: str) -> Collection[str]:
         """Return the kinds of a tenant's entities of which at least one says whose it is."""
@@ -151,18 +158,18 @@ class Attributes:
         since_ms = min(appended_ms, written_ms, appended_ms if record.observed_at is None else record.observed_at)
         row = _encode(attributes)
         self._drop(key)
-        size = len(key) + len(row) + ENTITY_BYTES
-        self._make_room(size)
-        if self._bytes_count + size > self.bytes_max:
+        size, tenant_uid = len(key) + len(row) + ENTITY_BYTES, record.header.tenant_uid
+        fault = self._take_room(size, tenant_uid)
+        if fault:
             self.make_unclear(key)
-            text = f"there is no room for `{record.kind}/{record.id[:80]}`: {self.count} entities take"
-            text = f"{text} {self._bytes_count} bytes, and the setting `attributes.bytes_max` is {self.bytes_max}"
+            text = f"there is no room for `{record.kind}/{record.id[:80]}`: {fault}"
             raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
         self._forget_removed(key)
         self._held[key] = (row, since_ms, written_ms)
         if _OWNER_KEY in row:
-            self._owner_kinds.setdefault(record.header.tenant_uid, Counter())[record.kind] += 1
+            self._owner_kinds.setdefault(tenant_uid, Counter())[record.kind] += 1
         self._bytes_count += size
+        self._tenant_bytes[tenant_uid] += size
         if record.set_by is None:
             return False
         self._events.append(AttributesEvent(record, offset, tuple(sorted(attributes)), signer))
@@ -180,10 +187,7 @@ class Attributes:
     def make_unclear(self, key: bytes) -> None:
         """Note that nobody knows what is true of an entity, because its newest record can't be used."""
         self._drop(key)
-        if len(self._unclear) >= UNCLEAR_MAX:
-            self._is_overfull = True
-            return
-        self._unclear[key] = None
+        self._unclear.add(key)
 
     def _checked(self, key: bytes, record: EntityAttributes) -> tuple[dict[str, Value], str | None]:
         tenant_uid = record.header.tenant_uid
@@ -219,11 +223,15 @@ class Attributes:
         return written_ms
 
     def _drop(self, key: bytes) -> None:
-        self._unclear.pop(key, None)
+        self._unclear.discard(key)
         held = self._held.pop(key, None)
         if held is None:
             return
-        self._bytes_count -= len(key) + len(held[0]) + ENTITY_BYTES
+        size, tenant_uid = len(key) + len(held[0]) + ENTITY_BYTES, key.decode().partition("|")[0]
+        self._bytes_count -= size
+        self._tenant_bytes[tenant_uid] -= size
+        if not self._tenant_bytes[tenant_uid]:
+            del self._tenant_bytes[tenant_uid]
         if _OWNER_KEY in held[0]:
             self._forget_owner(key)
         if held[2] != _UNSIGNED_MS:
@@ -241,12 +249,21 @@ class Attributes:
         if not kinds:
             del self._owner_kinds[tenant_uid]
 
-    def _make_room(self, size: int) -> None:
-        """Forget the entities that were removed first, if an entity of this size has room without them."""
-        if self._bytes_count - self._removed_bytes + size > self.bytes_max:
-            return
-        while self._bytes_count + size > self.bytes_max:
+    def _take_room(self, size: int, tenant_uid: str) -> str:
+        """Forget the entities that were removed first, if an entity of this size has room without them.
+
+        Returns:
+            why there is no room; empty if there is.
+        """
+        held, held_max = self._tenant_bytes[tenant_uid], self.room.tenant_bytes_max
+        if held + size > held_max:
+            return f"those of its tenant take {held} bytes, and the setting `attributes.tenant_bytes_max` is {held_max}"
+        held, held_max = self._bytes_count - self._removed_bytes, self.room.bytes_max
+        if held + size > held_max:
+            return f"{self.count} entities take {held} bytes, and the setting `attributes.bytes_max` is {held_max}"
+        while self._bytes_count + size > held_max:
             self._forget_removed(next(iter(self._removed_ms)))
+        return ""
 
     def _forget_removed(self, key: bytes) -> None:
         if self._removed_ms.pop(key, None) is not None:

@@ -17,6 +17,7 @@ from streams.model.reasons import Reason
 from streams.model.revocation_set import RevocationSet
 from streams.ports import Clock
 from streams.processors.budgets.allocator import Answered
+from streams.processors.control.attributes import Attributes
 from streams.processors.gate.judged import Judged, Questioned
 from streams.processors.row_kinds import RowKind
 from streams.processors.state import PendingKind
@@ -41,12 +42,15 @@ class _HeldRow(msgspec.Struct, frozen=True, array_like=True):
 _decode = msgspec.msgpack.Decoder(_HeldRow).decode
 
 
-def gate_meter(metrics: Metrics, revocations: RevocationSet, clock: Clock, *more: CountNotes) -> WorkerMeter:
+def gate_meter(
+    metrics: Metrics, revocations: RevocationSet, room: AttributesRoom, clock: Clock, *more: CountNotes
+) -> WorkerMeter:
     """Return what counts for the gate's worker.
 
     Args:
         metrics: the metrics of the process.
         revocations: the stops of the gate.
+        room: tells what the attributes of entities take.
         clock: for the time of stops.
         more: called with what was committed, too.
     """
@@ -57,7 +61,32 @@ def gate_meter(metrics: Metrics, revocations: RevocationSet, clock: Clock, *more
             tell(notes, now_ms)
 
     stops = StopsInForce(metrics, revocations, clock)
-    return WorkerMeter(metrics, "gate", count_notes=count, census=HeldIntents(metrics), look=stops.look)
+
+    def look() -> None:
+        stops.look()
+        room.look(metrics)
+
+    return WorkerMeter(metrics, "gate", count_notes=count, census=HeldIntents(metrics), look=look)
+
+
+class AttributesRoom:
+    """Shows how large the attributes of entities are. A gate that starts again has others: `follow` says which."""
+
+    def __init__(self) -> None:
+        """Create it without any."""
+        self._attributes: Attributes | None = None
+
+    def follow(self, attributes: Attributes) -> Attributes:
+        """Show these attributes from now on, and return them."""
+        self._attributes = attributes
+        return attributes
+
+    def look(self, metrics: Metrics) -> None:
+        """Set the gauges."""
+        if self._attributes is not None:
+            metrics.set(declared.ATTRIBUTES_BYTES, self._attributes.bytes_count, "all_tenants")
+            metrics.set(declared.ATTRIBUTES_BYTES, self._attributes.tenant_bytes_count, "largest_tenant")
+            metrics.set(declared.ATTRIBUTES_UNCLEAR, self._attributes.unclear_count)
 
 
 def budgets_meter(metrics: Metrics) -> WorkerMeter:

@@ -23,7 +23,7 @@ class TestEveryMetric:
         assert re.fullmatch(r"stoplog(_[a-z]+)+", metric.name)
         assert metric.name.endswith("_total") is (metric.kind is Kind.COUNTER)
         if metric.kind is not Kind.COUNTER:
-            assert metric.unit in ("", "seconds", "offsets", "ratio")
+            assert metric.unit in ("", "seconds", "offsets", "ratio", "bytes")
             assert not metric.unit or metric.name.endswith(f"_{metric.unit}") or metric.name == "stoplog_control_offset"
 
     def test_its_help_is_a_sentence(self, metric: Metric) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from streams.audit.attribute_writers import AttributeWriters
-from streams.model.attributes import EntityAttributes
+from streams.model.attributes import EntityAttributes, Room
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
 from streams.processors.control.attributes import Attributes
@@ -23,5 +23,5 @@ def entity(
     return EntityAttributes(header=header, kind=kind, id=entity_id, attributes_json=text, **fields)
 
 
-def held(bytes_max: int = 1_000_000) -> Attributes:
-    return Attributes(AttributeWriters.of({}, allow_unsigned=True), bytes_max)
+def held(bytes_max: int = 1_000_000, tenant_bytes_max: int = 1_000_000) -> Attributes:
+    return Attributes(AttributeWriters.of({}, allow_unsigned=True), Room(bytes_max, tenant_bytes_max))

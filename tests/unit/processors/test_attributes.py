@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 
 from streams.audit.attribute_writers import AttributeWriters, signed_attributes
 from streams.audit.signatures import SigningKey
-from streams.model.attributes import ATTRIBUTES_BYTES_MAX, EntityAttributes, entity_key
+from streams.model.attributes import ATTRIBUTES_BYTES_MAX, EntityAttributes, Room, entity_key
 from streams.model.errors import RecordError
 from streams.model.topics import ATTRIBUTES, AUDIT
-from streams.processors.control import attributes
+from streams.processors.control import unclear_entities
 from streams.processors.control.attributes import UNKNOWN, Attributes
 from tests.keeping import LOOKUP, REFUND, CountingBench
 from tests.kit import MINUTE_MS
@@ -233,13 +234,56 @@ def test_an_update_without_room_does_not_leave_the_old_attributes_in_force() -> 
 
 
 def test_with_too_many_unclear_entities_every_one_that_is_not_held_is_unclear(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attributes, "UNCLEAR_MAX", 2)
+    monkeypatch.setattr(unclear_entities, "NAMES_OF_TENANT_MAX", 2)
     table = held()
     offer(table, entity("c-1", GOLD))
     for number in range(3):
         table.make_unclear(entity_key(TENANT, "customer", f"bad-{number}"))
     assert table.find(TENANT, "customer", "never-seen") is None
     assert table.find(TENANT, "customer", "c-1") is not None
+    assert table.find("other", "customer", "never-seen") is UNKNOWN, "another tenant is not concerned"
+
+
+@pytest.mark.parametrize("bound", ["NAMES_MAX", "TENANTS_MAX"])
+def test_with_too_many_of_all_tenants_every_entity_that_is_not_held_is_unclear(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unclear_entities, "NAMES_OF_TENANT_MAX", 2)
+    monkeypatch.setattr(unclear_entities, bound, 3)
+    table = held()
+    for tenant in range(4):
+        assert table.find("last", "customer", "never-seen") is UNKNOWN
+        for number in range(3 if bound == "TENANTS_MAX" else 1):
+            table.make_unclear(entity_key(f"t-{tenant}", "customer", f"bad-{number}"))
+    assert table.find("last", "customer", "never-seen") is None
+
+
+def test_keys_that_nobody_can_read_take_little_memory() -> None:
+    table = held()
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            table.make_unclear(b"acme|%d" % number + bytes(100_000))
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert table.unclear_count == 200
+
+
+def test_one_tenant_leaves_room_for_the_entities_of_others() -> None:
+    table = held(bytes_max=2_000, tenant_bytes_max=600)
+    offer(table, entity("c-1", GOLD))
+    offer(table, entity("c-2", {"tier": "gold"}))
+    with pytest.raises(RecordError, match=r"no room for `customer/c-3`.*`attributes.tenant_bytes_max` is 600") as error:
+        offer(table, entity("c-3", GOLD))
+    assert error.value.reason == "attributes_full"
+    assert table.find(TENANT, "customer", "c-3") is None
+    offer(table, entity("c-3", GOLD, tenant="other"))
+    assert table.find("other", "customer", "c-3") is not None
+    assert table.tenant_bytes_count <= 600 < table.bytes_count
+    table.forget(entity_key(TENANT, "customer", "c-1"))
+    offer(table, entity("c-3", GOLD))
+    assert table.find(TENANT, "customer", "c-3") is not None
 
 
 def test_bytes_are_counted_exactly() -> None:
@@ -339,12 +383,12 @@ def test_an_old_record_does_not_count_after_a_removal_that_needs_no_signature(
 
 def test_what_was_removed_takes_no_room_from_entities() -> None:
     key = entity_key(TENANT, "customer", "c-1")
-    table = Attributes(WRITERS, bytes_max=600)
+    table = Attributes(WRITERS, Room(600))
     for number in range(50):
         offer(table, signed_attributes(entity(f"c-{number}", GOLD), CRM, "prod"))
-        assert table.bytes_count <= table.bytes_max
+        assert table.bytes_count <= table.room.bytes_max
         table.forget(entity_key(TENANT, "customer", f"c-{number}"))
-    assert 0 < table.bytes_count <= table.bytes_max
+    assert 0 < table.bytes_count <= table.room.bytes_max
     table = Attributes(WRITERS)
     offer(table, signed_attributes(entity("c-1", GOLD), CRM, "prod"))
     before = table.bytes_count
@@ -354,7 +398,7 @@ def test_what_was_removed_takes_no_room_from_entities() -> None:
 
 
 def test_an_update_without_room_does_not_let_old_attributes_count_again() -> None:
-    table = Attributes(WRITERS, bytes_max=600)
+    table = Attributes(WRITERS, Room(600))
     offer(table, signed_attributes(at(100), CRM, "prod"))
     large = entity("c-1", {"tier": "blocked", "note": "x" * 500})
     large = msgspec.structs.replace(large, header=msgspec.structs.replace(large.header, time=200))

@@ -11,7 +11,7 @@ from streams.audit.attribute_writers import AttributeWriters, signed_attributes
 from streams.audit.publishers import Publishers
 from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
-from streams.model.attributes import EntityAttributes, entity_key
+from streams.model.attributes import EntityAttributes, Room, entity_key
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
@@ -65,7 +65,7 @@ def attributes_that_were_signed_before_those_held() -> Letter:
 
 @case(DeadLetterReason.ATTRIBUTES_FULL)
 def attributes_without_room() -> Letter:
-    return attributes_sent(GateBench(attributes_bytes_max=100), attributes())
+    return attributes_sent(GateBench(attributes_room=Room(100)), attributes())
 
 
 @case(DeadLetterReason.CATALOG_INVALID)

@@ -13,14 +13,16 @@ from streams.metrics import declared
 from streams.metrics.declared import HELD_FOR, METRICS, Exporter, Metric
 from streams.metrics.registry import Distribution, Metrics
 from streams.model.approval import ApprovalGrant, ApprovalStatus, GrantScope
+from streams.model.attributes import entity_key
 from streams.model.delegation import ToolGrant
 from streams.model.revocation import RevocationKind
 from streams.model.topics import APPROVAL_DECISION, BUDGET_REQUEST, CATALOG, INTENT, REVOCATION
 from streams.ports import AbortableTransactionError
-from streams.services.gate.metrics import HeldIntents, StopsInForce, count_answers, count_verdicts
+from streams.services.gate.metrics import AttributesRoom, HeldIntents, StopsInForce, count_answers, count_verdicts
 from streams.topology import BUDGETS, GATE
 from tests.keeping import LOOKUP, CountingBench
 from tests.kit import ADMIN_WIPE, MAIL_SEND, GateBench
+from tests.unit.processors.entities import entity, held
 
 
 class Counted:
@@ -232,3 +234,19 @@ def test_questions_are_counted_with_how_long_people_take(counted: Counted) -> No
     endings = {ending: sum(found.counts) for (ending,), found in taken.items()}
     assert endings == {"approved": 1, "granted": 1, "expired": 1}
     assert taken["approved",].sum == 20
+
+
+def test_the_room_that_attributes_take_is_told() -> None:
+    metrics, room = Metrics(Exporter.GATE), AttributesRoom()
+    room.look(metrics)
+    table = room.follow(held())
+    for tenant, count_of in (("acme", 3), ("globex", 1)):
+        for number in range(count_of):
+            record = entity(f"c-{number}", {"tier": "gold"}, tenant=tenant)
+            table.offer(entity_key(tenant, "customer", f"c-{number}"), record, 0, 1_000)
+    table.make_unclear(entity_key("acme", "customer", "bad"))
+    room.look(metrics)
+    told = {of: metrics.value(declared.ATTRIBUTES_BYTES, of) for of in ("all_tenants", "largest_tenant")}
+    assert told["all_tenants"] == table.bytes_count
+    assert table.bytes_count / 2 < told["largest_tenant"] < table.bytes_count
+    assert metrics.value(declared.ATTRIBUTES_UNCLEAR) == 1
