@@ -128,8 +128,7 @@ def _review_one(screen: Screen, history: CatalogHistory, reader: ReachReader, li
     entry = listed.entry
     approved = history.approved(listed.name)
     before = None if approved is None or approved.own_id == listed.own_id else approved.entry
-    others = {"/".join(name) for name in history.tools() if name != listed.name}
-    findings = scan_tool(definition_of(entry), others)
+    findings = scan_tool(definition_of(entry), history.mentions)
     reach = reader.of(entry)
     screen.record(
         entry_fields(entry)

@@ -71,8 +71,7 @@ def draft_approval(
     fault = definition_fault(entry)
     if fault is not None:
         raise ReviewError(f"`{listed.reference}` is inconsistent: {fault}; import the tool again")
-    others = {"/".join(name) for name in history.tools() if name != listed.name}
-    found = scan_tool(definition_of(entry), others)
+    found = scan_tool(definition_of(entry), history.mentions)
     if is_serious(found) and not accepts_findings:
         what = "; ".join(f"{each.pointer} {each.meaning}" for each in found[:_PARTS_SHOWN_MAX])
         raise ReviewError(

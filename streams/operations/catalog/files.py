@@ -181,12 +181,12 @@ def facts_from(
     """
     if not isinstance(facts, dict):
         _refuse(path, f"`facts` of `{server_id}` must be an object by tool name")
-    listed = [str(tool.get("name")) for tool in tools]
+    listed = dict.fromkeys(str(tool.get("name")) for tool in tools)
     known: dict[str, ToolFacts] = {}
     for name, stated in facts.items():
         where = f"facts of `{server_id}/{name}`"
         if name not in listed:
-            _refuse(path, _unknown(name, f"a tool that `{server_id}` lists", listed))
+            _refuse(path, _unknown(name, f"a tool that `{server_id}` lists", list(listed)))
         if not isinstance(stated, dict):
             _refuse(path, f"{where} must be an object")
         for fact in stated:

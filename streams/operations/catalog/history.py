@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from streams.audit.reviewers import Reviewers
@@ -12,6 +13,7 @@ from streams.model.catalog_signature import ENTRY_ID_CHARS, GRANTING_STATES, ent
 from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import CATALOG
 from streams.operations.operator import Operator
+from streams.operations.review.mentions import Mentions
 from streams.operations.topics.reader import read_to_end
 from streams.processors.control.catalog import Catalog
 
@@ -80,11 +82,23 @@ class CatalogHistory:
 
     def of_tool(self, name: ToolName) -> tuple[Listed, ...]:
         """Return the entries of a tool."""
-        return tuple(each for each in self.listed if each.name == name)
+        return self._by_tool.get(name, ())
+
+    @cached_property
+    def _by_tool(self) -> dict[ToolName, tuple[Listed, ...]]:
+        entries: dict[ToolName, list[Listed]] = {}
+        for each in self.listed:
+            entries.setdefault(each.name, []).append(each)
+        return {name: tuple(of_tool) for name, of_tool in sorted(entries.items())}
 
     def tools(self) -> list[ToolName]:
-        """Return all tools that have entries."""
-        return sorted({each.name for each in self.listed})
+        """Return all tools that have entries, in order."""
+        return list(self._by_tool)
+
+    @cached_property
+    def mentions(self) -> Mentions:
+        """The names of these tools, to search texts for."""
+        return Mentions("/".join(name) for name in self.tools())
 
     def approved(self, name: ToolName) -> Listed | None:
         """Return the last entry that approved the tool, even if the tool was blocked since."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -16,10 +16,11 @@ from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.topics import CATALOG
 from streams.operations.catalog.decision import ReviewFormError
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history
-from streams.operations.catalog.proposed_facts import with_proposed_facts
+from streams.operations.catalog.proposed_facts import ByWords, by_words, with_proposed_facts
 from streams.operations.operator import SOURCE, Operator
 from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entries
-from streams.operations.review.names import Likeness, shadows_of
+from streams.operations.review.mentions import Mentions
+from streams.operations.review.names import KnownNames, Likeness
 from streams.operations.review.scan import TextFinding, is_serious, scan_tool
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, is_server_name
 
@@ -52,6 +53,24 @@ class Imported(NamedTuple):
     entry: ToolCatalogEntry
     findings: tuple[TextFinding, ...]
     alerts: tuple[Alert, ...]
+
+
+class _Known(NamedTuple):
+    """What each tool is compared with, arranged once for all.
+
+    Attributes:
+        names: the names of all known tools.
+        mentions: these names, to search texts for.
+        beside: what the same server lists.
+    """
+
+    names: KnownNames
+    mentions: Mentions
+    beside: ByWords
+
+    @classmethod
+    def of(cls, tools: Collection[ToolName], listed: Iterable[ToolCatalogEntry]) -> Self:
+        return cls(KnownNames(tools), Mentions("/".join(tool) for tool in tools), by_words(listed))
 
 
 def import_tools(
@@ -91,9 +110,9 @@ def import_tools(
     )
     names = {entry.name for entry in listed}
     expected = {*names, REPORT_KEYS_NAME}
-    known = {*history.tools(), *((server_id, name) for name in names)}
+    known = _Known.of({*history.tools(), *((server_id, name) for name in names)}, listed)
     imported = [
-        _import(operator, history, entry, known, listed, is_stated=entry.name in facts, is_upgrade=is_upgrade)
+        _import(operator, history, entry, known, is_stated=entry.name in facts, is_upgrade=is_upgrade)
         for entry in listed
     ]
     imported += [
@@ -111,17 +130,16 @@ def _import(
     operator: Operator,
     history: CatalogHistory,
     listed: ToolCatalogEntry,
-    known: set[ToolName],
-    beside: Sequence[ToolCatalogEntry],
+    known: _Known,
     *,
     is_stated: bool,
     is_upgrade: bool,
 ) -> Imported:
     name = (listed.server_id, listed.name)
-    found = scan_tool(definition_of(listed), {"/".join(each) for each in known if each != name})
+    found = scan_tool(definition_of(listed), known.mentions)
     approved = history.approved(name)
     entry = replace(listed, catalog_version=history.next_version(name), state=EntryState.PROPOSED)
-    entry = with_proposed_facts(entry, None if approved is None else approved.entry, is_stated, beside)
+    entry = with_proposed_facts(entry, None if approved is None else approved.entry, is_stated, known.beside)
     if approved is None:
         finding = Finding.NEW
     elif approved.entry.definition_digest != entry.definition_digest:
@@ -158,7 +176,7 @@ def _facts(entry: ToolCatalogEntry) -> tuple[Any, ...]:
 
 def _alerts(
     operator: Operator,
-    known: set[ToolName],
+    known: _Known,
     entry: ToolCatalogEntry,
     approved: Listed | None,
     found: tuple[TextFinding, ...],
@@ -175,6 +193,6 @@ def _alerts(
         yield catalog_alerts.text_suspicious(operator.header(), tool, entry.definition_digest, what, by)
     if approved is not None:
         return
-    for shadow in shadows_of((entry.server_id, entry.name), known):
+    for shadow in known.names.shadows_of((entry.server_id, entry.name)):
         make = catalog_alerts.same_name if shadow.likeness is Likeness.SAME_NAME else catalog_alerts.looks_alike
         yield make(operator.header(), tool, "/".join(shadow.other), by)

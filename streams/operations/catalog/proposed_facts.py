@@ -34,8 +34,17 @@ _UNDOING = {
 """Which verbs undo others."""
 
 
+ByWords = Mapping[tuple[str, ...], ToolCatalogEntry]
+"""Tools of a server, by the words of their names."""
+
+
+def by_words(entries: Iterable[ToolCatalogEntry]) -> ByWords:
+    """Return tools by the words of their names."""
+    return {words_of(entry.name): entry for entry in entries}
+
+
 def with_proposed_facts(
-    entry: ToolCatalogEntry, approved: ToolCatalogEntry | None, stated: bool, others: Sequence[ToolCatalogEntry]
+    entry: ToolCatalogEntry, approved: ToolCatalogEntry | None, stated: bool, others: ByWords
 ) -> ToolCatalogEntry:
     """Return the entry with a proposal for what the operator has not stated.
 
@@ -46,7 +55,7 @@ def with_proposed_facts(
         entry: as it is listed, with the facts that are stated.
         approved: the approved version.
         stated: whether the operator states facts about the tool. Then sinks and safety are as stated.
-        others: what the same server lists besides.
+        others: what the same server lists.
     """
     if approved is None:
         proposed = _proposals(entry, others)
@@ -80,7 +89,7 @@ def _filled(entry: ToolCatalogEntry, proposed: Mapping[str, Any]) -> ToolCatalog
     return msgspec.structs.replace(entry, **changes)
 
 
-def _proposals(entry: ToolCatalogEntry, others: Sequence[ToolCatalogEntry]) -> dict[str, Any]:
+def _proposals(entry: ToolCatalogEntry, others: ByWords) -> dict[str, Any]:
     undoing, undoing_args = _undoing(entry, others)
     kind = _proposed_kind(entry)
     return {
@@ -176,14 +185,13 @@ def _proposed_kind(entry: ToolCatalogEntry) -> str | None:
 
 
 def _undoing(
-    entry: ToolCatalogEntry, others: Sequence[ToolCatalogEntry]
+    entry: ToolCatalogEntry, others: ByWords
 ) -> tuple[str | None, tuple[CompensatingArgument, ...]]:
     """Return the tool of the same server whose name says that it undoes this one, if its arguments can be had."""
     words = words_of(entry.name)
-    by_words = {words_of(other.name): other for other in others if other.name != entry.name}
     for place, word in enumerate(words):
         for opposite in _UNDOING.get(word, ()):
-            other = by_words.get((*words[:place], opposite, *words[place + 1 :]))
+            other = others.get((*words[:place], opposite, *words[place + 1 :]))
             found = None if other is None else _undoing_args(entry, other)
             if other is not None and found is not None:
                 return other.name, found

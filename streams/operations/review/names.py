@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 from streams.operations.review.hidden_characters import looks_like
 
 ToolName = tuple[str, str]
+
+SHADOWS_MAX = 20
+"""How many tools one can be mistaken for are reported: a server may list thousands that all look alike."""
 
 
 class Likeness(StrEnum):
@@ -26,18 +31,28 @@ class Shadow(NamedTuple):
     other: ToolName
 
 
-def shadows_of(tool: ToolName, others: Collection[ToolName]) -> list[Shadow]:
-    """Return which of the others a tool can be mistaken for.
+class KnownNames:
+    """The known tools, by their names and by what these look like."""
 
-    Within one server names that only look alike count, too: a model picks by name.
-    """
-    looks = looks_like(tool[1])
-    found: list[Shadow] = []
-    for other in sorted(others):
-        if other == tool:
-            continue
-        if other[1] == tool[1]:
-            found.append(Shadow(Likeness.SAME_NAME, tool, other))
-        elif looks is not None and looks == looks_like(other[1]):
-            found.append(Shadow(Likeness.LOOKS_ALIKE, tool, other))
-    return found
+    def __init__(self, tools: Iterable[ToolName]) -> None:
+        """Take the tools."""
+        self._by_name: defaultdict[str, list[ToolName]] = defaultdict(list)
+        self._by_look: defaultdict[str, list[ToolName]] = defaultdict(list)
+        for tool in sorted(set(tools)):
+            self._by_name[tool[1]].append(tool)
+            looks = looks_like(tool[1])
+            if looks is not None:
+                self._by_look[looks].append(tool)
+
+    def shadows_of(self, tool: ToolName) -> list[Shadow]:
+        """Return which known tools a tool can be mistaken for, `SHADOWS_MAX` at most of each likeness.
+
+        Within one server names that only look alike count, too: a model picks by name.
+        """
+        looks = looks_like(tool[1])
+        same = (each for each in self._by_name.get(tool[1], ()) if each != tool)
+        alike = (each for each in self._by_look.get(looks, ()) if each[1] != tool[1]) if looks is not None else ()
+        return [
+            *(Shadow(Likeness.SAME_NAME, tool, each) for each in islice(same, SHADOWS_MAX)),
+            *(Shadow(Likeness.LOOKS_ALIKE, tool, each) for each in islice(alike, SHADOWS_MAX)),
+        ]

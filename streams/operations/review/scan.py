@@ -22,6 +22,7 @@ from streams.operations.review.hidden_characters import (
     seen,
     spelled_by_tags,
 )
+from streams.operations.review.mentions import Mentions
 from streams.operations.review.phrases import PHRASES, Concern
 from streams.operations.review.schema_check import POINTER, schema_faults
 from streams.policy.ext.lookalikes import as_ascii
@@ -33,8 +34,8 @@ TEXT_CHARS_MAX = 20_000
 """How much of one string is read. A longer one is a finding."""
 
 EXCERPT_CHARS = 90
+NOTHING_KNOWN = Mentions()
 _LONG_CHARS = 4_000
-_NAME_CHARS_MIN = 5
 _OUT_OF_SIGHT = re.compile(r"[^\S\n]{80}|(?:[^\S\n]{0,80}\n){12}")
 _COMMENT = re.compile(r"<!--.{0,4000}?(?:-->|\Z)", re.DOTALL)
 _ENCODED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{32,}={0,2}(?![\w+/=-])")
@@ -79,23 +80,23 @@ TOOL_NAME_CHARS_MAX = 128
 """The longest name of a tool, as the specification of MCP (2025-11-25, server/tools) has it."""
 
 
-def scan_tool(tool: Mapping[str, object], other_tools: Collection[str] = ()) -> tuple[TextFinding, ...]:
+def scan_tool(tool: Mapping[str, object], known: Mentions = NOTHING_KNOWN) -> tuple[TextFinding, ...]:
     """Return the findings in a tool's texts, the most severe first.
 
     Args:
         tool: the wire object of `tools/list`.
-        other_tools: `server/name` of the other known tools; a text that mentions one of them is a finding.
+        known: the known tools; a text that mentions one with another name is a finding.
     """
     found: dict[tuple[str, str], TextFinding] = {}
-    names = _names_to_look_for(other_tools, str(tool.get("name", "")))
+    own_name = str(tool.get("name", ""))
     for count, text in enumerate(_texts(tool, "", 0)):
         if count >= STRINGS_MAX or len(found) >= FINDINGS_MAX:
             finding = TextFinding("too_much", _HIGH, "", "", "the definition is too large to be read completely")
             found.setdefault((finding.kind, ""), finding)
             break
-        for each in _scan_text(text, names):
+        for each in _scan_text(text, known, own_name):
             found.setdefault((each.kind, each.pointer), each)
-    if (chars := len(str(tool.get("name", "")))) > TOOL_NAME_CHARS_MAX:
+    if (chars := len(own_name)) > TOOL_NAME_CHARS_MAX:
         meaning = f"the name has {chars:,} characters, and MCP allows {TOOL_NAME_CHARS_MAX}"
         found["long_name", "/name"] = TextFinding("long_name", _HIGH, "/name", "", meaning)
     if "inputSchema" in tool:
@@ -124,7 +125,7 @@ def _texts(value: object, pointer: str, depth: int) -> Iterator[_Text]:
             yield from _texts(each, f"{pointer}/{index}", depth + 1)
 
 
-def _scan_text(text: _Text, names: Mapping[str, str]) -> Iterator[TextFinding]:
+def _scan_text(text: _Text, known: Mentions, own_name: str) -> Iterator[TextFinding]:
     raw = text.text[:TEXT_CHARS_MAX]
     if len(text.text) > _LONG_CHARS:
         concern = _HIGH if len(text.text) > TEXT_CHARS_MAX else _LOW
@@ -144,7 +145,7 @@ def _scan_text(text: _Text, names: Mapping[str, str]) -> Iterator[TextFinding]:
     for disguised in _undisguised(plain):
         yield from (found for found in _phrases(text, disguised) if found.concern is _HIGH)
     yield from _encoded(text, raw)
-    yield from _others(text, plain, names)
+    yield from _others(text, plain, known, own_name)
     steps = set(text.pointer.split("/"))
     if not text.is_key and steps & _PRESET and _ADDRESS.search(plain.lower()):
         yield _finding("preset_address", _MEDIUM, text, plain, "presets an address")
@@ -224,36 +225,14 @@ def _decoded(encoded: str) -> str | None:
     return decoded if decoded.isprintable() and " " in decoded else None
 
 
-def _names_to_look_for(other_tools: Collection[str], own_name: str) -> dict[str, str]:
-    """Return the names to search for. A name that is a plain word is left out, because any text can have it."""
-    names: dict[str, str] = {}
-    for full_name in other_tools:
-        name = full_name.partition("/")[2]
-        if name == own_name:
-            continue
-        names[full_name.lower()] = full_name
-        is_written_as_one = not name.isalpha() or any(char.isupper() for char in name[1:])
-        if len(name) >= _NAME_CHARS_MIN and is_written_as_one:
-            names[name.lower()] = full_name
-    return names
-
-
-def _others(text: _Text, plain: str, names: Mapping[str, str]) -> Iterator[TextFinding]:
-    if text.is_key or not names:
+def _others(text: _Text, plain: str, known: Mentions, own_name: str) -> Iterator[TextFinding]:
+    if text.is_key:
         return
     lowered = plain.lower()
-    for name, full_name in names.items():
-        at = lowered.find(name)
-        if at < 0 or _is_within_word(lowered, at, len(name)):
-            continue
-        around = lowered[max(at - EXCERPT_CHARS // 2, 0) : at + len(name) + EXCERPT_CHARS // 2]
-        yield _finding("speaks_of_other_tool", _MEDIUM, text, around, f"mentions the tool `{full_name}`")
-        return
-
-
-def _is_within_word(text: str, at: int, length: int) -> bool:
-    before, after = text[at - 1 : at] if at else "", text[at + length : at + length + 1]
-    return any(char.isalnum() or char == "_" for char in before + after)
+    found = known.first_in(lowered, own_name)
+    if found is not None:
+        around = lowered[max(found.start - EXCERPT_CHARS // 2, 0) : found.end + EXCERPT_CHARS // 2]
+        yield _finding("speaks_of_other_tool", _MEDIUM, text, around, f"mentions the tool `{found.tool}`")
 
 
 def _around(text: str, match: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from streams.cli.catalog_view import _doubt
 from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, ToolCatalogEntry
-from streams.operations.catalog.proposed_facts import assumed_facts, strays, with_proposed_facts
+from streams.operations.catalog.proposed_facts import assumed_facts, by_words, strays, with_proposed_facts
 from streams.operations.catalog.stated_facts import FactError, stated_facts
 from streams.operations.review.diff import diff_entries
 from streams.operations.review.permitted_use import what_it_can
@@ -34,7 +34,7 @@ def listed(*tools: dict[str, Any], **facts: ToolFacts) -> list[ToolCatalogEntry]
 
 def proposed(*tools: dict[str, Any], approved: ToolCatalogEntry | None = None, **facts: ToolFacts) -> ToolCatalogEntry:
     first, *others = listed(*tools, **facts)
-    return with_proposed_facts(first, approved, first.name in facts, others)
+    return with_proposed_facts(first, approved, first.name in facts, by_words(others))
 
 
 def test_a_new_tool_has_a_proposal_for_every_fact() -> None:

@@ -12,7 +12,7 @@ from streams.model.catalog import OutputLabel, ToolCatalogEntry
 from streams.model.labels import CLEAN, WORST, Confidentiality, Integrity, Label
 from streams.operations.review.diff import CHANGES_MAX, ChangeKind, claims_of, definition_of, diff_entries, facts_of
 from streams.operations.review.hidden_characters import is_mixed, looks_like, seen
-from streams.operations.review.names import Likeness, shadows_of
+from streams.operations.review.names import KnownNames, Likeness
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
 
 replace = msgspec.structs.replace
@@ -135,14 +135,14 @@ def test_facts_come_from_the_operator_alone() -> None:
 
 
 class TestNames:
-    OTHERS = (("mail", "send_mail"), ("files", "read"), ("git", "git_log"))
+    KNOWN = KnownNames((("mail", "send_mail"), ("files", "read"), ("git", "git_log")))
 
     def test_one_name_on_two_servers(self) -> None:
-        assert [(found.likeness, found.other) for found in shadows_of(("relay", "send_mail"), self.OTHERS)] == [
+        assert [(found.likeness, found.other) for found in self.KNOWN.shadows_of(("relay", "send_mail"))] == [
             (Likeness.SAME_NAME, ("mail", "send_mail"))
         ]
-        assert shadows_of(("mail", "send_mail"), self.OTHERS) == []
-        assert shadows_of(("mail", "write"), self.OTHERS) == []
+        assert self.KNOWN.shadows_of(("mail", "send_mail")) == []
+        assert self.KNOWN.shadows_of(("mail", "write")) == []
 
     @pytest.mark.parametrize(
         "name",
@@ -159,11 +159,11 @@ class TestNames:
     )
     def test_names_that_look_alike(self, name: str) -> None:
         for server in ("other", "mail"):
-            assert [found.likeness for found in shadows_of((server, name), self.OTHERS)] == [Likeness.LOOKS_ALIKE]
+            assert [found.likeness for found in self.KNOWN.shadows_of((server, name))] == [Likeness.LOOKS_ALIKE]
 
     def test_a_name_too_long_to_look_at_looks_like_nothing(self) -> None:
         assert looks_like("a" * 5_000) is None
-        assert shadows_of(("x", "a" * 5_000), self.OTHERS) == []
+        assert self.KNOWN.shadows_of(("x", "a" * 5_000)) == []
 
     def test_honest_words_are_not_mixed(self) -> None:
         for word in ("Straße", "日本語のテキスト", "русский", "kΩ", "naïve", "Übergröße"):

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from streams.operations.review.mentions import Mentions
 from streams.operations.review.phrases import Concern
 from streams.operations.review.scan import EXCERPT_CHARS, FINDINGS_MAX, TextFinding, is_serious, scan_tool
 from tests.unit.operations.tool_texts import HARDER, HELD_OUT, INNOCENT, POISONED, tagged, tool
 
-OTHERS = ("mail/mail_send", "files/read", "git/git_log")
+OTHERS = Mentions(("mail/mail_send", "files/read", "git/git_log"))
 SLOW_S = 5.0
 
 
@@ -129,7 +130,7 @@ def test_excerpts_show_what_can_not_be_seen_and_stay_short() -> None:
 )
 def test_hostile_sizes_take_no_long_time(definition: dict[str, Any]) -> None:
     began_s = time.thread_time()
-    found = scan_tool(definition, [f"server/tool_number_{number}" for number in range(200)])
+    found = scan_tool(definition, Mentions(f"server/tool_number_{number}" for number in range(200)))
     # Of the processor, because others share the machine.
     assert time.thread_time() - began_s < SLOW_S
     assert found

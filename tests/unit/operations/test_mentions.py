@@ -1,0 +1,77 @@
+"""Which tools a text mentions, as a plain search for each name would find, and how long that takes for many tools."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.operations.review.mentions import NAME_CHARS_MIN, Mentions
+from streams.operations.review.names import SHADOWS_MAX, KnownNames
+
+TOOLS_COUNT = 20_000
+SEARCHED_COUNT = 50
+SLOW_S = 2.0
+NAMES = st.text("ab_-.é ", min_size=1, max_size=8)
+
+
+def stands_alone(text: str, name: str) -> bool:
+    """Whether a name stands somewhere in a text with no word running on beside it."""
+    at = text.find(name)
+    while at >= 0:
+        around = (
+            text[at - 1 : at] + text[at + len(name) : at + len(name) + 1] if at else text[len(name) : len(name) + 1]
+        )
+        if not any(char.isalnum() or char == "_" for char in around):
+            return True
+        at = text.find(name, at + 1)
+    return False
+
+
+@given(st.lists(NAMES, max_size=6), st.lists(NAMES, max_size=6), NAMES)
+def test_a_name_is_found_where_a_search_for_it_finds_it(names: list[str], spoken: list[str], own: str) -> None:
+    tools = [f"s/{name}" for name in names]
+    text = " ".join(spoken)
+    short = [name for name in names if len(name) >= NAME_CHARS_MIN and not name.isalpha()]
+    expected = {
+        f"s/{name}"
+        for name in names
+        if name != own
+        and any(char.isalnum() or char == "_" for char in name)
+        and (stands_alone(text, f"s/{name}") or (name in short and stands_alone(text, name)))
+    }
+    found = Mentions(tools).first_in(text, own)
+    assert (found is None) == (not expected)
+    assert found is None or found.tool in expected
+
+
+def test_a_name_counts_where_it_stands_alone_after_one_that_does_not() -> None:
+    found = Mentions(["mail/send_mail"]).first_in("resend_mails, then send_mail", "x")
+    assert found is not None
+    assert (found.tool, found.start, found.end) == ("mail/send_mail", 19, 28)
+
+
+def test_the_first_one_is_reported_and_none_of_the_tools_own_name() -> None:
+    known = Mentions(["a/get_it", "b/get_it", "b/set_it"])
+    assert (known.first_in("first set_it, then get_it", "x") or ("",))[0] == "b/set_it"
+    assert (known.first_in("first set_it, then get_it", "set_it") or ("",))[0] == "a/get_it"
+
+
+def test_many_tools_make_no_text_slow() -> None:
+    tools = [
+        f"crm/customer-{verb}-{number}" for number in range(TOOLS_COUNT // 4) for verb in ("get", "set", "add", "cut")
+    ]
+    text = "see customer-get and crm/customer, or ask the customer " * 200
+    known, names = Mentions(tools), KnownNames(("crm", tool.partition("/")[2]) for tool in tools)
+    began_s = time.thread_time()
+    for tool in tools[:SEARCHED_COUNT]:
+        assert known.first_in(text, tool.partition("/")[2]) is None
+        assert names.shadows_of(("crm", tool.partition("/")[2])) == []
+    # Of the processor, because others share the machine. A search for each name takes ten times as long.
+    assert time.thread_time() - began_s < SLOW_S
+
+
+def test_tools_that_all_look_alike_are_reported_up_to_a_number() -> None:
+    tools = [("s", "send" + "-" * count) for count in range(1_000)]
+    assert len(KnownNames(tools).shadows_of(tools[0])) == SHADOWS_MAX
