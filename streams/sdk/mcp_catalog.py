@@ -20,7 +20,12 @@ from streams.sdk.errors import McpServerError
 @dataclass(frozen=True, kw_only=True)
 class ToolFacts:
     """What the operator states about a tool. Facts that are not stated count as the worst; the server's hints are not
-    used."""
+    used.
+
+    Attributes:
+        sink_args: the arguments that say where data goes or what is acted on; none, if it is empty. None does not state
+            them: an import then proposes the worst, and an entry without a proposal has none.
+    """
 
     read_only: bool = False
     destructive: bool = True
@@ -30,7 +35,7 @@ class ToolFacts:
     compensating_tool: str | None = None
     output_label: Label | None = None
     output_labels: tuple[OutputLabel, ...] = ()
-    sink_args: tuple[str, ...] = ()
+    sink_args: tuple[str, ...] | None = None
     owner: str | None = None
     kind: str | None = None
     kind_arg: str | None = None
@@ -167,7 +172,7 @@ def _entry(
         compensating_tool=about.compensating_tool,
         output_label=about.output_label,
         output_labels=about.output_labels,
-        sink_args=about.sink_args,
+        sink_args=about.sink_args or (),
         owner=about.owner,
         kind=about.kind,
         kind_arg=about.kind_arg,

@@ -112,7 +112,7 @@ def import_tools(
     expected = {*names, REPORT_KEYS_NAME}
     known = _Known.of({*history.tools(), *((server_id, name) for name in names)}, listed)
     imported = [
-        _import(operator, history, entry, known, is_stated=entry.name in facts, is_upgrade=is_upgrade)
+        _import(operator, history, entry, known, stated=facts.get(entry.name), is_upgrade=is_upgrade)
         for entry in listed
     ]
     imported += [
@@ -132,14 +132,14 @@ def _import(
     listed: ToolCatalogEntry,
     known: _Known,
     *,
-    is_stated: bool,
+    stated: ToolFacts | None,
     is_upgrade: bool,
 ) -> Imported:
     name = (listed.server_id, listed.name)
     found = scan_tool(definition_of(listed), known.mentions)
     approved = history.approved(name)
     entry = replace(listed, catalog_version=history.next_version(name), state=EntryState.PROPOSED)
-    entry = with_proposed_facts(entry, None if approved is None else approved.entry, is_stated, known.beside)
+    entry = with_proposed_facts(entry, None if approved is None else approved.entry, stated, known.beside)
     if approved is None:
         finding = Finding.NEW
     elif approved.entry.definition_digest != entry.definition_digest:

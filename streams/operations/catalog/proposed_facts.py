@@ -17,6 +17,7 @@ from streams.provenance.acts import ActKind, propose_kind
 from streams.provenance.places import Place, places_of, words_of
 from streams.provenance.pointers import Paths, escaped, steps_of
 from streams.provenance.uses import propose_kind_arg, propose_output_owners, propose_owner_args, propose_roles
+from streams.sdk.mcp_catalog import ToolFacts
 
 _CARRIES_TEXT = frozenset({"string", "array", "object"})
 _TARGETS = (ArgumentRole.TARGET, ArgumentRole.DESTINATION)
@@ -44,7 +45,7 @@ def by_words(entries: Iterable[ToolCatalogEntry]) -> ByWords:
 
 
 def with_proposed_facts(
-    entry: ToolCatalogEntry, approved: ToolCatalogEntry | None, stated: bool, others: ByWords
+    entry: ToolCatalogEntry, approved: ToolCatalogEntry | None, stated: ToolFacts | None, others: ByWords
 ) -> ToolCatalogEntry:
     """Return the entry with a proposal for what the operator has not stated.
 
@@ -54,25 +55,31 @@ def with_proposed_facts(
     Args:
         entry: as it is listed, with the facts that are stated.
         approved: the approved version.
-        stated: whether the operator states facts about the tool. Then sinks and safety are as stated.
+        stated: what the operator states about the tool; None if that is nothing. Safety is then as stated, and so are
+            sinks if they are among it. If not, they are proposed, as for a tool about which nothing is stated: an
+            operator who states that a tool can be undone has not said that its arguments send nothing anywhere.
         others: what the same server lists.
     """
     if approved is None:
         proposed = _proposals(entry, others)
-        if stated:
+        if stated is not None and not _asks_for_sinks(stated):
             del proposed["sink_args"]
         return _filled(entry, proposed)
     known = {place.path for place in places_of(_schema_of(approved))}
-    if stated:
-        kept = {name: getattr(approved, name) for name in _PROPOSED}
-    else:
-        kept = {name: getattr(approved, name) for name in FACT_FIELDS}
+    kept = {name: getattr(approved, name) for name in (FACT_FIELDS if stated is None else _PROPOSED)}
+    if stated is None or _asks_for_sinks(stated):
         was = set(possible_sinks(approved))
         kept["sink_args"] = (*approved.sink_args, *(each for each in possible_sinks(entry) if each not in was))
     if kept["arg_roles"]:
         new = [use for use in _role_uses(entry) if use.path not in known]
         kept["arg_roles"] = (*kept["arg_roles"], *new)
-    return _filled(entry, kept) if stated else msgspec.structs.replace(entry, **kept)
+    return msgspec.structs.replace(entry, **kept) if stated is None else _filled(entry, kept)
+
+
+def _asks_for_sinks(stated: ToolFacts) -> bool:
+    """Return whether stated facts leave open which arguments are sinks. A tool that only reads, and not in the open
+    world, has none: nothing is acted on, and data goes nowhere."""
+    return stated.sink_args is None and not (stated.read_only and not stated.open_world)
 
 
 _PROPOSED = (
@@ -184,9 +191,7 @@ def _proposed_kind(entry: ToolCatalogEntry) -> str | None:
     return None if kind in (ActKind.READ, ActKind.OTHER) else kind
 
 
-def _undoing(
-    entry: ToolCatalogEntry, others: ByWords
-) -> tuple[str | None, tuple[CompensatingArgument, ...]]:
+def _undoing(entry: ToolCatalogEntry, others: ByWords) -> tuple[str | None, tuple[CompensatingArgument, ...]]:
     """Return the tool of the same server whose name says that it undoes this one, if its arguments can be had."""
     words = words_of(entry.name)
     for place, word in enumerate(words):

@@ -62,7 +62,7 @@ def _with_role_in_capitals(use: Any) -> Any:
 
 def _check_paths(facts: ToolFacts) -> None:
     for name in _PATHS:
-        for path in getattr(facts, name):
+        for path in getattr(facts, name) or ():
             _check_path(name, path)
     for use in facts.arg_roles:
         _check_path("arg_roles", use.path)

@@ -1,4 +1,4 @@
-"""How long an import takes for a large catalog."""
+"""What an import proposes about the tools of a server, and how long it takes for a large catalog."""
 
 from __future__ import annotations
 
@@ -12,12 +12,46 @@ import pytest
 from tests.unit.cli.conftest import Stoplog
 
 TEXT = {"type": "string"}
+SEND = {
+    "name": "send_mail",
+    "inputSchema": {"type": "object", "properties": {"to": TEXT, "body": TEXT, "urgent": {"type": "boolean"}}},
+}
 FEW, MANY = 250, 1_000
 
 
 @pytest.fixture(autouse=True)
 def log(stoplog: Stoplog) -> None:
     assert stoplog("topics", "apply").status == 0
+
+
+def imported(stoplog: Stoplog, home: Path, facts: dict[str, Any] | None) -> dict[str, Any]:
+    """The facts that a review of the tool shows after an import with these facts."""
+    (home / "tools.json").write_text(json.dumps([SEND]))
+    (home / "facts.json").write_text(json.dumps({} if facts is None else {"send_mail": facts}))
+    assert stoplog("catalog", "import", "mail", "--file", "tools.json", "--facts", "facts.json").status == 0
+    (reviewed,) = stoplog("catalog", "review", "mail/send_mail").records
+    assert reviewed["state"] == "PROPOSED"
+    shown: dict[str, Any] = reviewed["facts"]
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("facts", "sinks"),
+    [
+        (None, ["/body", "/to"]),
+        ({"destructive": False, "reversible": True}, ["/body", "/to"]),
+        ({"read_only": True}, ["/body", "/to"]),
+        ({"read_only": True, "open_world": False}, []),
+        ({"destructive": False, "sink_args": ["/to"]}, ["/to"]),
+        ({"destructive": False, "sink_args": []}, []),
+    ],
+)
+def test_facts_that_leave_sinks_out_state_none_only_if_they_say_so(
+    stoplog: Stoplog, home: Path, facts: dict[str, Any] | None, sinks: list[str]
+) -> None:
+    shown = imported(stoplog, home, facts)
+    assert sorted(shown["sink_args"]) == sinks
+    assert shown["destructive"] is (True if facts is None else facts.get("destructive", True))
 
 
 def listing(count: int) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def listed(*tools: dict[str, Any], **facts: ToolFacts) -> list[ToolCatalogEntry]
 
 def proposed(*tools: dict[str, Any], approved: ToolCatalogEntry | None = None, **facts: ToolFacts) -> ToolCatalogEntry:
     first, *others = listed(*tools, **facts)
-    return with_proposed_facts(first, approved, first.name in facts, by_words(others))
+    return with_proposed_facts(first, approved, facts.get(first.name), by_words(others))
 
 
 def test_a_new_tool_has_a_proposal_for_every_fact() -> None:
@@ -88,6 +88,23 @@ def test_an_approved_tool_keeps_its_facts_and_only_new_arguments_are_proposed() 
     changed = proposed(wider, approved=approved)
     assert changed.sink_args == ("/guests/*", "/url")
     assert changed.arg_roles[-1] == ArgumentUse(path="/url", role=ArgumentRole.DESTINATION)
+
+
+def test_sinks_that_the_stated_facts_leave_out_are_proposed_and_none_are_if_none_is_stated() -> None:
+    every = ("/guests", "/title")
+    assert proposed(CREATE, create_event=ToolFacts(destructive=False, reversible=True)).sink_args == every
+    assert proposed(CREATE, create_event=ToolFacts(sink_args=())).sink_args == ()
+    assert proposed(CREATE, create_event=ToolFacts(read_only=True)).sink_args == every, "what is read can be a URL"
+    assert proposed(CREATE, create_event=ToolFacts(read_only=True, open_world=False)).sink_args == ()
+
+
+def test_sinks_of_an_approved_tool_stay_if_the_stated_facts_leave_them_out() -> None:
+    approved = msgspec.structs.replace(proposed(CREATE), destructive=False, sink_args=("/guests/*",))
+    facts = ToolFacts(destructive=False)
+    assert diff_entries(approved, proposed(CREATE, approved=approved, create_event=facts)) == ()
+    wider = CREATE | {"inputSchema": schema("title", title=TEXT, guests={"type": "array", "items": TEXT}, url=TEXT)}
+    assert proposed(wider, approved=approved, create_event=facts).sink_args == ("/guests/*", "/url")
+    assert proposed(CREATE, approved=approved, create_event=ToolFacts(sink_args=())).sink_args == ()
 
 
 @pytest.mark.parametrize(
