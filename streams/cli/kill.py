@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from shlex import quote
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -30,10 +30,15 @@ from streams.operations.stops import (
     stored_ms,
     write_revocation,
 )
+from streams.operations.topics.lookup import tenant_and_name
 from streams.operations.topics.reader import TopicReadError
 from streams.ports import LogError
 from streams.sdk.errors import PublishError
 from streams.wiring.operators import open_operator
+
+if TYPE_CHECKING:
+    # Loaded where the state of a session is read.
+    from streams.operations.sessions.view import Standing
 
 _Read = TypeVar("_Read")
 
@@ -166,7 +171,7 @@ def kill(
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
 
     A name need not be on the log. But if it is only the beginning of a session's id, as lists show it, the exit status
-    is 1, and the command with the whole id is shown.
+    is 1, and the command with the whole id is shown. Of a session that has ended, a warning says so.
     """
     kind, stated = target.chosen()
     settings = connection.settings()
@@ -334,6 +339,8 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
     what = f"{_noun(kind)} `{printable(target)}`"
     unknown = _read_after(f"whether there is a {what}", lambda: look_up(operator, kind, target))
     if unknown is None:
+        if kind is RevocationKind.SESSION:
+            _check_state(operator, target)
         return
     missing = f"no {what} is on the {operator.log.name}"
     steps = _steps("kill", kind, unknown.near, written.reason, connection)
@@ -345,6 +352,26 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
         )
     other = f". If you meant another one:{steps}" if unknown.near else ""
     _warn(f"{missing}; the stop is in force for when there is one{other}")
+
+
+def _check_state(operator: Operator, target: str) -> None:
+    """Warn on standard error if a session has ended, so that its stop concerns only sessions that it has opened."""
+    from streams.operations.sessions.search import (  # noqa: PLC0415 - only a session has a state, and a stop comes first
+        SessionMissingError,
+        read_session_standing,
+    )
+
+    def standing_now() -> Standing | None:
+        try:
+            return read_session_standing(operator, *tenant_and_name(target, ""))
+        except SessionMissingError:
+            # This client can't tell whether there is such a session.
+            return None
+
+    what = f"session `{printable(target)}`"
+    standing = _read_after(f"whether {what} has ended", standing_now)
+    if standing is not None and standing.is_over:
+        _warn(f"{what} {standing.text()}. Its calls are denied without a stop; this one also stops its sub-sessions")
 
 
 def _steps(command: str, kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:

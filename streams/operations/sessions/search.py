@@ -23,6 +23,7 @@ from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record
 from streams.operations.contents.erased import SessionErasure, read_erasure
+from streams.operations.operator import Operator
 from streams.operations.sessions.view import LifeState, SessionView, Standing, is_of_a_gate
 from streams.operations.short_ids import short_ids
 from streams.operations.topics.decoded import Decoder, decoded
@@ -148,6 +149,19 @@ def show_session(
         return Shown(view, RevocationSet(releasers), hidden, erasure)
     revocations = _revocations(log, codec, clock, releasers, {session_target(tenant_uid, session_id): view})
     return Shown(view, revocations, hidden, erasure)
+
+
+def read_session_standing(operator: Operator, tenant_uid: str, session_id: str) -> Standing | None:
+    """Return the state of a session now; None if this client can't tell it, because access control hides records: they
+    may say that gates have rejected the end of the session. Blocking.
+
+    Raises:
+        SessionMissingError, TopicReadError, LogError: see `show_session`.
+    """
+    deployment, clock = operator.deployment, operator.clock
+    trusted, officers = deployment.release.trusted(), deployment.content.trusted()
+    shown = show_session(operator.log, operator.codec, tenant_uid, session_id, clock, trusted, officers=officers)
+    return None if shown.hidden & {AUDIT.name, SESSION.name} else shown.view.standing(shown.revocations, clock.now_ms())
 
 
 def _is_of_an_executor(record: Record) -> bool:

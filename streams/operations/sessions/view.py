@@ -48,6 +48,8 @@ class LifeState(StrEnum):
 
 _NOTHING_TO_STOP = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED, LifeState.STOPPED})
 
+_OVER = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED})
+
 _ENDED = REASON_TEXTS[Reason.SESSION_ENDED]
 _SAYS_NO_MORE = frozenset({_ENDED, REASON_TEXTS[Reason.SESSION_REVOKED]})
 """Reasons that only repeat the state."""
@@ -63,6 +65,11 @@ class Standing(NamedTuple):
     def can_be_stopped(self) -> bool:
         """Return whether there is anything left to stop."""
         return self.state not in _NOTHING_TO_STOP
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the session proposes no calls any more, whoever releases what."""
+        return self.state in _OVER
 
     def text(self) -> str:
         """Return the state as the end of a sentence about the session, such as `is live`, with what explains it."""

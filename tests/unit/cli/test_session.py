@@ -429,6 +429,15 @@ class TestList:
         assert "stoplog kill --session" in deployed("session", "show", "s-live", "--no-json").out
         assert "stoplog kill --session" not in deployed("session", "show", "s-ended", "--no-json").out
 
+    def test_a_stop_of_a_session_that_has_ended_says_so(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-live")
+        ended = writer.open("s-ended")
+        writer.put(ended, [ended.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
+        assert deployed("kill", "--session", "s-live", "--why", "x").err == ""
+        stopped = deployed("kill", "--session", "s-ended", "--why", "x")
+        assert (stopped.status, stopped.records[0]["id"]) == (0, "default|s-ended")
+        assert "session `default|s-ended` has ended. Its calls are denied without a stop" in stopped.err
+
     def test_a_short_id_of_several_sessions_names_them(self, deployed: Stoplog, writer: Writer) -> None:
         names = [f"s-01a21e95-9f{end}-7b29-ac00-2b3954153c0d" for end in ("90", "91")]
         for name in names:
