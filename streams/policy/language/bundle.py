@@ -333,13 +333,15 @@ def load_detector_files(directory: Path) -> dict[str, str]:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file of bounded size. Blocking.
+    """Read a text file of bounded size. Blocking, but not for a file that somebody else has to write first.
 
     Raises:
         BundleReadError: see `load_bundle`.
     """
     if path.is_symlink():
         raise BundleReadError(f"`{path}` is a symbolic link: rules must be plain files")
+    if path.exists() and not path.is_file():
+        raise BundleReadError(f"`{path}` is not a regular file")
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)

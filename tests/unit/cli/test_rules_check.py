@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from tests.unit.cli.conftest import Stoplog, of_kind
 from tests.unit.cli.terminal import read_to_end
 
 ROOT = Path(__file__).parents[3]
+WRITER_S = 5.0
+"""How long a pipe has no writer in a test."""
 SHIPPED = ROOT / "rules"
 HEAD = 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n'
 CATALOG = {
@@ -199,6 +202,20 @@ class TestCheck:
         result = stoplog("rules", "check", ".", "--live")
         assert [record["code"] for record in of_kind(result, "finding")] == ["no_tool"]
         assert of_kind(result, "summary")[0]["tools"] == 2
+
+    @pytest.mark.parametrize("name", ["p/q.rules.yaml", "p/p.tests.yaml", "p/p.detectors.yaml"])
+    def test_a_pipe_is_not_waited_for(self, stoplog: Stoplog, home: Path, name: str) -> None:
+        lay(home, PERMIT, None)
+        os.mkfifo(home / name)
+        # Whoever waits for the pipe goes on after this time, so that the test ends.
+        writer = threading.Timer(WRITER_S, lambda: os.close(os.open(home / name, os.O_WRONLY | os.O_NONBLOCK)))
+        writer.start()
+        try:
+            result = stoplog("rules", "check", ".")
+        finally:
+            writer.cancel()
+        assert result.status == 1
+        assert f"{name}` is not a regular file" in result.out + result.err
 
     def test_what_a_file_says_can_not_move_the_cursor(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, '  - {id: P-1, effect: "per\\emit", match: {tools: ["*"]}, when: "x\x85", reason: r}\n', None)
