@@ -19,7 +19,7 @@ from streams.operations.alert_handling import short_alert_ids
 from streams.operations.behaviour.announcements import (
     Announcement,
     find_announcement,
-    read_announcements,
+    known_announcements,
     withdraw_announcement,
     write_announcements,
 )
@@ -125,10 +125,7 @@ def announced(
     """List what is announced and neither over nor withdrawn."""
     screen, settings = output.screen(), connection.settings()
     with open_operator(settings) as operator:
-        known = read_announcements(operator)
-    if known is None:
-        screen.say(UNREADABLE, WARN)
-        return
+        known = known_announcements(operator)
     found = known if agent is None else announced_of(known, *tenant_and_name(agent, settings.tenant))
     tell_announced(screen, found, known)
     for each in found:
@@ -141,7 +138,8 @@ def announced(
 def withdraw(
     *,
     announcement: Annotated[
-        str, typer.Argument(metavar="ID", help="The id of the announcement, or the beginning of it.")
+        str,
+        typer.Argument(metavar="ID", help="The announcement's id, or the beginning of it (`ID` or `tenant|ID`)."),
     ],
     why: WhyOption,
     signature: Signature,
@@ -152,11 +150,8 @@ def withdraw(
     """Withdraw what was announced: from now on, these calls are judged as ever. Sign as for `announce`."""
     screen, key = output.screen(), signature.signing_key()
     with open_operator(connection.settings(), name) as operator:
-        known = read_announcements(operator)
-        if known is None:
-            screen.say(UNREADABLE, WARN)
-            raise typer.Exit(1)
-        ended = withdraw_announcement(operator, find_announcement(known, announcement), why, key)
+        meant = find_announcement(known_announcements(operator), announcement)
+        ended = withdraw_announcement(operator, meant, why, key)
         where = operator.log.name
     screen.record(_fields(ended))
     screen.say(f"withdrawn {_line(ended)}, recorded on the {where}", OK)

@@ -21,8 +21,10 @@ from streams.model.alert_status import (
     announcement_key,
     announcement_uid,
 )
+from streams.model.errors import StoplogError
 from streams.model.topics import ALERT_STATUS
 from streams.operations.alert_handling import (
+    NAMED_MAX,
     AlertHandlingError,
     CountedStatuses,
     checked_reason,
@@ -79,6 +81,25 @@ def withdraw_announcement(
     return written
 
 
+class AnnouncementsHiddenError(StoplogError):
+    """Access control hides what is announced from this client."""
+
+
+def known_announcements(operator: Operator) -> list[Announcement]:
+    """Return what `read_announcements` returns. Blocking.
+
+    Raises:
+        AnnouncementsHiddenError: this client may not read it.
+        SettingsError, TopicReadError, LogError: see `read_announcements`.
+    """
+    known = read_announcements(operator)
+    if known is None:
+        raise AnnouncementsHiddenError(
+            f"what is announced can't be read: access control hides `{ALERT_STATUS.name}` from this client"
+        )
+    return known
+
+
 def read_announcements(operator: Operator) -> list[Announcement] | None:
     """Return what is announced and neither over nor withdrawn, in the order of its end; None if this client may not
     read it. Blocking.
@@ -105,12 +126,19 @@ def find_announcement(known: Sequence[Announcement], stated: str) -> Announcemen
 
     Args:
         known: those that are neither over nor withdrawn.
-        stated: its id, or the beginning of it.
+        stated: its id, or the beginning of it. The tenant may stand before it (`tenant|ID`): an id ends with digits of
+            the agent and its tenant, but somebody may search for the name of an agent with the digits of another.
 
     Raises:
         AlertHandlingError: none has such an id, or several have.
     """
-    meant = only_meant([(each.uid, each) for each in known], stated, "announcements")
+    tenant_uid, separator, uid = stated.rpartition("|")
+    its = [(each.uid, each) for each in known if not separator or each.tenant_uid == tenant_uid]
+    same = [each for its_uid, each in its if its_uid == uid]
+    if len(same) > 1:
+        named = ", ".join(f"`{each.tenant_uid}|{uid}`" for each in same[:NAMED_MAX])
+        raise AlertHandlingError(f"{len(same)} tenants have an announcement with id `{uid}`; name one of them: {named}")
+    meant = only_meant(its, uid, "announcements")
     if meant is None:
         raise AlertHandlingError(f"nothing that is announced has id `{stated}`; see `stoplog behaviour announced`")
     return meant

@@ -10,6 +10,8 @@ import pytest
 
 from streams.model.alert_status import ANNOUNCED_OPEN_MAX, AlertState, AlertStatus
 from streams.model.topics import ALERT_STATUS
+from streams.operations.alert_handling import AlertHandlingError
+from streams.operations.behaviour.announcements import find_announcement, read_announcements
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Stoplog
@@ -167,3 +169,29 @@ def test_no_more_is_announced_of_an_agent_than_the_watch_remembers(site: Stoplog
     assert len(written()) == ANNOUNCED_OPEN_MAX
     site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "done", *SIGNED)
     assert site("behaviour", "announce", "etl-4", "etl-3", *WORK, *SIGNED).status == 0
+
+
+def test_who_may_not_read_what_is_announced_is_told_in_json_too(site: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert site("behaviour", "announce", "etl-3", *WORK, *SIGNED).status == 0
+    (signed,) = written()
+    hidden = frozenset({ALERT_STATUS.name})
+    monkeypatch.setattr("streams.operations.behaviour.announcements.hidden_topics", lambda _log, _names: hidden)
+    for command in (("announced",), ("withdraw", signed.finding_uid, "--why", "done", *SIGNED)):
+        result = site("behaviour", *command, "--json")
+        assert (result.status, result.out) == (1, "")
+        assert f"what is announced can't be read: access control hides `{ALERT_STATUS.name}`" in result.err
+
+
+def test_announcements_of_two_tenants_with_one_id_are_told_apart_by_tenant(site: Stoplog) -> None:
+    assert site("behaviour", "announce", "etl-3", *WORK, *SIGNED).status == 0
+    with open_operator(load_settings()) as operator:
+        (one,) = read_announcements(operator) or ()
+    other = one._replace(tenant_uid="globex")
+    with pytest.raises(AlertHandlingError) as error:
+        find_announcement([one, other], one.uid)
+    assert f"name one of them: `{one.tenant_uid}|{one.uid}`, `globex|{one.uid}`" in str(error.value)
+    for each in (one, other):
+        assert find_announcement([one, other], f"{each.tenant_uid}|{each.uid[:12]}") is each
+    named = f"{one.tenant_uid}|{one.uid}"
+    assert site("behaviour", "withdraw", f"globex|{one.uid}", "--why", "done", *SIGNED).status == 1
+    assert site("behaviour", "withdraw", named, "--why", "done", *SIGNED).status == 0
