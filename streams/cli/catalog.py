@@ -13,7 +13,6 @@ import typer
 from streams.cli import catalog_decide, catalog_import, catalog_keys
 from streams.cli.apps import make_app
 from streams.cli.catalog_view import (
-    STYLES,
     change_fields,
     entry_fields,
     finding_fields,
@@ -28,6 +27,7 @@ from streams.cli.catalog_view import (
     show_signing,
     standing_of,
 )
+from streams.cli.findings import many
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
@@ -177,7 +177,8 @@ def list_(
     with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
-    rows = []
+    rows: list[tuple[str | Text, ...]] = []
+    waiting: list[str] = []
     for name in history.tools():
         in_force = history.in_force.get(name)
         shown = [each for each in history.of_tool(name) if in_force is not None and each.entry == in_force]
@@ -192,7 +193,14 @@ def list_(
             standing = standing_of(history, listed, now_ms)
             screen.record(_listed_fields(history, listed, standing, now_ms))
             rows.append(_row(listed, standing))
-    screen.table(("entry", "version", "state", "status", "review expires", "owner", "signed by"), rows)
+            if standing == "open":
+                waiting.append(listed.reference)
+    screen.table(("tool", "version", "state", "review expires", "owner", "signed by"), rows)
+    if waiting:
+        screen.say()
+        screen.say(f"{many(len(waiting), 'entry', 'entries')} to decide on, each with its id:")
+    for reference in waiting:
+        screen.say(f"  {reference}")
 
 
 def _listed_fields(history: CatalogHistory, listed: Listed, standing: str, now_ms: int) -> dict[str, Any]:
@@ -210,11 +218,11 @@ def _listed_fields(history: CatalogHistory, listed: Listed, standing: str, now_m
 def _row(listed: Listed, standing: str) -> tuple[str | Text, ...]:
     entry = listed.entry
     style = OK if standing == "in force" else FAIL if standing in ("refused", "expired") else WARN
+    state = entry.state.value.lower()
     return (
-        listed.reference,
+        "/".join(listed.name),
         str(entry.catalog_version),
-        Text(entry.state.value.lower(), style=STYLES[entry.state]),
-        Text(standing, style=style),
+        Text(f"{state}, {standing}" if standing else state, style=style),
         (instant(entry.review_expires) or "-")[:10],
         entry.owner or "-",
         ", ".join(listed.signers) or "-",

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from streams.cli.styled import Text
-from streams.cli.tables import column_widths, stacked
+from streams.cli.tables import column_widths, fits_whole, stacked, without_empty_columns
 from streams.cli.text import ascii_json, harmless_json, printable
 from streams.codec.json_lines import json_line
 
@@ -139,6 +139,8 @@ class Screen:
 
         lines = [[(cell if isinstance(cell, Text) else Text(printable(cell))).rich() for cell in row] for row in rows]
         console = _console(WHOLE_WIDTH_CHARS) if whole else self.console
+        if not fits_whole(columns, lines, console.width):
+            columns, lines = without_empty_columns(columns, lines)
         widths = column_widths(columns, lines, console.width)
         if widths is None:
             for text in stacked(columns, lines):

@@ -51,14 +51,33 @@ def column_widths(columns: Sequence[str], lines: Sequence[Sequence[RichText]], w
     Returns:
         The widths, or None if the terminal has not enough room for all columns side by side.
     """
-    cells = [[line[number] for line in lines if number < len(line)] for number in range(len(columns))]
-    measured = [_measured(name, of_column) for name, of_column in zip(columns, cells, strict=True)]
+    measured = _all_measured(columns, lines)
     for naming in NAMING_COLUMNS:
         widths = [max(each.least, each.named if number < naming else 0) for number, each in enumerate(measured)]
         room = width_chars - sum(widths) - GAP_CHARS * (len(columns) - 1)
         if room >= 0:
             return _filled(widths, [each.whole for each in measured], room)
     return None
+
+
+def fits_whole(columns: Sequence[str], lines: Sequence[Sequence[RichText]], width_chars: int) -> bool:
+    """Return whether all columns fit side by side with nothing wrapped."""
+    widths = [each.whole for each in _all_measured(columns, lines)]
+    return sum(widths) + GAP_CHARS * (len(columns) - 1) <= width_chars
+
+
+def without_empty_columns(
+    columns: Sequence[str], lines: Sequence[Sequence[RichText]]
+) -> tuple[list[str], list[list[RichText]]]:
+    """Return a table without the columns in which no row has anything, for a terminal that is too narrow for all."""
+    kept = [
+        number
+        for number in range(len(columns))
+        if any(number < len(line) and line[number].plain not in _NOTHING for line in lines)
+    ]
+    return [columns[number] for number in kept], [
+        [line[number] for number in kept if number < len(line)] for line in lines
+    ]
 
 
 def stacked(columns: Sequence[str], lines: Sequence[Sequence[RichText]]) -> Iterator[RichText]:
@@ -86,6 +105,11 @@ def _filled(widths: list[int], wanted: Sequence[int], room: int) -> list[int]:
         widths[min(wanting, key=widths.__getitem__)] += 1
         room -= 1
     return widths
+
+
+def _all_measured(columns: Sequence[str], lines: Sequence[Sequence[RichText]]) -> list[_Widths]:
+    cells = [[line[number] for line in lines if number < len(line)] for number in range(len(columns))]
+    return [_measured(name, of_column) for name, of_column in zip(columns, cells, strict=True)]
 
 
 def _measured(name: str, cells: Sequence[RichText]) -> _Widths:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.cli.main import run
 from tests.unit.cli.conftest import Stoplog
+from tests.unit.cli.terminal import written_to_terminal
 
 TEXT = {"type": "string"}
 SEND = {
@@ -52,6 +55,25 @@ def test_facts_that_leave_sinks_out_state_none_only_if_they_say_so(
     shown = imported(stoplog, home, facts)
     assert sorted(shown["sink_args"]) == sinks
     assert shown["destructive"] is (True if facts is None else facts.get("destructive", True))
+
+
+def test_a_list_has_a_line_for_each_tool_and_the_ids_that_a_decision_needs(
+    stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported(stoplog, home, None)
+    (reference,) = [each["reference"] for each in stoplog("catalog", "list").records]
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def show() -> None:
+        assert run(("catalog", "list", "--no-json")) == 0
+
+    written = written_to_terminal(monkeypatch, show).decode()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", written).splitlines()
+    assert lines[0].split()[:3] == ["tool", "version", "state"]
+    assert lines[1].split()[:4] == ["mail/send_mail", "1", "proposed,", "open"]
+    assert lines[-1].strip() == reference
+    assert max(map(len, lines)) <= 80
 
 
 def listing(count: int) -> list[dict[str, Any]]:

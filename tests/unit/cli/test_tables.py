@@ -49,6 +49,20 @@ def test_the_digest_of_rules_stays_in_one_piece_on_a_narrow_terminal(monkeypatch
     assert any("456bb57f5948" in line.split() for line in lines)
 
 
+def test_on_a_narrow_terminal_columns_without_content_leave_their_room_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns, rows = (
+        ("tool", "review expires", "owner", "signed by"),
+        [("mail/send_a_long_message", "-", "team-mail", "")],
+    )
+    assert shown(monkeypatch, 40, columns, rows) == [
+        "tool                      owner",
+        "mail/send_a_long_message  team-mail",
+    ]
+    assert shown(monkeypatch, 80, columns, rows)[0].split() == ["tool", "review", "expires", "owner", "signed", "by"]
+
+
 def test_where_the_columns_have_no_room_each_cell_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, 80, COLUMNS, ROWS) == [
         f"entry      {ENTRY}",
