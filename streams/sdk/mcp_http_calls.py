@@ -10,13 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import httpx2
+import msgspec
 
 _GIVEN_UP = "notifications/cancelled"
+
+
+class _Message(msgspec.Struct):
+    """What is looked at of a message. The rest of it, such as the arguments of a call, is skipped."""
+
+    method: str | None = None
+    id: str | int | None = None
+    params: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_read = msgspec.json.Decoder(_Message).decode
+
+
+class _GivenUp(msgspec.Struct):
+    """The parameters of the report that a call was given up."""
+
+    requestId: str | int | None = None  # noqa: N815 - as the protocol has it
 
 
 class _Call:
@@ -43,10 +60,10 @@ class CallsUnderWay:
         """
         task = asyncio.current_task()
         message = _message_of(request)
-        if message.get("method") == _GIVEN_UP:
-            await self._end((message.get("params") or {}).get("requestId"))
-        elif task is not None and "id" in message and "method" in message:
-            self._calls[task] = _Call(message["id"])
+        if message.method == _GIVEN_UP:
+            await self._end(msgspec.json.decode(message.params, type=_GivenUp).requestId)
+        elif task is not None and message.id is not None and message.method is not None:
+            self._calls[task] = _Call(message.id)
         elif task is not None and (call := self._calls.get(task)) is not None and call.is_given_up:
             raise httpx2.RequestError("the call was given up", request=request)
 
@@ -83,7 +100,11 @@ def is_events(response: httpx2.Response) -> bool:
     return bool(response.headers.get("content-type", "").lower().startswith("text/event-stream"))
 
 
-def _message_of(request: httpx2.Request) -> dict[str, Any]:
-    """Return the message that is posted; empty for other requests."""
-    message = json.loads(request.content) if request.method == "POST" and request.content else {}
-    return message if isinstance(message, dict) else {}
+def _message_of(request: httpx2.Request) -> _Message:
+    """Return the message that is posted; an empty one for other requests."""
+    if request.method != "POST" or not request.content:
+        return _Message()
+    try:
+        return _read(request.content)
+    except msgspec.ValidationError:
+        return _Message()
