@@ -40,7 +40,6 @@ from streams.sdk.credential import SessionCredential
 from streams.sdk.token_exchange import StsClient
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 
@@ -150,7 +149,7 @@ def contain(
     screen, settings = output.screen(), connection.settings()
     results, tokens = _results(result or ()), proposing.tokens()
     with open_operator(settings, by) as operator:
-        found = _read(operator, settings, session, results)
+        found = _read(operator, settings.tenant, session, results)
         standing = found.shown.view.standing(found.shown.revocations, operator.clock.now_ms())
         _show(screen, found, standing)
         chosen = [act for act in undoable(found.acts) if not proposing.only or act.intent_id in proposing.only]
@@ -170,13 +169,12 @@ def contain(
             _propose(screen, connection, transport, credential, found, chosen)
 
 
-def _read(operator: Operator, settings: Settings, stated: str, results: dict[str, Any]) -> Containment:
-    codec, releasers = build_codec(settings), settings.release.trusted()
+def _read(operator: Operator, tenant_uid: str, stated: str, results: dict[str, Any]) -> Containment:
     try:
-        return read_containment(operator, codec, *tenant_and_name(stated, settings.tenant), releasers, results)
+        return read_containment(operator, *tenant_and_name(stated, tenant_uid), results)
     except SessionMissingError:
-        meant = find_session(operator.log, codec, operator.clock, stated, settings.tenant)
-        return read_containment(operator, codec, meant.tenant_uid, meant.session_id, releasers, results)
+        meant = find_session(operator.log, operator.codec, operator.clock, stated, tenant_uid)
+        return read_containment(operator, meant.tenant_uid, meant.session_id, results)
 
 
 @contextmanager
@@ -191,7 +189,7 @@ def _own_session(
     """Open a session of the operator's own, at a token service or with the root key."""
     view, tools = found.shown.view, [act.undoing_tool for act in acts]
     opened = open_log(settings, create=False)
-    transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+    transport = Transport(opened, operator.codec, SystemClock(), settings.release.trusted())
     with opened, transport:
         if tokens is not None:
             url, subject, actor = tokens

@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.audit.releasers import Releasers
-from streams.codec.avro import Codec
 from streams.model.canonical import CanonicalError, canonical, sha256
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
@@ -128,14 +126,7 @@ class Containment:
         return tuple(sorted({scope for shown in (self.shown, *self.others) for scope in shown.view.scopes}))
 
 
-def read_containment(
-    operator: Operator,
-    codec: Codec,
-    tenant_uid: str,
-    session_id: str,
-    releasers: Releasers,
-    results: Mapping[str, Any],
-) -> Containment:
+def read_containment(operator: Operator, tenant_uid: str, session_id: str, results: Mapping[str, Any]) -> Containment:
     """Return what a session did since it first read untrusted data. Blocking; reads all verdicts.
 
     Of calls whose content was erased, the arguments are left out, and so undoing calls lack what they need of them.
@@ -148,7 +139,8 @@ def read_containment(
         ContainmentError: this client may not read verdicts.
         TopicReadError, LogError: the log can't be read.
     """
-    log, clock, officers = operator.log, operator.clock, operator.deployment.content.trusted()
+    log, codec, clock = operator.log, operator.codec, operator.clock
+    releasers, officers = operator.deployment.release.trusted(), operator.deployment.content.trusted()
     if VERDICT.name in hidden_topics(log, [VERDICT.name]):
         raise ContainmentError(
             f"this client may not read `{VERDICT.name}`, which has the arguments of calls; ask for the role `auditor`"
