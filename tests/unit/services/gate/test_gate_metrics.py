@@ -9,6 +9,7 @@ import pytest
 
 from simulation.records import SessionMaker, revocation
 from streams.engine.worker_meter import LOOK_NS, WorkerMeter
+from streams.inmemory.faults import Call, NoFaults
 from streams.metrics import declared
 from streams.metrics.declared import HELD_FOR, METRICS, Exporter, Metric
 from streams.metrics.registry import Distribution, Metrics
@@ -122,17 +123,21 @@ def test_dead_letters_are_counted_by_topic_and_reason(counted: Counted) -> None:
     assert len(bench.dead_letters(INTENT.name)) == 2
 
 
+class TwoCommitsFail(NoFaults):
+    """The broker aborts the next two transactions."""
+
+    def __init__(self) -> None:
+        self._left = 2
+
+    def before(self, client: str, call: Call) -> None:
+        if call is Call.COMMIT and self._left:
+            self._left -= 1
+            raise AbortableTransactionError("the broker says no")
+
+
 def test_what_is_aborted_does_not_count_and_is_counted_once_when_it_is_done_again(counted: Counted) -> None:
     bench = GateBench(meters=counted.meters)
-    producer = bench.driver._workers[0]._ports.producer
-    commit, failures = producer.commit, iter([True, True, False])
-
-    def fails_twice() -> None:
-        if next(failures, False):
-            raise AbortableTransactionError("the broker says no")
-        commit()
-
-    producer.commit = fails_twice
+    bench.driver.log.faults = TwoCommitsFail()
     bench.propose(MAIL_SEND, {"to": "bob", "ask": "one"})
     assert counted[declared.TRANSACTIONS, ("gate", "aborted")] == 2
     assert counted.series(declared.VERDICTS) == {("REQUIRE_APPROVAL", "approval_required"): 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -18,6 +19,7 @@ from streams.model.topics import AUDIT_REPORTED, TOPICS
 from streams.ports import AbortableTransactionError, FatalLogError, LogError, RetriableLogError, TopicSpec
 from streams.sdk.token_exchange import TokenRefusedError
 from streams.sdk.transport import Transport
+from streams.services.sqlite_file import connect
 from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts
@@ -233,16 +235,24 @@ class TestTheStore:
         assert not store.is_used(b"a")
         store.close()
 
-    def test_goes_on_when_the_disk_has_room_again(self, tmp_path: Path) -> None:
+    def test_goes_on_when_the_disk_has_room_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        files: list[sqlite3.Connection] = []
+
+        def opened(path: Path) -> sqlite3.Connection:
+            files.append(connect(path))
+            return files[-1]
+
+        monkeypatch.setattr("streams.services.sts.store.connect", opened)
         store = StsStore(tmp_path / "memory.sqlite")
+        (file,) = files
         assert store.take_in([Claim((b"a",), 100, 1)], Place(0, b"0")) == [True]
-        (pages,) = store._file.execute("PRAGMA page_count").fetchone()
-        store._file.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = file.execute("PRAGMA page_count").fetchone()
+        file.execute(f"PRAGMA max_page_count = {pages}")
         long = tuple(bytes([number]) * 8_000 for number in range(10))
         with pytest.raises(RefusedError, match="full"):
             store.take_in([Claim(long, 100, 1)], Place(1, b"1"))
         assert store.place() == Place(0, b"0"), "neither the claim nor the place is stored"
-        store._file.execute("PRAGMA max_page_count = 1000000")
+        file.execute("PRAGMA max_page_count = 1000000")
         assert store.take_in([Claim((b"b",), 100, 1), Claim((b"a",), 100, 1)], Place(2, b"2")) == [True, False]
         store.close()
 

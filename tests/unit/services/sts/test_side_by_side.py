@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams.sdk.token_exchange import ACCESS_TOKEN
+from streams.services.sqlite_file import connect
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts
 from streams.services.sts.store import Issued, StsStore
@@ -179,13 +182,22 @@ class TestMayAct:
                 assert answer.json().get("reason") == reason
 
 
-def test_a_great_many_sessions_are_not_in_memory(tmp_path: Path, house: House) -> None:
+def connected_in_haste(path: Path) -> sqlite3.Connection:
+    """A file that waits for no disk."""
+    file = connect(path)
+    file.execute("PRAGMA synchronous = OFF")
+    return file
+
+
+def test_a_great_many_sessions_are_not_in_memory(tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(house)
-    row = house.running.parts.store._file.execute("SELECT * FROM session").fetchone()
-    known = house.running.parts.store.find(row[0])
+    (path,) = (house.folder / "sts").glob("*.sqlite")
+    with closing(sqlite3.connect(path)) as file:
+        (token_id,) = file.execute("SELECT token_id FROM session").fetchone()
+    known = house.running.parts.store.find(token_id)
     assert known is not None
+    monkeypatch.setattr("streams.services.sts.store.connect", connected_in_haste)
     store = StsStore(tmp_path / "many.sqlite")
-    store._file.execute("PRAGMA synchronous = OFF")
     grown = []
     tracemalloc.start()
     try:
