@@ -326,7 +326,7 @@ class TokenService:
         made = [Once(sha256(name.encode()), until_ms) for name in ids]
         given = (*made, agent.once, origin.once, None if shown is None else shown.once)
         # Before the claim, which would use up the tokens for nothing.
-        self._parts.store.check_room(self._parts.now_ms())
+        self._parts.store.check_room(self._parts.now_ms(), grant.tenant_uid)
         self._use_once([once for once in given if once is not None])
 
     def _check_unused(self, once: Once | None) -> None:

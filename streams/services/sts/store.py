@@ -21,7 +21,12 @@ from streams.services.sqlite_file import connect
 from streams.services.sts.errors import RefusedError, StsError
 from streams.stores.private_folder import make_private
 
-SESSIONS_MAX = 1_000_000
+SESSIONS_MAX = 2_000_000
+"""Sessions that are open at once."""
+
+TENANT_SESSIONS_MAX = 1_000_000
+"""Sessions of one tenant that are open at once, so that no tenant takes the room of the others."""
+
 USED_MAX = 4_000_000
 FORGET_EVERY = 256
 """After how many changes expired entries are deleted."""
@@ -32,6 +37,7 @@ CREATE TABLE IF NOT EXISTS session (
   token_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, tenant_uid TEXT NOT NULL, exp_ms INTEGER NOT NULL,
   lineage BLOB NOT NULL, act BLOB NOT NULL, revoked INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS session_exp ON session (exp_ms);
+CREATE INDEX IF NOT EXISTS session_tenant ON session (tenant_uid);
 CREATE TABLE IF NOT EXISTS used (name BLOB PRIMARY KEY, exp_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS used_exp ON used (exp_ms);
 CREATE TABLE IF NOT EXISTS used_place (
@@ -89,6 +95,7 @@ class StsStore:
         self._lock = threading.Lock()
         self._changes = 0
         self._full = False
+        self._full_tenants: frozenset[str] = frozenset()
         self._read_to_ms = 0
         try:
             make_private(path.parent)
@@ -166,18 +173,21 @@ class StsStore:
             except sqlite3.Error as error:
                 raise self._failed(error) from None
 
-    def check_room(self, now_ms: int) -> None:
-        """Check that another session can be remembered. Entries are counted every `FORGET_EVERY` changes.
+    def check_room(self, now_ms: int, tenant_uid: str) -> None:
+        """Check that another session of a tenant can be remembered. Entries are counted every `FORGET_EVERY` changes.
 
         Raises:
             RefusedError: there are too many entries, or the file can't be read.
         """
         with self._lock:
-            if self._full:
+            if self._full or tenant_uid in self._full_tenants:
                 self._changes = 0
                 self._forget(now_ms)
             if self._full:
                 text = f"{SESSIONS_MAX} sessions are open already, or {USED_MAX} tokens are remembered"
+                raise RefusedError(TokenReason.LOG_UNAVAILABLE, text)
+            if tenant_uid in self._full_tenants:
+                text = f"{TENANT_SESSIONS_MAX} sessions of tenant `{tenant_uid}` are open already"
                 raise RefusedError(TokenReason.LOG_UNAVAILABLE, text)
 
     def add(self, issued: Issued) -> None:
@@ -238,9 +248,14 @@ class StsStore:
                 self._file.execute("DELETE FROM used WHERE exp_ms < ?", (min(now_ms, self._read_to_ms),))
                 self._file.execute("DELETE FROM session WHERE exp_ms < ?", (now_ms,))
                 (used,) = self._file.execute("SELECT COUNT(*) FROM used").fetchone()
-                (sessions,) = self._file.execute("SELECT COUNT(*) FROM session").fetchone()
+                by_tenant = self._file.execute("SELECT tenant_uid, COUNT(*) FROM session GROUP BY tenant_uid")
+                open_counts = dict(by_tenant.fetchall())
             except sqlite3.Error as error:
                 raise self._failed(error) from None
+            self._full_tenants = frozenset(
+                tenant for tenant, count in open_counts.items() if count >= TENANT_SESSIONS_MAX
+            )
+            sessions = sum(open_counts.values())
             self._full = sessions >= SESSIONS_MAX or used >= USED_MAX
         self._changes += 1
 

@@ -23,7 +23,7 @@ from streams.services.sqlite_file import connect
 from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts
-from streams.services.sts.store import Claim, Place, StsStore
+from streams.services.sts.store import Claim, Issued, Place, StsStore
 from streams.wiring.clock import SystemClock
 from tests.unit.services.sts.faults import Faulty, together
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, SUB_AGENT, TENANT, House, WrappedLog, open_house
@@ -215,11 +215,27 @@ class TestTheStore:
         # What others have used is remembered beyond the bound.
         assert store.take_in([Claim((b"c",), 200, 2)], Place(1, b"")) == [True]
         with pytest.raises(RefusedError) as raised:
-            store.check_room(3)
+            store.check_room(3, TENANT)
         assert raised.value.reason is TokenReason.LOG_UNAVAILABLE
         assert store.is_used(b"c")
         store.read_to(150)
-        store.check_room(150)
+        store.check_room(150, TENANT)
+        store.close()
+
+    def test_one_tenant_leaves_room_for_sessions_of_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("streams.services.sts.store.TENANT_SESSIONS_MAX", 2)
+        monkeypatch.setattr("streams.services.sts.store.FORGET_EVERY", 1)
+        store = StsStore(tmp_path / "memory.sqlite")
+        for number in range(2):
+            store.add(Issued(f"t-{number}", f"s-{number}", TENANT, 100, (), {}))
+        store.add(Issued("t-2", "s-2", "other", 100, (), {}))
+        assert store.take_in([Claim((b"a",), 100, 1)], Place(0, b"")) == [True]
+        with pytest.raises(RefusedError, match=f"2 sessions of tenant `{TENANT}` are open already"):
+            store.check_room(3, TENANT)
+        store.check_room(3, "other")
+        store.check_room(150, TENANT)
         store.close()
 
     def test_forgets_nothing_that_claims_may_name_that_are_not_read(

@@ -205,7 +205,7 @@ def test_a_great_many_sessions_are_not_in_memory(tmp_path: Path, house: House, m
             before = tracemalloc.get_traced_memory()[0]
             for number in range(part * SESSIONS, (part + 1) * SESSIONS):
                 store.add(Issued(f"t-{number}", f"s-{number}", TENANT, 10**12, known.lineage, known.act))
-                store.check_room(1)
+                store.check_room(1, TENANT)
             grown.append(tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
