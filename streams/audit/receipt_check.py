@@ -168,17 +168,24 @@ def _judged(verdict: dict[str, Any], record: dict[str, Any]) -> tuple[bool | Non
     ]
     facts += [f"a person has approved it: decision {each}" for each in record.get("approvals") or ()]
     origins = verdict.get("origins") or []
-    for each in origins:
-        told = " and is what they ask for" if each["instructed"] else ""
-        fact = f"the value at {each['pointer'] or '/'} comes {_ORIGINS.get(each['origin'], '?')}{told}"
-        if fact not in facts:
-            facts.append(fact)
+    facts += _sources(origins)
     if record.get("user_request_commit") is None:
         return None, [*facts, "no request of a user is recorded with the call"]
     if not origins:
         return None, [*facts, "the verdict does not say where the values of the call come from"]
     is_within = all(each["origin"] in _GOOD_ORIGINS and not each["instructed"] for each in origins)
     return is_within, facts
+
+
+def _sources(origins: list[dict[str, Any]]) -> list[str]:
+    """Return where the values of the call come from, each fact once. Parts of a value can come from several sources."""
+    known = list(dict.fromkeys((each["pointer"], each["origin"], each["instructed"]) for each in origins))
+    pointers = [pointer for pointer, _, _ in known]
+    return [
+        ("the value" if pointers.count(pointer) == 1 else "a part of the value")
+        + f" at {pointer or '/'} comes {_ORIGINS.get(origin, '?')}{' and is what they ask for' if instructed else ''}"
+        for pointer, origin, instructed in known
+    ]
 
 
 def _decoded(name: str, value: bytes, text: str, known: dict[str, int]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def check_receipt(
         # Whether a seal is from before a key was retired, only its time says, and that is not signed.
         trusted += [each.key for each in listed.keys if each.state is not KeyState.REVOKED]
     if not trusted:
-        raise typer.BadParameter("name the key that you trust, or the list of keys", param_hint="--key")
+        text = "name a public key of gates that you trust (`--key KEY`), or your list of them (`--keys FILE`)"
+        raise typer.BadParameter(text, param_hint="--key")
     try:
         found = check(_read(file), trusted)
         if own is not None and found["origin"].rpartition("/")[0] != own.rpartition("/")[0]:

@@ -54,7 +54,10 @@ def test_the_key_must_be_trusted(site: Stoplog) -> None:
     result = site("audit", "check-receipt", "receipt.json", "--key", stranger, "--no-json")
     assert result.status == 1
     assert "not one that you trust" in result.out
-    assert site("audit", "check-receipt", "receipt.json").status == 2
+    without = site("audit", "check-receipt", "receipt.json")
+    assert without.status == 2
+    assert "`--key KEY`" in without.err
+    assert "`--keys FILE`" in without.err
 
 
 def test_a_list_of_keys_is_trusted_but_for_revoked_ones(site: Stoplog) -> None:
@@ -222,6 +225,13 @@ class TestWithinTheRequest:
         """A value can have several parts that come from the same kind of text."""
         _, facts = self.judgement(("TEXT", True), ("TEXT", True), ("USER", False))
         assert len(facts) == len(set(facts)) == 3
+
+    def test_values_of_several_sources_are_told_as_parts(self) -> None:
+        """Two statements about "the value" would contradict each other."""
+        _, (_, *parts) = self.judgement(("NOWHERE", False), ("TEXT", True))
+        assert [each.partition(" comes ")[0] for each in parts] == ["a part of the value at /to"] * 2
+        _, (_, whole) = self.judgement(("USER", False))
+        assert whole.startswith("the value at /to comes from the user's own words")
 
     def test_it_is_not_known_without_a_request_or_origins(self) -> None:
         assert self.judged(("USER", False), user_request_commit=None) is None
