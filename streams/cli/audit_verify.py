@@ -70,7 +70,9 @@ def verify(
     heads: Annotated[
         Path | None,
         typer.Option(
-            "--heads", metavar="FILE", help="Write the heads to this file, unless something is wrong. Keep it."
+            "--heads",
+            metavar="FILE",
+            help="Write the heads to this file, unless something is wrong, for a later `--since`.",
         ),
     ] = None,
     archive: Annotated[
@@ -92,8 +94,8 @@ def verify(
     Reports of executors and agents, and session events, are compared with what gates have read and sealed; a copy
     (`--archive`) does not have them. What others put on the record is compared with what the notaries beside the gates
     have sealed. The first offence of each partition is shown with its topic, partition and offset; the exit status is
-    then 1. It is 3 if nothing is proven: the log, or a partition with verdicts, has no seal. Only `--since` shows
-    whether the end of all topics was cut off.
+    then 1. It is 3 if nothing is proven: the log, or a partition with verdicts, has no seal. Whether the ends of all
+    topics were cut off at once shows only with `--since`.
     """
     screen, settings = output.screen(), connection.settings()
     trusted = seal_keys(settings, keys, holder)
@@ -114,9 +116,12 @@ def verify(
         raise typer.Exit(FAILED)
     if heads is not None and report.seals:
         heads.write_bytes(report.heads().format())
-        screen.say(f"wrote the heads to {heads}: keep it where nobody can change it who may write the log", OK)
+        screen.say(f"wrote the heads to {heads}: keep them where nobody who may write the log can change them", OK)
     elif heads is None and since is None:
-        screen.say("whether the end was cut off shows with --since and the heads that an earlier run has kept", FAINT)
+        text = (
+            "whether the end was cut off is not known: keep heads (--heads FILE), and compare them later (--since FILE)"
+        )
+        screen.say(text, FAINT)
     if not report.is_proven:
         raise typer.Exit(NOT_PROVEN)
 
