@@ -181,7 +181,9 @@ def new_releaser(
     Keep the private key on no machine that runs agents, executors, gates or the token service. They need the public key
     only: gates and the token service in their settings (`release.releasers`), executors in their program.
     """
-    _make(output.screen(), out, passphrase_file, "release.releasers", "gates, token service and executors")
+    screen = output.screen()
+    _make(screen, out, passphrase_file, "release.releasers", "gates and of the token service")
+    screen.say("\nand to the programs of executors: `connect(..., releasers=Releasers.of({NAME: ...}))`", lines=True)
 
 
 @writer_app.command("new")
@@ -217,7 +219,8 @@ def new_content(
     screen.record({"private_key": str(out), "public_key": str(public.path), "kek": public.kek})
     screen.say(f"private key created: {out}", OK)
     screen.say(
-        "keep it where only those are who may read content, and no gate is. Gates get the public key:\n", lines=True
+        "keep it on no gate, and where only people who may read content can open it. Gates get the public key:\n",
+        lines=True,
     )
     screen.say(f'    [content]\n    capture = ["arguments"]\n    keys = {{ TENANT = "{public.path}" }}', lines=True)
 

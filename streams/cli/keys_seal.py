@@ -61,7 +61,9 @@ def show_seal_key(*, connection: Connection, output: Output) -> None:
     screen.record({"public_key": str(key.public), "kid": key.public.kid, "derived": is_derived})
     screen.say(str(key.public), lines=True)
     if is_derived:
-        screen.say("it is derived from the root key: create one with `stoplog keys seal new --out FILE`")
+        screen.say(
+            "it is derived from the root key, for development; in production, `stoplog keys seal new --out FILE`"
+        )
 
 
 @seal_app.command("list")
@@ -107,6 +109,8 @@ def list_seal_keys(
         after = SealKeyList(deployment=deployment, serial=after.serial, keys=after.keys, signatures=after.signatures)
     if key is not None:
         after = after.signed(load_key(key, passphrase_file))
+    if not after.keys:
+        raise SealKeysError(f"`{file}` is not there, and lists no key yet; name the first one with `--add NAME=KEY`")
     after.checked(None)
     if after != before:
         _write(file, after)

@@ -96,7 +96,7 @@ def test_the_passphrase_of_the_holder_s_key_is_asked_for(stoplog: Stoplog, monke
         (["--add", "nothing"], "write NAME=KEY, such as"),
         (["--add", "a=ed25519:x"], "is not a public key"),
         (["--retire", "a"], "the list has no key `a`"),
-        ([], "0 keys of seals are named"),
+        ([], "`list.json` is not there, and lists no key yet; name the first one with `--add NAME=KEY`"),
     ],
 )
 def test_a_list_is_not_written_with_a_mistake(stoplog: Stoplog, arguments: list[str], why: str) -> None:
