@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 from streams.delegation.anchors import TrustAnchors
@@ -95,10 +97,44 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"the root key has {len(self.root_key)} bytes; at least 32 are needed")
         if self.session_age_max_ms > GRANT_LIFE_MS_MAX:
             raise ValueError(f"`session_age_max_ms` must not be longer than {GRANT_LIFE_MS_MAX}, the life of a grant")
-        if self.unattended_age_max_ms > self.session_age_max_ms:
-            raise ValueError("`unattended_age_max_ms` must not be longer than `session_age_max_ms`")
-        if self.dedup_retention_ms <= self.intent_age_max_ms + self.skew_ms:
-            raise ValueError("`dedup_retention_ms` must be longer than `intent_age_max_ms` and `skew_ms` together")
+        conflict = conflict_of(self)
+        if conflict is not None:
+            raise ValueError(conflict)
+
+
+class Durations(Protocol):
+    """The durations of a gate that must fit each other."""
+
+    @property
+    def session_age_max_ms(self) -> int: ...
+
+    @property
+    def unattended_age_max_ms(self) -> int: ...
+
+    @property
+    def dedup_retention_ms(self) -> int: ...
+
+    @property
+    def intent_age_max_ms(self) -> int: ...
+
+    @property
+    def skew_ms(self) -> int: ...
+
+
+def conflict_of(durations: Durations) -> str | None:
+    """Return which durations do not fit each other, and why; None if all do."""
+    if durations.unattended_age_max_ms > durations.session_age_max_ms:
+        return (
+            f"`unattended_age_max_ms` is {durations.unattended_age_max_ms}, and must not be longer than "
+            f"`session_age_max_ms`, which is {durations.session_age_max_ms}"
+        )
+    judged_ms = durations.intent_age_max_ms + durations.skew_ms
+    if durations.dedup_retention_ms <= judged_ms:
+        return (
+            f"`dedup_retention_ms` is {durations.dedup_retention_ms}, and must be longer than `intent_age_max_ms` and "
+            f"`skew_ms` together, which are {judged_ms}: otherwise an intent could be judged twice"
+        )
+    return None
 
 
 class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):

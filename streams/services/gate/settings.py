@@ -18,7 +18,7 @@ from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.operations.settings import AwsSection, VaultSection
-from streams.processors.settings import GateSettings, WatchSettings
+from streams.processors.settings import GateSettings, WatchSettings, conflict_of
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
 from streams.services.sections import Section
 
@@ -66,6 +66,14 @@ class GateSection(Section):
     trust_anchors: dict[str, str | list[str]] = Field({})
     require_delegation: bool | None = None
     delegation_depth_max: int = Field(4, ge=0, le=16)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GateSection:
+        """Check what a gate would refuse at its start, so that every command that reads the settings reports it."""
+        conflict = conflict_of(self)
+        if conflict is not None:
+            raise ValueError(conflict)
+        return self
 
     def for_gate(
         self,

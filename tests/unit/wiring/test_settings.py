@@ -127,6 +127,21 @@ def test_rules_of_a_whole_section_are_told_in_their_own_words(in_empty_folder: P
     assert "setting `sts`: value error, `host` is `0.0.0.0`" in fault()
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("session_age_max_ms = 3600000", "`unattended_age_max_ms` is 28800000, and must not be longer than"),
+        ("dedup_retention_ms = 330000", "`dedup_retention_ms` is 330000, and must be longer than"),
+        ("intent_age_max_ms = 86400000", "`dedup_retention_ms` is 86400000, and must be longer than"),
+    ],
+)
+def test_durations_of_a_gate_that_do_not_fit_are_told_before_it_starts(
+    in_empty_folder: Path, stated: str, told: str
+) -> None:
+    write(in_empty_folder, f"[gate]\n{stated}\n")
+    assert f"setting `gate`: value error, {told}" in fault()
+
+
 def test_a_section_of_the_environment_is_merged_into_that_of_the_file(
     in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
