@@ -185,6 +185,7 @@ def export(
         copied = copies.copy_topics(opened, SystemClock(), folder) if raw else None
     merged = archive.compact(folder) if compact else 0
     gone = {**done.gone, **({} if copied is None else copied.gone)}
+    missed = {**done.missed, **({} if copied is None else copied.missed)}
     screen.record(
         {
             "record": "export",
@@ -194,10 +195,17 @@ def export(
             "merged": merged,
             "copied": 0 if copied is None else copied.records_count,
             "begins_late": {f"{place.topic}/{place.partition}": offset for place, offset in sorted(gone.items())},
+            "missed": {f"{place.topic}/{place.partition}": [*offsets] for place, offsets in sorted(missed.items())},
         }
     )
     for place, offset in sorted(gone.items()):
         screen.say(f"{place.topic}/{place.partition} begins with offset {offset}: earlier records are gone", WARN)
+    for place, (first, following) in sorted(missed.items()):
+        screen.say(
+            f"{place.topic}/{place.partition}: records from offset {first} to {following} may have been deleted before "
+            "they were archived; export more often than the topic forgets",
+            WARN,
+        )
     if done.unreadable_count:
         screen.say(f"{many(done.unreadable_count, 'record')} can't be read and are left out", FAIL)
     told = f"{many(done.records_count, 'record')} added to {folder} in {many(done.files_count, 'file')}"

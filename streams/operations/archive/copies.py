@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from streams.operations.archive.export import ArchiveError, Exported, refuse_hidden
+from streams.operations.archive.export import Exported, refuse_hidden
 from streams.operations.archive.files import COPIES, MODES, ArchiveFile, files_in
-from streams.operations.archive.writer import ParquetWriter, read_batches, write_whole
+from streams.operations.archive.writer import ArchiveError, ParquetWriter, read_batches, write_whole
 from streams.operations.topics.reader import hidden_topics
 from streams.operations.verify.run import CHECKED, REPORTED, LogSource, TopicEnds
 from streams.ports import Clock, Received, TopicPartition
@@ -53,7 +53,7 @@ def copy_topics(log: Log, clock: Clock, folder: Path) -> Exported:
 
     Raises:
         TopicReadError, LogError: the log can't be read.
-        ArchiveError: this client may not read one of the topics.
+        ArchiveError: this client may not read one of the topics, or the archive is that of another log.
         OSError: the folder can't be written.
     """
     topics = (*CHECKED, *REPORTED)
@@ -66,7 +66,7 @@ def copy_topics(log: Log, clock: Clock, folder: Path) -> Exported:
     kept = [_End(place.topic, place.partition, reach.stable[place], end) for place, end in ends.items()]
     text = msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"
     write_whole(folder / COPIES / ENDS_FILE, lambda stream: stream.write(text), MODES[COPIES])
-    return Exported(writer.records_count, writer.files_count, 0, writer.gone)
+    return Exported(writer.records_count, writer.files_count, 0, writer.gone, writer.missed)
 
 
 class CopySource:

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import RecordError
 from streams.model.topics import AUDIT, AUDIT_REPORTED
 from streams.operations.archive.files import COPIES, MODES, TABLE, covered_in, files_in, mergeable
 from streams.operations.archive.rows import COLUMNS, row_of
-from streams.operations.archive.writer import ParquetWriter, merge_files
+from streams.operations.archive.writer import ArchiveError, ParquetWriter, merge_files
 from streams.operations.topics.reader import hidden_topics, partitions_of
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
@@ -30,21 +30,17 @@ _KINDS = {
 _SCHEMA = pa.schema([(name, _KINDS[kind]) for name, kind in COLUMNS.items()])
 
 
-class ArchiveError(StoplogError):
-    """The archive can't be written or read."""
-
-
 class Exported(NamedTuple):
     """What was done: how many records were added in how many files, and how many could not be read.
 
-    `gone` are the partitions that did not begin with offset 0 when they were archived first, with the offset of their
-    first record.
+    For `gone` and `missed`, see `ParquetWriter`.
     """
 
     records_count: int
     files_count: int
     unreadable_count: int
     gone: Mapping[TopicPartition, int]
+    missed: Mapping[TopicPartition, tuple[int, int]]
 
 
 def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported:
@@ -54,7 +50,7 @@ def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported
 
     Raises:
         TopicReadError, LogError: the log can't be read.
-        ArchiveError: this client may not read the topic of audit records.
+        ArchiveError: this client may not read the topic of audit records, or the archive is that of another log.
         OSError: the folder can't be written.
     """
     names = [topic.name for topic in (AUDIT, AUDIT_REPORTED)]
@@ -65,7 +61,7 @@ def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported
         ends = reader.end_offsets(places)
     writer = _AuditWriter(folder, codec)
     writer.add_new(log, clock, {place: ends.get(place, 0) for place in places})
-    return Exported(writer.records_count, writer.files_count, writer.unreadable_count, writer.gone)
+    return Exported(writer.records_count, writer.files_count, writer.unreadable_count, writer.gone, writer.missed)
 
 
 def refuse_hidden(hidden: AbstractSet[str]) -> None:

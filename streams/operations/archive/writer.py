@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streams.operations.archive.files import MODES, ArchiveFile, ends_of, files_in
+from streams.model.errors import StoplogError
+from streams.operations.archive.files import COPIES, MODES, TABLE, ArchiveFile, ends_of, files_in
 from streams.operations.archive.rows import day_of
 from streams.operations.topics.reader import read_places
 from streams.ports import Clock, Received, TopicPartition
@@ -28,6 +29,22 @@ have more. So the memory that a run needs does not grow with the size of records
 ROWS_AT_ONCE = 2_000
 
 
+OFFSET_COLUMN = "offset"
+TIME_COLUMNS = {TABLE: "appended_at", COPIES: "timestamp_ms"}
+"""The column of each dataset that has the broker time of a record."""
+
+
+class ArchiveError(StoplogError):
+    """The archive can't be written or read."""
+
+
+class _Last(NamedTuple):
+    """The last record of a partition that an archive has: it tells whether a log is the one that was archived."""
+
+    offset: int
+    timestamp_ms: int
+
+
 class ParquetWriter(ABC):
     """Writes one dataset of an archive.
 
@@ -35,6 +52,8 @@ class ParquetWriter(ABC):
         records_count, files_count: how many records were added in how many files.
         gone: the partitions that did not begin with offset 0 when they were archived first, with the offset of their
             first record.
+        missed: the partitions from which something may have been deleted that no run had archived: the offset from
+            which on records are missing, and that of the next one that is there.
     """
 
     def __init__(self, folder: Path, dataset: str, schema: pa.Schema) -> None:
@@ -43,6 +62,7 @@ class ParquetWriter(ABC):
         self._schema = schema
         self.records_count = self.files_count = 0
         self.gone: dict[TopicPartition, int] = {}
+        self.missed: dict[TopicPartition, tuple[int, int]] = {}
 
     @abstractmethod
     def row(self, received: Received) -> dict[str, Any] | None:
@@ -53,13 +73,66 @@ class ParquetWriter(ABC):
 
         Raises:
             TopicReadError, LogError: the log can't be read.
+            ArchiveError: the archive is that of another log, or can't be read.
             OSError: the folder can't be written.
         """
-        begins = ends_of(files_in(self._folder, self._dataset))
+        files = files_in(self._folder, self._dataset)
+        begins = ends_of(files)
+        # Before anything is written: what is added of another log is not told from the rest afterwards.
+        for place, first in begins.items():
+            if ends.get(place, first) < first:
+                text = f"it has {place.topic}/{place.partition} up to offset {first}, and the log ends at {ends[place]}"
+                raise self._of_another_log(text)
+        newest = {file.place: file for file in files if file.end == begins[file.place]}
         for place, end in ends.items():
             first = begins.get(place, 0)
             if end > first:
-                self._write(place, first, end, read_places(log, {place: end}, clock, {place: first}))
+                last = None if place not in newest else self._last_of(newest[place])
+                at = first if last is None else last.offset
+                records: Iterable[Received] = read_places(log, {place: end}, clock, {place: at})
+                if last is not None:
+                    records = self._after(last, first, records)
+                self._write(place, first, end, records)
+
+    def _last_of(self, file: ArchiveFile) -> _Last:
+        """Return the last record of a file; every file has one."""
+        path, time_column = file.path(self._folder), TIME_COLUMNS[self._dataset]
+        try:
+            with pq.ParquetFile(path) as opened:
+                group = opened.read_row_group(opened.num_row_groups - 1, columns=[OFFSET_COLUMN, time_column])
+            offset, time = (group[name].cast(pa.int64())[-1].as_py() for name in (OFFSET_COLUMN, time_column))
+        except (OSError, pa.ArrowException, IndexError, KeyError) as error:
+            raise ArchiveError(f"`{path}` can't be read: {error}") from None
+        return _Last(offset, time)
+
+    def _after(self, last: _Last, first: int, records: Iterable[Received]) -> Iterator[Received]:
+        """Yield the records from the offset `first` on, of some that begin with the last one that is archived.
+
+        If the log does not have that one any more, its retention may have deleted newer ones as well. If the log has
+        it, nothing behind it is deleted.
+
+        Raises:
+            ArchiveError: the log has another record in its place.
+        """
+        is_there = False
+        for received in records:
+            if received.offset == last.offset:
+                if received.timestamp_ms != last.timestamp_ms:
+                    place = f"{received.topic}/{received.partition}/{last.offset}"
+                    raise self._of_another_log(f"the record {place} is not the one of the archive")
+                is_there = True
+            if received.offset < first:
+                continue
+            if not is_there and received.offset > first:
+                self.missed[TopicPartition(received.topic, received.partition)] = first, received.offset
+            is_there = True
+            yield received
+
+    def _of_another_log(self, detail: str) -> ArchiveError:
+        return ArchiveError(
+            f"`{self._folder}` is the archive of another log, or this log was restored from a backup: {detail}. Keep "
+            "the archive, and export to another folder"
+        )
 
     def _write(self, place: TopicPartition, first: int, end: int, records: Iterable[Received]) -> None:
         """Write the records of a partition, which begin at an offset, as files that follow each other without a gap."""

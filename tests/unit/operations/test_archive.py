@@ -13,8 +13,9 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import AUDIT, AUDIT_REPORTED
 from streams.model.verdict import Outcome
 from streams.operations.archive.export import compact, export_audit
-from streams.operations.archive.files import files_in
+from streams.operations.archive.files import ends_of, files_in
 from streams.operations.archive.query import VIEWS, QueryError, ask
+from streams.operations.archive.writer import ArchiveError
 from streams.ports import Received, TopicPartition
 from tests.kit import wire
 from tests.recorded_run import MemoryAsLog, RecordedRun
@@ -87,8 +88,12 @@ class TestExport:
             read.extend(found)
             return found
 
+        archived = {file.place for file in files_in(tmp_path)}
         monkeypatch.setattr(MemoryReader, "poll", counted)
-        assert export(run, tmp_path) == len(read) == len(on_log(run)) - before > 0
+        assert export(run, tmp_path) == len(on_log(run)) - before > 0
+        # And the last one of each partition that has a new one, which shows that it is still the same log.
+        continued = {TopicPartition(each.topic, each.partition) for each in read} & archived
+        assert len(read) == len(on_log(run)) - before + len(continued)
 
     def test_a_crash_leaves_a_file_complete_or_not_at_all(self, run: RecordedRun, tmp_path: Path) -> None:
         export(run, tmp_path)
@@ -106,6 +111,59 @@ class TestExport:
         export(run, tmp_path)
         assert len({file.day for file in files_in(tmp_path)}) == 2
         assert_complete(run, tmp_path)
+
+
+class TestAnotherLog:
+    """A log that was restored from a backup has other records under offsets that are archived."""
+
+    @pytest.fixture
+    def archived(self, run: RecordedRun, tmp_path: Path) -> set[Path]:
+        """The files of an archive that goes further than the backup, in which the run ends."""
+        ahead = RecordedRun(1, ACTS)
+        for _ in range(20):
+            ahead.propose()
+        export(ahead, tmp_path)
+        run.bench.wait(60_000)
+        return set(tmp_path.rglob("*.parquet"))
+
+    def test_one_that_is_shorter_is_refused(self, run: RecordedRun, archived: set[Path], tmp_path: Path) -> None:
+        with pytest.raises(ArchiveError, match=r"archive of another log, or this log was restored.* the log ends at"):
+            export(run, tmp_path)
+        assert set(tmp_path.rglob("*.parquet")) == archived
+
+    def test_one_that_has_grown_longer_is_refused(self, run: RecordedRun, archived: set[Path], tmp_path: Path) -> None:
+        for _ in range(100):
+            run.propose()
+        before = archived & set(tmp_path.rglob("*.parquet"))
+        with pytest.raises(ArchiveError, match=r"the record \S+ is not the one of the archive"):
+            export(run, tmp_path)
+        assert set(tmp_path.rglob("*.parquet")) == before == archived
+
+
+class TestRetention:
+    def test_what_is_deleted_between_two_runs_is_told(self, run: RecordedRun, tmp_path: Path) -> None:
+        export(run, tmp_path)
+        ends = ends_of(files_in(tmp_path))
+        for _ in range(40):
+            run.propose()
+        log = run.bench.driver.log
+        place = max(ends, key=lambda each: log.partition(each).last_stable_offset - ends[each])
+        kept = log.committed_records(place)[-1].offset
+        log.partition(place).truncate(kept)
+        done = export_audit(MemoryAsLog(log), wire(), run.bench.driver.clock, tmp_path)
+        assert done.missed == {place: (ends[place], kept)}
+
+    def test_what_is_deleted_after_it_was_archived_is_not(self, run: RecordedRun, tmp_path: Path) -> None:
+        export(run, tmp_path)
+        log = run.bench.driver.log
+        for place, end in ends_of(files_in(tmp_path)).items():
+            log.partition(place).truncate(end)
+        for _ in range(40):
+            run.propose()
+        before = len(rows(tmp_path))
+        done = export_audit(MemoryAsLog(log), wire(), run.bench.driver.clock, tmp_path)
+        assert (done.missed, done.records_count) == ({}, len(rows(tmp_path)) - before)
+        assert done.records_count > 0
 
 
 class TestCompaction:

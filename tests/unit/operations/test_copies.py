@@ -17,7 +17,7 @@ from streams.operations.archive import writer
 from streams.operations.archive.copies import CopySource, copy_topics
 from streams.operations.archive.export import compact
 from streams.operations.archive.files import COPIES, files_in
-from streams.operations.archive.writer import merge_files
+from streams.operations.archive.writer import ArchiveError, merge_files
 from streams.operations.verify.run import CHECKED
 from streams.ports import Outgoing, Received, TopicPartition, TopicSpec
 from tests.recorded_run import MemoryAsLog
@@ -105,6 +105,19 @@ def test_a_day_is_merged_and_read_a_piece_at_a_time(
         log.committed_records(TopicPartition(VERDICT.name, 1))
     )
     assert pool.max_memory() < files_count * FILE_BYTES / 2
+
+
+def test_a_log_that_was_made_anew_does_not_shorten_a_copy(log: MemoryLog, clock: ManualClock, tmp_path: Path) -> None:
+    write(log, 3)
+    copy_topics(MemoryAsLog(log), clock, tmp_path)
+    before = copied(tmp_path)
+    anew = MemoryLog(clock)
+    for name in CHECKED:
+        anew.create(TopicSpec(name, 2, BY_NAME[name].config()))
+    write(anew, 1)
+    with pytest.raises(ArchiveError, match="archive of another log"):
+        copy_topics(MemoryAsLog(anew), clock, tmp_path)
+    assert copied(tmp_path) == before
 
 
 def test_a_column_that_an_older_file_lacks_is_null_there(tmp_path: Path) -> None:
