@@ -533,6 +533,13 @@ QUESTIONS_SENT = Metric(
     _QUESTIONS,
     (Label("webhook", limit=RECEIVERS_MAX), _listed("result", ("accepted", "failed", "rejected", "expired"))),
 )
+QUESTIONS_DROPPED = Metric(
+    "stoplog_questions_dropped_total",
+    Kind.COUNTER,
+    "",
+    "Questions that can still be answered, but no longer here, because the service has no room for more.",
+    _QUESTIONS,
+)
 ANSWERS = Metric(
     "stoplog_question_answers_total",
     Kind.COUNTER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from streams.model.approval import ApprovalRequest
@@ -12,10 +12,8 @@ from streams.model.topics import APPROVAL_REQUEST
 from streams.operations.approvals.questions import Question
 from streams.ports import LogError, Received, TopicPartition
 from streams.sdk.transport import Transport
+from streams.services.approvals.held_questions import HeldQuestions
 from streams.services.retrying import RetryingThread
-
-QUESTIONS_MAX = 20_000
-"""How many forms of questions are kept. Those that have expired are dropped first, then the oldest."""
 
 POLL_MS = 500
 POLL_RECORDS_MAX = 500
@@ -27,12 +25,18 @@ class OpenQuestions(RetryingThread):
 
     faults = (LogError,)
 
-    def __init__(self, transport: Transport) -> None:
-        """Prepare, without starting the thread."""
+    def __init__(self, transport: Transport, count_dropped: Callable[[int], None]) -> None:
+        """Prepare, without starting the thread.
+
+        Args:
+            transport: the log.
+            count_dropped: told how many questions were dropped that could still be answered, for lack of room.
+        """
         super().__init__("stoplog-approvals-questions")
         self._transport = transport
+        self._count_dropped = count_dropped
         self._changed = threading.Condition()
-        self._known: dict[tuple[str, int], Question] = {}
+        self._held = HeldQuestions()
         self._next_offsets: dict[int, int] = {}
         self._is_complete = threading.Event()
 
@@ -44,7 +48,7 @@ class OpenQuestions(RetryingThread):
     def find(self, task_id: str, revision: int) -> Question | None:
         """Return a question in the form in which a person was shown it; None if it is not known."""
         with self._changed:
-            return self._known.get((task_id, revision))
+            return self._held.find((task_id, revision))
 
     def wait_for(self, received: Received, timeout_s: float) -> None:
         """Wait until a record of the topic has been read, but no longer than `timeout_s` seconds."""
@@ -95,8 +99,6 @@ class OpenQuestions(RetryingThread):
             return
         question = Question(received.key, record, received.timestamp_ms, {}, is_known=False)
         with self._changed:
-            self._known[record.task_id, record.revision] = question
-            if len(self._known) > QUESTIONS_MAX:
-                self._known = {name: each for name, each in self._known.items() if each.request.expires_at > now_ms}
-            while len(self._known) > QUESTIONS_MAX:
-                del self._known[next(iter(self._known))]
+            dropped_count = self._held.add(question, len(received.value), now_ms)
+        if dropped_count:
+            self._count_dropped(dropped_count)

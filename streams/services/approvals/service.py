@@ -58,7 +58,9 @@ class RunningApprovals(Running):
             people = People(section, now_ms=transport.now_ms, monotonic_ms=entropy.monotonic_ms)
             store = SentStore(folder / "sent.sqlite")
             opened.callback(store.close)
-            self._questions = OpenQuestions(transport)
+            self._questions = OpenQuestions(
+                transport, lambda count: self.metrics.add(declared.QUESTIONS_DROPPED, amount=count)
+            )
             opened.callback(self._questions.stop)
             webhooks = [
                 Webhook(

@@ -10,7 +10,7 @@ replaces what it shows.
 A receiver may work, and still refuse one question again and again: a firewall before it finds an attack in the
 arguments of a call, which an agent chooses. So a question that has failed `STUCK_AFTER` times is put aside, and tried
 again between others until it is accepted or can't be answered any more. Its offset is kept beside the position: after a
-restart it is read again, and what its receiver has accepted since then is passed over.
+restart it is read again, without what its receiver has accepted since then.
 
 The receiver may also be down. So until something is accepted again, each attempt of a newer question comes after one of
 a question that was put aside: once the receiver works, it gets these first.
