@@ -11,6 +11,7 @@ import re2
 
 from streams.policy.authoring.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
 from streams.policy.authoring.lint_values import report_unknown_values
+from streams.policy.authoring.matched_tools import KnownTools
 from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported, Progress, report_proofs
 from streams.policy.authoring.unreachable import report_unreachable
 from streams.policy.cel.structural_hash import start_offset
@@ -20,7 +21,6 @@ from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX, Bundle, Bu
 from streams.policy.language.check_memory import CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, entities_struct, history_struct, list_constants
 from streams.policy.language.fact_types import Facts
-from streams.policy.language.globs import ToolMatcher
 from streams.policy.language.macros import ExpandedText
 from streams.policy.language.parse import parse_bundle
 from streams.policy.language.parse_match import dot_hint
@@ -88,7 +88,8 @@ def check_bundle(
     report_missing_rules(source, findings)
     _report_unused_names(bundle, rules, memories, findings)
     report_bad_arguments(rules, list_constants(bundle), findings)
-    _report_slashes(bundle, tools or {}, findings)
+    known = KnownTools(tools or ())
+    _report_slashes(bundle, known, findings)
     reported = _report_equal_conditions(rules, findings)
     reported = report_unreachable(rules, reported, findings)
     _report_unread_memories(bundle, rules, findings)
@@ -97,7 +98,7 @@ def check_bundle(
     for rule in rules:
         _lint_rule(rule, optional, findings)
         if tools:
-            _report_unmatched_patterns(rule, tools, findings)
+            _report_unmatched_patterns(rule, known, findings)
     _report_keys_of_all_calls(memories, findings)
     for _, expression in memories.expressions:
         _lint_literals(expression.tree, expression.expanded, None, findings)
@@ -177,11 +178,11 @@ def _report_equal_conditions(rules: tuple[CheckedRule, ...], findings: Findings)
     return AlreadyReported(overruled=frozenset(overruled), repeated=frozenset(repeated))
 
 
-def _report_slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+def _report_slashes(bundle: Bundle, known: KnownTools, findings: Findings) -> None:
     """Report patterns with a `/` after the dot that match no known tool: probably `SERVER/TOOL` was meant."""
     for match, rule_id in _matches(bundle):
         for pattern in match.tools:
-            if "/" in pattern.text and not _is_for_any(Match((pattern,), match.servers), tools):
+            if "/" in pattern.text and not known.has_match(Match((pattern,), match.servers)):
                 message = f"pattern `{pattern.text}` matches only tools that have a `/` in their name"
                 hint = dot_hint(pattern.text)
                 findings.warning("slash_in_tool", pattern.location, message, rule_id=rule_id, hint=hint)
@@ -209,15 +210,9 @@ def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:
         yield from ((match, None) for match in kept if match is not None)
 
 
-def _is_for_any(match: Match, tools: Mapping[str, ToolTypes]) -> bool:
-    matcher = ToolMatcher(match)
-    known = (key.partition("/") for key in tools)
-    return any(matcher.matches(server, name, None) for server, _, name in known)
-
-
-def _report_unmatched_patterns(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+def _report_unmatched_patterns(rule: CheckedRule, known: KnownTools, findings: Findings) -> None:
     for pattern in rule.rule.match.tools:
-        if "/" not in pattern.text and not _is_for_any(Match((pattern,), rule.rule.match.servers), tools):
+        if "/" not in pattern.text and not known.has_match(Match((pattern,), rule.rule.match.servers)):
             message = f"pattern `{pattern.text}` matches no tool of the catalog"
             findings.warning("no_tool", pattern.location, message, rule_id=rule.rule.id)
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from streams.policy.authoring.overlaps import OverlapIndex
 from streams.policy.authoring.prover import UNKNOWNS_MAX, ProofResult, ProofStatus, Prover
 from streams.policy.cel.tree import Const
 from streams.policy.errors import Finding, Findings, Location, Severity
-from streams.policy.language.bundle import BUNDLE_FILE, Match, Rule
+from streams.policy.language.bundle import BUNDLE_FILE, Rule
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.fact_types import Facts, Struct
-from streams.policy.language.globs import ToolMatcher, named_tools
 from streams.policy.results import Mode, RuleEffect
 
 Progress = Callable[[int, int], None]
@@ -249,35 +249,3 @@ def _named(rule_ids: Sequence[str]) -> str:
     if len(shown) == 1:
         return f"rule {shown[0]}"
     return f"rules {', '.join(shown[:-1])} and {shown[-1]}"
-
-
-class OverlapIndex:
-    """Finds the rules that can apply to the same tools as a given rule, without comparing it with all others."""
-
-    def __init__(self, rules: Iterable[CheckedRule]) -> None:
-        self._all = sorted(rules, key=lambda rule: rule.rule.id)
-        self._by_tool: dict[tuple[str, str], list[CheckedRule]] = {}
-        for rule in self._all:
-            for tool in named_tools(rule.rule.match) or ():
-                self._by_tool.setdefault(tool, []).append(rule)
-        self._wild = [(rule, _matcher(rule)) for rule in self._all if named_tools(rule.rule.match) is None]
-
-    def of(self, rule: CheckedRule) -> list[CheckedRule]:
-        """Return these rules, ordered by id; the rule itself is one of them."""
-        tools = named_tools(rule.rule.match)
-        if tools is None:
-            return [other for other in self._all if _may_overlap(_matcher(rule), other)]
-        found = {other.rule.id: other for tool in tools for other in self._by_tool.get(tool, ())}
-        for other, matcher in self._wild:
-            if any(matcher.matches(*tool, None) for tool in tools):
-                found[other.rule.id] = other
-        return [found[rule_id] for rule_id in sorted(found)]
-
-
-def _matcher(rule: CheckedRule) -> ToolMatcher:
-    return ToolMatcher(Match(rule.rule.match.tools, rule.rule.match.servers))
-
-
-def _may_overlap(matcher: ToolMatcher, other: CheckedRule) -> bool:
-    tools = named_tools(other.rule.match)
-    return tools is None or any(matcher.matches(*tool, None) for tool in tools)

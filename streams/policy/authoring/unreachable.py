@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeGuard
 
-from streams.policy.authoring.prove import STOPPING_EFFECTS, VERBS, AlreadyReported, OverlapIndex
+from streams.policy.authoring.overlaps import OverlapIndex
+from streams.policy.authoring.prove import STOPPING_EFFECTS, VERBS, AlreadyReported
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr
@@ -79,7 +80,7 @@ def report_unreachable(
     pairs_count = 0
     for permit in permits:
         # Rules with the same condition and match are reported as a contradiction elsewhere.
-        if permit.rule.id in never_true | reported.overruled:
+        if permit.rule.id in never_true or permit.rule.id in reported.overruled:
             continue
         parts = frozenset(structural_key(part) for part in conjuncts(permit.checked.tree))
         for stop in sorted(near.of(permit), key=lambda rule: place[rule.rule.id]):
