@@ -96,6 +96,7 @@ class Case(msgspec.Struct):
         attributes_offset: up to where the attributes of entities had been read when they were looked up; None if the
             rules don't read them.
         approval_grants: the grants of people that approve the call.
+        approved_until_ms: when the first of these ends; 0 if none ends by itself.
         session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
         examined: where the values of the call come from; None if no rule of the tool reads that.
         asks_origins: whether any rule in force reads a fact of provenance; None if nobody asked yet.
@@ -114,6 +115,7 @@ class Case(msgspec.Struct):
     session_proof: bool | None = None
     attributes_offset: int | None = None
     approval_grants: tuple[str, ...] = ()
+    approved_until_ms: int = 0
     examined: Examined | None = None
     asks_origins: bool | None = None
     seen: ProvenanceRow | None = None

@@ -107,6 +107,7 @@ class Judge:
         effects = Effects(updates, taken.charges) if updates or taken.charges else NO_EFFECTS
         if grants and decision.outcome is _ALLOW:
             case.approval_grants = tuple(grant.uid for grant in grants)
+            case.approved_until_ms = min((grant.until_ms for grant in grants if grant.until_ms), default=0)
             outputs = self.concluder.conclude(case, decision, state, effects)
             outputs += self._spent(case, grants, state)
         else:

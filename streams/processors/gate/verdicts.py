@@ -122,7 +122,7 @@ class VerdictBuilder:
             approval_id=_approval_id(case),
             compensating_tool=None if tool is None else tool.entry.compensating_tool,
             evaluated_at=asked.now_ms,
-            expires_at=self._expires_ms(case),
+            expires_at=self._expires_ms(case, is_allowed=is_allowed),
             audience=intent.tool.server_id,
             reply_to=intent.reply_to,
             mode=_ENFORCE,
@@ -133,8 +133,11 @@ class VerdictBuilder:
             content_type=None if tool is None or not is_allowed else tool.entry.content_type,
         )
 
-    def _expires_ms(self, case: Case) -> int:
-        """Return when the verdict expires: never later than its session, its grant or the agent's deadline."""
+    def _expires_ms(self, case: Case, *, is_allowed: bool) -> int:
+        """Return when the verdict expires: never later than its session, its grant or the agent's deadline.
+
+        What is allowed can't be used either once the tool's approval has ended, or a grant of people that it needed.
+        """
         asked = case.asked
         expires_ms = asked.now_ms + self._verdict_ttl_ms
         if case.session.life.expires_ms:
@@ -143,6 +146,12 @@ class VerdictBuilder:
             expires_ms = min(expires_ms, case.authority.row.exp_ms)
         if asked.intent.deadline is not None:
             expires_ms = min(expires_ms, asked.intent.deadline)
+        if not is_allowed:
+            return expires_ms
+        if case.approved_until_ms:
+            expires_ms = min(expires_ms, case.approved_until_ms)
+        if case.tool is not None and case.tool.entry.review_expires is not None:
+            expires_ms = min(expires_ms, case.tool.entry.review_expires)
         return expires_ms
 
 

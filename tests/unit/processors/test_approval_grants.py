@@ -89,6 +89,13 @@ class TestGrants:
         bench.wait(MINUTE_MS)
         assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
 
+    def test_what_it_has_allowed_can_not_be_used_once_it_has_ended(self) -> None:
+        until_ms = GateBench().now_ms + GATE_SETTINGS.verdict_ttl_ms // 2
+        bench, _ = self.granted(mail_grant(until=until_ms))
+        bench.verdicts()
+        ask(bench, "a")
+        assert bench.verdict().expires_at == until_ms
+
     def test_for_a_task_it_ends_with_the_task(self) -> None:
         bench, _ = self.granted(mail_grant(scope=GrantScope.TASK))
         assert self.outcome(bench, "a") is Outcome.ALLOW

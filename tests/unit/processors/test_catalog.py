@@ -23,7 +23,7 @@ from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing
 from streams.processors.control.catalog import Catalog
-from tests.kit import FILES_READ, GateBench
+from tests.kit import FILES_READ, GATE_SETTINGS, GateBench
 
 replace = msgspec.structs.replace
 
@@ -324,6 +324,14 @@ class TestMemory:
         memory = catalog.memory()
         catalog.offer(entry_key(first), first, 1)
         assert catalog.memory() is memory
+
+
+def test_what_is_allowed_can_not_be_used_once_the_approval_of_its_tool_has_ended() -> None:
+    made = bench(ONE)
+    ends_ms = made.now_ms + GATE_SETTINGS.verdict_ttl_ms // 2
+    made.publish(reviewed(entry(2, review_expires=ends_ms), ANN))
+    allowed = made.judge()
+    assert (allowed.outcome, allowed.expires_at) == (Outcome.ALLOW, ends_ms)
 
 
 def test_who_approved_is_on_record() -> None:
