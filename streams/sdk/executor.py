@@ -111,7 +111,8 @@ class Executor:
             content_sealer: encrypts results that gates capture for the record (`SessionSealer`). None captures none.
 
         Raises:
-            ExecutorError: a tool does not belong to any of the servers, or a server has no report key.
+            ExecutorError: a tool does not belong to any of the servers, or a server has no report key; or the record of
+                uses begins ahead of this clock.
             SingleUseError: the store can't be written.
         """
         self._transport = transport
@@ -141,7 +142,7 @@ class Executor:
             source=source,
             content_sealer=content_sealer,
         )
-        single_use.begin(transport.now_ms())
+        _check_clock(single_use, transport.now_ms(), self._settings.clock_skew_ms)
         self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
         self._start_lock = threading.Lock()
@@ -382,6 +383,25 @@ class Executor:
         if heads:
             self._store.keep_heads(heads)
             self.seals.note_kept(heads)
+
+
+def _check_clock(single_use: SingleUseStore, now_ms: int, clock_skew_ms: int) -> None:
+    """Start the record of uses, if it has not been started, and check that it does not begin ahead of this clock.
+
+    Every verdict would be refused: the earlier ones, because they may have been used before the record began, and the
+    later ones, because they are made ahead of this clock. So whoever starts the executor is told, before any call is.
+
+    Raises:
+        ExecutorError: it does.
+        SingleUseError: it can't be written.
+    """
+    ahead_ms = single_use.begin(now_ms) - now_ms
+    if ahead_ms > clock_skew_ms:
+        raise ExecutorError(
+            f"the record of uses `{single_use.path}` begins {ahead_ms} ms ahead of this clock: no verdict could run. "
+            "If the clock is behind, set it. If it was ahead when the file was created, move the file away: verdicts "
+            "from before the next start are then refused"
+        )
 
 
 def _standard_of(

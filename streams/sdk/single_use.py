@@ -61,7 +61,12 @@ _SCHEMA = (
 
 
 class SingleUseStore:
-    """Keeps used verdicts in one SQLite file. Thread-safe, and safe between processes on one machine."""
+    """Keeps used verdicts in one SQLite file. Thread-safe, and safe between processes on one machine.
+
+    Attributes:
+        owner: the stable name of the executor instance.
+        path: the file.
+    """
 
     def __init__(self, path: Path, owner: str) -> None:
         """Open the store. A new file is created readable and writable only by its owner.
@@ -74,7 +79,7 @@ class SingleUseStore:
             SingleUseError: the file can't be used, or is not a single-use store.
         """
         self.owner = owner
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._claims_until_prune = 0
         self._live: set[str] = set()
@@ -310,7 +315,7 @@ class SingleUseStore:
         call = end.call
         row = connection.execute("SELECT use FROM uses WHERE verdict_id = ?", (call.verdict_id,)).fetchone()
         if row is None:
-            raise SingleUseError(f"verdict `{call.verdict_id}` was never claimed in `{self._path}`")
+            raise SingleUseError(f"verdict `{call.verdict_id}` was never claimed in `{self.path}`")
         if row[0] is not None:
             return _decode_use(row[0])
         session_key = f"{call.tenant_uid}|{call.session_id}"
@@ -348,9 +353,9 @@ class SingleUseStore:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         elif application_id != _APPLICATION_ID:
-            raise SingleUseError(f"`{self._path}` is not a single-use store: give another path")
+            raise SingleUseError(f"`{self.path}` is not a single-use store: give another path")
         elif version != _SCHEMA_VERSION:
-            raise SingleUseError(f"single-use store `{self._path}` has version {version}, not {_SCHEMA_VERSION}")
+            raise SingleUseError(f"single-use store `{self.path}` has version {version}, not {_SCHEMA_VERSION}")
         # Of the same version, because an earlier executor can go on with a file that has it.
         connection.execute(HEADS_TABLE)
 

@@ -32,7 +32,7 @@ from streams.sdk.entropy import SYSTEM
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
-from streams.sdk.verdict_checks import ObligationError
+from streams.sdk.verdict_checks import CLOCK_SKEW_MS_MAX, ObligationError
 from tests.unit.sdk.executor_hand import Calls, executor_with, run
 from tests.unit.sdk.hands import (
     CONFIRM_MS,
@@ -270,6 +270,22 @@ def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
         assert run(executor, make_verdict()).ran
     assert len(calls) == 2
     assert SessionEventType.TOOL_NOT_RUN not in {event.type for event in written(transport, SessionEvent)}
+
+
+def test_a_store_that_began_ahead_of_the_clock_is_reported_before_any_call(
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    """The host's clock was ahead when the executor started first: it would refuse every verdict until then."""
+    calls: Calls = []
+    with SingleUseStore(tmp_path / "used", "e-1") as store:
+        store.begin(SYSTEM.now_ms() + 86_400_000)
+        with pytest.raises(ExecutorError, match=r"/used` begins 8\d{7} ms ahead of this clock"):
+            executor_with(transport, store, revocations, calls.append)
+    with SingleUseStore(tmp_path / "slightly", "e-1") as store:
+        began_ms = store.begin(SYSTEM.now_ms() + CLOCK_SKEW_MS_MAX // 2)
+        with executor_with(transport, store, revocations, calls.append) as executor:
+            until(lambda: SYSTEM.now_ms() > began_ms, "the beginning of the record")
+            assert run(executor, make_verdict()).ran
 
 
 def test_a_tool_of_another_server_is_a_mistake(transport: Transport, store: SingleUseStore) -> None:
