@@ -18,7 +18,8 @@ from streams.model.intent import Intent
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Record, ToolRef
-from streams.model.verdict import Outcome, Verdict
+from streams.model.verdict import Outcome, RuleMode, Verdict
+from streams.operations.rule_hits import name_text
 from streams.operations.topics.tail import DeadLetter, event_text
 
 _WHAT_CHARS = 17
@@ -147,7 +148,7 @@ def _session_chars(width_chars: int) -> int:
 
 
 def _verdict(record: Verdict) -> Row:
-    rules = [hit.rule_id for hit in record.rules]
+    rules = [name_text(hit.rule_id, is_shadow=hit.mode is RuleMode.SHADOW) for hit in record.rules]
     faults = [f"{fault.rule_id} failed: {fault.text}" for fault in record.errors]
     also = "".join(f" ({', '.join(names)})" for names in (rules, faults) if names)
     why = f"{record.reason}: {record.reason_text}{also}"

@@ -16,6 +16,7 @@ from streams.model.topics import AUDIT, DELEGATION, REPORT, REVOCATION, SESSION,
 from streams.model.types import Actor
 from streams.model.verdict import Outcome
 from streams.operations.contents.erased import erasure_text
+from streams.operations.rule_hits import name_text
 from streams.operations.sessions.search import Shown
 from streams.operations.sessions.view import Document, LifeState, Line, ProposedCall, SessionView, Standing
 
@@ -261,7 +262,8 @@ def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
     screen.say(f"what it asked for{left_out}", STRONG)
     for call in calls:
         held = "" if call.held is None else f"{call.held.value} then "
-        rules = f" ({', '.join(call.rules)})" if call.rules else ""
+        names = [name_text(rule_id, is_shadow=rule_id in call.in_shadow) for rule_id in call.rules]
+        rules = f" ({', '.join(names)})" if names else ""
         ran = f"; {call.ran} at {time_text(call.ran_ms)}" if call.ran else ""
         screen.rich(
             Text.assemble(

@@ -12,6 +12,7 @@ from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.reasons import Reason
 from streams.model.verdict import Verdict
+from streams.operations.rule_hits import effect_text
 from streams.operations.scenarios.observation import Evaluation
 from streams.operations.topics.tail import DeadLetter
 from streams.operations.trial_engine import Tried
@@ -173,7 +174,7 @@ def _budgets(subject: str, expected: Mapping[str, int], evaluation: Evaluation, 
 
 def why(verdict: Verdict) -> str:
     """Return the reason of a verdict, and the rules behind it."""
-    rules = [f"{hit.rule_id} ({hit.effect.value.lower()}: {hit.reason})" for hit in verdict.rules]
+    rules = [f"{hit.rule_id} ({effect_text(hit)}: {hit.reason})" for hit in verdict.rules]
     faults = [f"{fault.rule_id} (error: {fault.text})" for fault in verdict.errors]
     named = ", ".join([*rules, *faults])
     # The text of a verdict of the rules is that of a rule, which is listed with its rule.

@@ -20,7 +20,7 @@ from streams.model.revocation_targets import Call
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, Record, ToolRef
-from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
+from streams.model.verdict import FINAL_OUTCOMES, Outcome, RuleMode, Verdict
 from streams.processors.sessions.risk import higher_risk
 
 LINES_MAX = 10_000
@@ -98,6 +98,7 @@ class ProposedCall:
         held: the outcome of the first verdict, if the call was held: then `outcome` is the final one.
         args_json: the arguments that were judged; None where this client may not read them.
         rules: the rules that matched, and those that failed.
+        in_shadow: those of them that are in shadow, where they change no verdict.
         label: that of what the session has read, with this call.
         ran: what the executor did, empty if nothing is known; `ran_ms` is when it reported that.
     """
@@ -111,6 +112,7 @@ class ProposedCall:
     reason: str
     text: str
     rules: tuple[str, ...] = ()
+    in_shadow: frozenset[str] = frozenset()
     held: Outcome | None = None
     args_json: str | None = None
     label: str = ""
@@ -347,6 +349,7 @@ class SessionView:
             reason=record.reason or "",
             text=record.reason_text or "",
             rules=_rules_of(record),
+            in_shadow=frozenset(hit.rule_id for hit in record.rules if hit.mode is RuleMode.SHADOW),
             args_json=args_json,
             label=label,
         )

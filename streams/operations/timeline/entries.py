@@ -27,6 +27,7 @@ from streams.model.topics import AUDIT_REPORTED
 from streams.model.types import ToolRef
 from streams.model.verdict import Origin, Outcome, Verdict
 from streams.operations.contents.erased import erasure_text
+from streams.operations.rule_hits import effect_text
 from streams.operations.timeline.records import Line, SessionRecords
 
 
@@ -229,7 +230,7 @@ def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
         {
             "arguments": None if is_told or is_erased else verdict.args_json,
             "captured": None if is_told else _captured(records, verdict.intent_id),
-            "rules": "; ".join(f"{hit.rule_id} ({hit.effect.value.lower()}): {hit.reason}" for hit in verdict.rules),
+            "rules": "; ".join(f"{hit.rule_id} ({effect_text(hit)}): {hit.reason}" for hit in verdict.rules),
             "reason": verdict.reason,
             "session was": label_text(verdict.label),
             "had read": f"{len(verdict.influences)} thing{'s' if len(verdict.influences) > 1 else ''}"
@@ -257,7 +258,7 @@ def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | No
         outcome = event.outcome or Outcome.DENY
         tool = "" if event.tool is None else tool_text(event.tool)
         what = f"{_SAID[outcome]} {tool}: {event.reason_text or event.reason}"
-        rules = ", ".join(f"{hit.rule_id} ({hit.effect.value.lower()})" for hit in event.rules)
+        rules = ", ".join(f"{hit.rule_id} ({effect_text(hit)})" for hit in event.rules)
         details = {
             "rules": rules,
             "reason": event.reason,

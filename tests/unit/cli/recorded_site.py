@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -34,6 +35,8 @@ WAIT_MS = 30_000
 
 class Site:
     """A log with a gate, and a session that was hijacked."""
+
+    files: ClassVar[Mapping[str, str]] = BUNDLE_FILES
 
     def __init__(self) -> None:
         self.settings = load_settings()
@@ -72,7 +75,7 @@ class Site:
     def run(self) -> None:
         for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):
             self.write(CATALOG, entry_key(entry), entry)
-        self.write(RULESET, b"default", ruleset(BUNDLE_FILES))
+        self.write(RULESET, b"default", ruleset(self.files))
         stores = MemoryStores()
         for number in range(2):
             runner = GateRunner(
