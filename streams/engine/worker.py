@@ -245,7 +245,7 @@ class Worker:
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit what was done, then forget all partitions: revocation is eager."""
-        _log.info("partitions %s are revoked (changelog `%s`)", _numbers(partitions), self._spec.changelog.name)
+        _log.info("partitions %s are given up (changelog `%s`)", _numbers(partitions), self._spec.changelog.name)
         self._transaction.hurry()
         try:
             if not self._failed:

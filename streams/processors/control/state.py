@@ -186,8 +186,8 @@ class ControlState:
             return
         latency_ms = max(0, now_ms - min(record.timestamp_ms for record in stops))
         fields = {"event": "stop_in_force", "count": len(stops), "offset": stops[-1].offset, "latency_ms": latency_ms}
-        text = "%d records of `%s` are in force here, %d ms after the first of them"
-        _log.info(text, len(stops), REVOCATION.name, latency_ms, extra={"fields": fields})
+        text = "stops and releases (`%s`) in force here: %d, %d ms after the first of them"
+        _log.info(text, REVOCATION.name, len(stops), latency_ms, extra={"fields": fields})
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """Block or revoke what the key of an unreadable record names, because the record may have done so."""
