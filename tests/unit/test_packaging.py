@@ -49,6 +49,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
+def test_the_readme_names_the_file_that_a_build_makes(wheel: zipfile.ZipFile) -> None:
+    """Until a version is on PyPI, whoever installs it elsewhere installs this file."""
+    assert wheel.filename is not None
+    assert f"dist/{Path(wheel.filename).name}[" in (ROOT / "README.md").read_text()
+
+
 def test_the_wheel_ships_a_schema_for_every_record(wheel: zipfile.ZipFile) -> None:
     shipped = {Path(name).name for name in wheel.namelist() if name.startswith("streams/_shipped/schemas/avro/")}
     committed = {path.name for path in (ROOT / "schemas/avro").glob("*.avsc")}
