@@ -165,6 +165,25 @@ def holds(test: FieldTest, seen: Seen) -> bool:
     return any(_matches(test.how, text, str(wanted).lower()) for wanted in test.values)
 
 
+def strength_of(correlation: Correlation, matched: Sequence[int], seen: Seen) -> float:
+    """Return how strong the strongest signal is that selects an activity, as a share of what its rule asks for; else 1.
+
+    Args:
+        correlation: the correlation.
+        matched: the indexes of the rules that select the activity.
+        seen: the activity.
+    """
+    shares = [
+        seen.scores[test.field] / wanted
+        for at in matched
+        for test in correlation.rules[at].tests
+        if test.how == "gte" and test.field in seen.scores
+        for wanted in test.values
+        if isinstance(wanted, float | int) and wanted > 0
+    ]
+    return max(shares, default=1.0)
+
+
 _Matched = list[tuple[Correlation, list[int]]]
 """Correlations with the numbers of those of their rules that select an activity."""
 

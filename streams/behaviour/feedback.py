@@ -67,6 +67,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
         whose: what tells its incident apart: the agent, or the root of the delegation.
         said: the ids of the statuses that have closed it.
         about: the key of the latch of what it was about.
+        recurs: the key of the row that counts alerts of its kind about the agent and the tool.
     """
 
     time_ms: int
@@ -78,6 +79,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     whose: str
     said: tuple[str, ...] = ()
     about: bytes = b""
+    recurs: bytes = b""
 
 
 def alike_key(prefix: str, it: Declaration, activity: Activity, *, tells_terms_apart: bool) -> bytes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
-from streams.behaviour import growth
+from streams.behaviour import growth, recurrence
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, row_key
 from streams.behaviour.correlations import Correlation, Matches
 from streams.behaviour.declarations import Declaration
@@ -59,6 +60,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         score: the score, and `share` its share of the threshold.
         events: ids of audit records that led to it, the newest last.
         alike: the key of the bar that false positives raise for what is alike; empty if there is none.
+        strength: how strong it is beside others of its name, as a share of what is reported: that of a correlation is
+            that of the strongest signal that was selected. 0 if that is `share`.
     """
 
     name: str
@@ -72,6 +75,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     activity: Activity
     events: tuple[str, ...]
     alike: bytes = b""
+    strength: float = 0.0
+
+
+class RowNames(NamedTuple):
+    """The names of the rows with latches, and of those that count what recurs."""
+
+    latch: str
+    recurring: str
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -132,7 +143,14 @@ def too_much(activity: Activity, events: tuple[str, ...]) -> Finding:
 
 
 def correlated(
-    it: Correlation, row: Matches, why: Sequence[str], activity: Activity, events: tuple[str, ...], alike: bytes
+    it: Correlation,
+    row: Matches,
+    why: Sequence[str],
+    activity: Activity,
+    events: tuple[str, ...],
+    alike: bytes,
+    *,
+    strength: float = 1.0,
 ) -> Finding:
     """Return what a correlation has found.
 
@@ -143,6 +161,7 @@ def correlated(
         activity: the activity.
         events: the audit records that led to it.
         alike: the key of the bar for what is alike.
+        strength: how strong the selected signals are, as a share of what the rules ask for.
     """
     count = len({match.event for match in row.found})
     calls = "this call" if count == 1 else f"{count} calls in {_span(it.timespan_ms)}"
@@ -158,6 +177,7 @@ def correlated(
         activity=activity,
         events=events,
         alike=alike,
+        strength=strength,
     )
 
 
@@ -179,7 +199,7 @@ def latched(
     rows: OpenRows,
     activity: Activity,
     found: Sequence[Finding],
-    latch: str,
+    named: RowNames,
     owners: Mapping[str, str],
     incidents: Mapping[str, str],
 ) -> tuple[tuple[Finding, ...], int]:
@@ -190,10 +210,10 @@ def latched(
     of each finding's name, where the two differ), and by session. Incidents, sessions and, for some hours, what an
     agent does with a tool for a destination are quiet about what is no worse than what was reported of them. Some hours
     after the report, an incident that has become much stronger is news in another session, and what it was not about is
-    no longer hidden by it, unless that only says "more than usual".
+    no longer hidden by it, unless that only says "more than usual". What has recurred has to be stronger than before.
     """
     ordered = sorted(found, key=lambda it: (it.kind not in BROAD, _rank(it), it.share, it.name), reverse=True)
-    now_ms = activity.time_ms
+    now_ms, latch = activity.time_ms, named.latch
     who = (activity.tenant, activity.agent, activity.session)
     for each in ordered:
         if each is not ordered[0] and each.kind in BROAD:
@@ -201,20 +221,47 @@ def latched(
             break
         owner = owners[each.name]
         broad = (row_key(latch, (activity.tenant, "agent", owner)), BROAD_LATCH_MS)
-        named = incidents.get(each.name, each.name)
+        incident = incidents.get(each.name, each.name)
         about = about_key(latch, each)
-        latches = [*latches_of(latch, who, (owner, named), each.kind, each.alike, about), broad]
+        latches = [*latches_of(latch, who, (owner, incident), each.kind, each.alike, about), broad]
         known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}
         asked = [key for key, _ in latches if key != about or each.kind not in REASONS]
         since_ms = _quiet_since(each, asked, known, now_ms)
-        if since_ms is None:
+        if since_ms is None and not _recurs(rows, each, named.recurring, now_ms):
             _report(rows, each, latches, known, now_ms)
             return (each,), len(found) - 1
+        if since_ms is None:
+            # It is known as the agent's way, which explains nothing else.
+            continue
         if each is ordered[0]:
             _go_on(rows, latches[-2][0], now_ms, RHYTHM_MS_MAX if each.kind == RHYTHM else ONGOING_MS_MAX)
             if now_ms - since_ms <= EXPLAINED_MS:
                 break
     return (), len(found)
+
+
+def recurrence_key(recurring: str, finding: Finding) -> bytes:
+    """Return the key of the row that counts alerts of this name about what the agent does with the tool.
+
+    It is empty if there is none.
+    """
+    if finding.kind in recurrence.NEVER:
+        return b""
+    it = finding.activity
+    tool = "" if finding.kind in OF_NO_TOOL else it.tool
+    return row_key(recurring, (it.tenant, it.agent, finding.name, tool))
+
+
+def _recurs(rows: OpenRows, finding: Finding, recurring: str, now_ms: int) -> bool:
+    """Return whether a finding has recurred without becoming stronger; otherwise count it as reported."""
+    key = recurrence_key(recurring, finding)
+    if not key:
+        return False
+    row, strength = rows.load(key, recurrence.Recurrence), finding.strength or finding.share
+    if strength < recurrence.needed(row, now_ms):
+        return True
+    rows.store(key, recurrence.reported(row, strength, now_ms))
+    return False
 
 
 def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, Latch], now_ms: int) -> int | None:

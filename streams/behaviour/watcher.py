@@ -37,6 +37,7 @@ from streams.behaviour.findings import (
     SESSION_LATCH_MS,
     Finding,
     Latch,
+    RowNames,
     about_key,
     above_bars,
     correlated,
@@ -44,11 +45,13 @@ from streams.behaviour.findings import (
     incident_of,
     latched,
     latches_of,
+    recurrence_key,
     too_much,
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
 from streams.behaviour.plans import Plans
+from streams.behaviour.recurrence import Recurrence, called_false
 from streams.behaviour.signals import Detector, Scored, Signal, explained
 from streams.behaviour.straight import Plan
 from streams.model.alert_status import Announced, with_status
@@ -160,6 +163,7 @@ class Watcher:
         """
         self._latch = f"@latch{suffix}"
         self._reported, self._bar = f"@reported{suffix}", f"@bar{suffix}"
+        self._names = RowNames(self._latch, f"@recurring{suffix}")
         self._whose = whose
         detectors: list[Detector] = [DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK]
         risks = [
@@ -248,7 +252,7 @@ class Watcher:
         if found:
             found, lowered_count = above_bars(rows, activity, found)
             whose = {each.name: self._whose_is(each.name, activity) for each in found}
-            reported, quiet_count = latched(rows, activity, found, self._latch, whose, self._incidents)
+            reported, quiet_count = latched(rows, activity, found, self._names, whose, self._incidents)
         may_learn, held_until_ms = is_taught and not found, tail.held_until_ms
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
@@ -274,7 +278,10 @@ class Watcher:
         it = finding.activity
         whose = self._whose_is(finding.name, it)
         about = about_key(self._latch, finding)
-        row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose, about=about)
+        row = Reported(
+            it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose,
+            about=about, recurs=recurrence_key(self._names.recurring, finding),
+        )  # fmt: skip
         rows.store(row_key(self._reported, (it.tenant, finding_uid)), row)
 
     def close(
@@ -306,11 +313,18 @@ class Watcher:
             latch = rows.load(key, Latch)
             if latch is not None and latch.reported_ms <= reported.time_ms:
                 rows.store(key, Latch())
+        self._count_closed(rows, reported.recurs, time_ms, is_false=is_false)
         if not is_false or not reported.alike:
             return Closed(reported)
         bar = raised(rows.load(reported.alike, Bar), reported, time_ms)
         rows.store(reported.alike, bar)
         return Closed(reported, bar)
+
+    def _count_closed(self, rows: OpenRows, key: bytes, time_ms: int, *, is_false: bool) -> None:
+        """Count an alert that was closed as false for more; one that was closed as right ends the recurrence."""
+        row = rows.load(key, Recurrence) if key else None
+        if row is not None:
+            rows.store(key, called_false(row, time_ms) if is_false else Recurrence())
 
     def announce(self, rows: OpenRows, tenant: str, uid: str, announced: Announced, time_ms: int) -> bool:
         """Expect what somebody has announced of an agent. An announcement that comes again changes nothing.
@@ -425,7 +439,8 @@ class Watcher:
                 selected = {test.field for at in matched for test in each.rules[at].tests}
                 why = [signal.explain for signal in signals if self._scored[signal.name] in selected]
                 alike = alike_correlation_key(self._bar, each.name, seen.activity)
-                found.append(correlated(each, row, why, seen.activity, case.events, alike))
+                strength = correlations.strength_of(each, matched, seen)
+                found.append(correlated(each, row, why, seen.activity, case.events, alike, strength=strength))
         return found
 
 

@@ -33,7 +33,7 @@ def test_the_same_new_term_is_no_news_for_a_month_and_another_one_is() -> None:
     it = declared("new_terms", 7, term="dest.domain", min_support=30)
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, mixed(20))
-    places = ((0, "evil.example"), (3, "evil.example"), (25, "worse.example"), (31, "evil.example"))
+    places = ((0, "evil.example"), (3, "evil.example"), (25, "worse.example"), (33, "evil.example"))
     calls = [activity(AFTER_MS + day * DAY_MS, session=f"x-{day}", destination=place) for day, place in places]
     found = [names_found([each]) for each in observe_all(watch, rows, calls)]
     assert found == [["new_terms"], [], ["new_terms"], ["new_terms"]]
