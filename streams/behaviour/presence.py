@@ -11,9 +11,11 @@ from math import isfinite
 from types import MappingProxyType
 
 from streams.behaviour.activity import LEARNABLE, Activity
+from streams.behaviour.acts import sends
 
-DESTINATION, OBJECT, OWNER, ROOT, USER, INSTANCE, CALL, EPOCH, AMOUNT, ALLOWED = (1 << bit for bit in range(10))
-"""A value of the field or measure of this name, and `ALLOWED`: the outcome that baselines learn from."""
+DESTINATION, OBJECT, OWNER, ROOT, USER, INSTANCE, CALL, EPOCH, AMOUNT, ALLOWED, SENT = (1 << bit for bit in range(11))
+"""A value of the field or measure of this name; `ALLOWED`: the outcome that baselines learn from; and `SENT`: a
+destination to which the call may bring data."""
 
 BITS: Mapping[str, int] = MappingProxyType(
     {
@@ -45,4 +47,5 @@ def presence_of(activity: Activity) -> int:
         | (EPOCH if it.epoch else 0)
         | (AMOUNT if amount is not None and isfinite(amount) else 0)
         | (ALLOWED if it.outcome == LEARNABLE else 0)
+        | (SENT if it.destination is not None and sends(it.tool, it.size_bytes) else 0)
     )

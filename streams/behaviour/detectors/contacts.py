@@ -19,11 +19,12 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
-from streams.behaviour.presence import ALLOWED
+from streams.behaviour.presence import ALLOWED, SENT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_COUNT = 2.0
@@ -75,6 +76,12 @@ class NewContact(Keyed):
     row_types = (Meeting, Met, Met, Surprised, Peak)
     keys_have_term = True
     needs = ALLOWED
+
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        if declaration.term == "dest.domain" and declaration.value is None:
+            # Who looks something up, or prepares a letter, has made no contact. What an address carries adds up.
+            self.needs |= SENT
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the term, of the peaks of the agent and of its peers, of peers that surprised, and of

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.acts import only_reads
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import DAYS_MIN, NOT_KNOWN, SKETCH_MAX, Sketch, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak
@@ -30,6 +31,8 @@ WAITING_MIN = 6
 WAITING_FACTOR = 1.5
 """How often something must have been called, and how many times as long as the first third of its pauses the last
 third must be, for them to grow."""
+POLL_PAUSE_S = 15
+"""How long the pauses between equal reads are on average for somebody to be waiting: four calls a minute at most."""
 ONWARD_SHARE = 0.5
 """What the calls of a stretch count for of which none is like one before it: whoever reads a list page by page gets
 somewhere, and whoever is stuck comes back to what it had."""
@@ -69,10 +72,11 @@ class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Loop(Keyed):
     """The same call, or the same few calls in turn, again and again, within a window.
 
-    Whoever waits for something asks again and again as well, with pauses that grow. What costs is how often in a while.
-    With a `term`, calls of a tool about the same are the same, whatever else their arguments are: whoever is stuck may
-    ask a little differently each time. So does whoever looks into something, or reads a list page by page: nothing is
-    said where no days are known, nor as long as such calls follow on each other and none has come again.
+    Whoever waits for something asks again and again as well, with pauses that grow, or slowly with a tool that only
+    reads. What costs is how often in a while. With a `term`, calls of a tool about the same are the same,
+    whatever else their arguments are: whoever is stuck may ask a little differently each time. So does whoever looks
+    into something, or reads a list page by page: nothing is said where no days are known, nor as long as such calls
+    follow on each other and none has come again. The same to another destination each time is a mail merge.
     """
 
     row_types = (Lately, Peak, Peak)
@@ -94,7 +98,7 @@ class Loop(Keyed):
         before = rows[0] or Lately()
         whole = None
         if self._term:
-            call = digest_of(f"{activity.tool} {self._term(activity)}")
+            call = digest_of(f"{activity.tool} {self._term(activity)} {activity.destination or ''}")
             whole = digest_once(activity.call) if activity.previous_tool == activity.tool else 0
         else:
             call = digest_once(activity.call)
@@ -102,7 +106,7 @@ class Loop(Keyed):
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored((ring, *rows[1:]), noted=count)
-        if goes_on(ring):
+        if goes_on(ring) or (only_reads(activity.tool) and is_poll(ring)):
             return Scored((ring, *rows[1:]), noted=0.0)
         counted = float(count)
         if is_waiting(ring):
@@ -157,6 +161,24 @@ def is_waiting(lately: Lately) -> bool:
         return False
     third = (len(at) - 1) // 3
     return at[-1] - at[-1 - third] >= WAITING_FACTOR * max(at[third] - at[0], 1)
+
+
+def is_poll(lately: Lately) -> bool:
+    """Return whether the calls that are equal to the last one are slow, all of them and the last ones alone.
+
+    Calls about the same have to be equal, too, and to follow on each other: who asks otherwise each time gets nowhere.
+    """
+    if lately.wholes:
+        about = [whole for call, whole in zip(lately.calls, lately.wholes, strict=True) if call == lately.calls[-1]]
+        if about.count(0) > 1 or len({*about} - {0}) > 1:
+            return False
+    at = [time for call, time in zip(lately.calls, lately.times, strict=True) if call == lately.calls[-1]]
+    if len(at) < WAITING_MIN:
+        return False
+    return all(
+        at[-1] - first >= POLL_PAUSE_S * pauses
+        for first, pauses in ((at[0], len(at) - 1), (at[-WAITING_MIN], WAITING_MIN - 1))
+    )
 
 
 def goes_on(lately: Lately) -> bool:

@@ -16,7 +16,7 @@ from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import Since, decay, new_bits
 from streams.behaviour.pages import Place
-from streams.behaviour.presence import BITS
+from streams.behaviour.presence import BITS, SENT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 KNOWERS_MAX = 16
@@ -139,6 +139,9 @@ class NewTerms(Keyed):
         super().__init__(declaration)
         # With a measure, it is about the calls that have it: whom an agent pays, and not whom it reads about.
         self.needs |= BITS.get(declaration.value or "", 0)
+        if declaration.term == "dest.domain":
+            # A place that was only read, or written a draft to, is as new as before when something is sent there.
+            self.needs |= SENT
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the totals and of the term, of the agent and of its peers."""

@@ -25,7 +25,7 @@ class Rows(dict[bytes, bytes]):
 
 def activity(time_ms: int, **fields: object) -> Activity:
     """Return an activity with an id of its own."""
-    given = {"agent": "bot", "session": "s-1", "tool": "crm.read", "cohort": "bots", "tenant": "acme", **fields}
+    given = {"agent": "bot", "session": "s-1", "tool": "crm.use", "cohort": "bots", "tenant": "acme", **fields}
     return Activity(
         event_id=str(fields.pop("event_id", f"e-{next(_serials)}")),
         time_ms=time_ms,

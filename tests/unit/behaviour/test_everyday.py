@@ -64,7 +64,7 @@ def poll(agent: str, day: int, count: int) -> list[Activity]:
     """Return the calls of a session that waits for a job by asking for its state."""
     begin_ms = START_MS + day * DAY_MS + 10 * HOUR_MS
     named = {"agent": agent, "session": f"{agent} {day}", "tool": "jobs.status", "call": f"job of {agent} {day}"}
-    return [activity(begin_ms + at * 20_000, **named) for at in range(count)]
+    return [activity(begin_ms + at * 10_000, **named) for at in range(count)]
 
 
 @pytest.mark.parametrize(("cohort", "wanted"), [("bots", []), ("others", ["loop"])])
@@ -81,7 +81,8 @@ def test_who_comes_back_to_one_record_with_other_arguments_is_stuck(days: int, w
     rows, watch = Rows(), watcher(replace(LOOP, term="object.id"))
     for day in range(days):
         reads = [
-            activity(START_MS + day * DAY_MS + at * MINUTE_MS, call=f"{day} {at}", object=f"o-{at}") for at in range(9)
+            activity(START_MS + day * DAY_MS + at * MINUTE_MS, tool="crm.read", call=f"{day} {at}", object=f"o-{at}")
+            for at in range(9)
         ]
         observe_all(watch, rows, reads)
     begin_ms, tools = START_MS + 11 * DAY_MS, ("crm.read", "crm.search", "crm.update")

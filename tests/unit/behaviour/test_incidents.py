@@ -133,12 +133,12 @@ def test_what_is_found_about_one_tool_within_some_hours_is_one_incident(
     changes: dict[str, object], wanted: list[str]
 ) -> None:
     """Whoever looks into an amount of a tool sees how many things the tool was used for, in whichever session."""
-    amount = declared("arg_mad", 3.9, name="amount", value="call.amount", min_support=30, tools=("crm.read",))
+    amount = declared("arg_mad", 3.9, name="amount", value="call.amount", min_support=30, tools=("crm.use",))
     fan = declared(
         "fan_out", 8, name="fan", key=("agent.id", "tool.name"), term="object.id", window_ms=600_000, min_support=5
     )
     rows, watch = Rows(), watcher(amount, fan)
-    observe_all(watch, rows, [replace(each, tool="crm.read", destination=None) for each in mixed(20)])
+    observe_all(watch, rows, [replace(each, tool="crm.use", destination=None) for each in mixed(20)])
     assert names_found([watch.observe(rows, activity(AFTER_MS, session="a", amount=1e9))]) == ["amount"]
     given = dict(changes)
     begin_ms = AFTER_MS + int(str(given.pop("hours", 1))) * HOUR_MS

@@ -13,7 +13,7 @@ from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS
 from streams.behaviour.pages import Layout, OpenRows, RememberedRows
 from streams.behaviour.plans import Plans
-from streams.behaviour.presence import ALLOWED, BITS, presence_of
+from streams.behaviour.presence import ALLOWED, BITS, SENT, presence_of
 from streams.behaviour.signals import Scored
 from streams.behaviour.straight import Plan as Planned
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared
@@ -70,7 +70,23 @@ def test_everything_that_an_activity_may_lack_has_a_bit() -> None:
 
 @pytest.mark.parametrize("field", LACKING)
 def test_what_is_lacking_is_the_only_bit_that_is_missing(field: str) -> None:
-    assert presence_of(ALL) & ~presence_of(without(field)) == BITS[field]
+    sent = SENT if field == "dest.domain" else 0
+    assert presence_of(ALL) & ~presence_of(without(field)) == BITS[field] | sent
+
+
+@pytest.mark.parametrize(
+    ("tool", "size_bytes", "wanted"),
+    [
+        ("mail.send", 100, True),
+        ("mail.create_draft", 9_000, False),
+        ("web.fetch", 90, False),
+        ("web.fetch", 900, True),
+        ("crm.get_or_create", 90, True),
+    ],
+)
+def test_what_only_asks_or_prepares_sends_nothing(tool: str, size_bytes: int, *, wanted: bool) -> None:
+    it = activity(START_MS, tool=tool, destination="a.example", size_bytes=size_bytes)
+    assert bool(presence_of(it) & SENT) is wanted
 
 
 def test_amounts_that_cannot_be_reckoned_with_are_lacking() -> None:

@@ -1,0 +1,71 @@
+"""What a tool does with what it is about, as far as its name says: whether it only reads, or only prepares a message.
+
+Detectors don't see the catalog (ADR 0095), so names decide, as they do for the roles of arguments. Tools are reviewed
+before anybody can call them, so an attacker does not choose their names. A name that says nothing counts as an act.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+TOOLS_CACHED_MAX = 4_096
+READ_BYTES_MAX = 400
+"""The largest arguments of a call that only asks for something. A longer address or query may carry data away."""
+_READING = frozenset(
+    {
+        "browse", "check", "count", "describe", "download", "fetch", "find", "get", "inspect", "list", "lookup", "peek",
+        "preview", "query", "read", "recall", "retrieve", "search", "select", "show", "tail", "track", "view",
+    }
+)  # fmt: skip
+_STATES = frozenset({"history", "info", "state", "status"})
+"""What a tool is called that has no verb: `job_status`."""
+_ACTING = frozenset(
+    {
+        "add", "approve", "assign", "attach", "cancel", "change", "clear", "close", "create", "delete", "disable",
+        "drop", "edit", "enable", "exec", "execute", "forward", "grant", "invite", "mark", "move", "open", "patch",
+        "pay", "post", "publish", "purge", "push", "put", "remove", "reply", "reset", "restart", "run", "save",
+        "send", "set", "share", "start", "stop", "store", "submit", "sync", "transfer", "update", "upload", "write",
+    }
+)  # fmt: skip
+"""Words that say that a tool does more than its other words: `get_or_create`, `set_status`."""
+_SECRETS = frozenset(
+    {"secret", "secrets", "vault", "credential", "credentials", "password", "passwords", "token", "tokens", "keys"}
+)
+_DRAFT = frozenset({"draft", "drafts"})
+_SENDING = frozenset({"send", "submit", "publish", "post", "share"})
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def only_reads(tool: str) -> bool:
+    """Return whether a tool (`server.name`) only reads: its name begins with a verb for that, and has none for more."""
+    words = _words_of(tool)
+    return bool(words) and (words[0] in _READING or words[-1] in _STATES) and _ACTING.isdisjoint(words)
+
+
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def is_of_secrets(tool: str) -> bool:
+    """Return whether a tool (`server.name`) is about keys and passwords."""
+    return not _SECRETS.isdisjoint(word.lower() for word in _WORDS.findall(tool))
+
+
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def only_prepares(tool: str) -> bool:
+    """Return whether a tool (`server.name`) makes a draft that somebody else has to send."""
+    words = _words_of(tool)
+    return not _DRAFT.isdisjoint(words) and _SENDING.isdisjoint(words)
+
+
+def sends(tool: str, size_bytes: int) -> bool:
+    """Return whether a call that names a destination may bring data there.
+
+    Args:
+        tool: `server.name`.
+        size_bytes: how large its arguments are.
+    """
+    return not (only_prepares(tool) or (size_bytes <= READ_BYTES_MAX and only_reads(tool)))
+
+
+def _words_of(tool: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORDS.findall(tool.rpartition(".")[2]))
