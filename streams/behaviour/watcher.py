@@ -27,6 +27,7 @@ from streams.behaviour.announced import (
     with_announcement,
     without_announcement,
 )
+from streams.behaviour.breadth import has_sign, needs_sign
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -183,6 +184,7 @@ class Watcher:
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
+        self._kinds = {name: each.kind for name, each in self._declarations.items()}
         rooted = {each.name for each in declared.detectors if _ROOT in each.key}
         self._of_roots = rooted | {each.name for each in declared.correlations if _ROOT in each.group_by}
         self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
@@ -236,11 +238,7 @@ class Watcher:
         found: list[Finding] = []
         risks = _NO_RISKS
         if signals:
-            found += [
-                self._found(each, case)
-                for each in signals
-                if each.share >= 1.0 and self._declarations[each.name].alerts
-            ]
+            found += [self._found(each, case) for each in signals if self._alerts(each, signals, case)]
             risks = self._risk(case, signals)
             found += risks.findings
         grown = self._counted.growth(case)
@@ -373,6 +371,15 @@ class Watcher:
         if it is None:
             return growth.KIND if name == growth.NAME else "correlation"
         return it.kind
+
+    def _alerts(self, signal: Signal, signals: tuple[Signal, ...], case: Case) -> bool:
+        """Return whether a signal is a finding. That much is read needs a second sign."""
+        if signal.share < 1.0 or not self._declarations[signal.name].alerts:
+            return False
+        if not needs_sign(self._kinds[signal.name], signal.share, case.activity):
+            return True
+        evidence = [(case.row(slot), it.half_life_ms) for it, slot in self._risks]
+        return has_sign(signals, evidence, case.activity.time_ms, self._kinds)
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]

@@ -6,12 +6,13 @@ row of its own; an agent's row holds only counts, so an event costs the same how
 
 from __future__ import annotations
 
+from math import log2
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.activity import DAY_MS, Activity, digest_of
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import Since, decay, new_bits
@@ -25,6 +26,10 @@ BROUGHT_WITHIN = 100
 """Within how many calls of a new version what is new came with it: that is what versions are for."""
 STEP_BITS_MAX = 8.0
 """What one new term adds to a run at most, so that no single call alerts as a sweep."""
+FRESH_PRIOR = 20.0
+"""How many observations without anything new are taken for granted before the share of new ones says something."""
+FRESH_SEEN_MAX = 400.0
+"""From how many observations on older ones count for half."""
 KNOWN_BITS = 0.3
 """What a known term takes from a run."""
 
@@ -90,10 +95,33 @@ class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Evidence of a sweep, and when it was last added to."""
+    """Evidence of a sweep, when it was last added to, and how many terms are new on usual days.
+
+    Of the observations that were learned from since somebody is settled, `seen` are of earlier days and `fresh` of them
+    were new. Those of `day` are counted apart, so that a sweep does not explain itself.
+    """
 
     total: float = 0.0
     at_ms: int = 0
+    seen: float = 0.0
+    fresh: float = 0.0
+    day: int = -1
+    seen_today: int = 0
+    fresh_today: int = 0
+
+    @property
+    def fresh_share(self) -> float:
+        """The share of observations that were new on earlier days; small as long as few are known."""
+        return self.fresh / (self.seen + FRESH_PRIOR)
+
+    def after(self, time_ms: int, *, is_new: bool) -> Run:
+        """Return it with one more observation."""
+        day, it = time_ms // DAY_MS, self
+        if day > it.day:
+            kept = 0.5 if it.seen >= FRESH_SEEN_MAX else 1.0
+            seen, fresh = (it.seen + it.seen_today) * kept, (it.fresh + it.fresh_today) * kept
+            it = Run(it.total, it.at_ms, seen, fresh, day)
+        return replace(it, seen_today=it.seen_today + 1, fresh_today=it.fresh_today + is_new)
 
 
 def is_known(term: Term | None, now_ms: int, history_ms: int) -> bool:
@@ -201,7 +229,9 @@ class NovelCusum(Keyed):
     """A sweep: one new term after the other, where known ones are usual.
 
     Until somebody has been watched for `settle_ms`, with whatever tool, nobody knows which are: a job that comes once a
-    week is new for a week.
+    week is new for a week. What is new by nature, such as branches that are tested some times and never again, is no
+    more surprising than the share of new ones on earlier days. (Good and Turing's estimate does not see that: it asks
+    how many were seen once.)
     """
 
     row_types = (Run, Totals, Term, Since)
@@ -225,15 +255,17 @@ class NovelCusum(Keyed):
         since = since or Since(totals.since_ms or activity.time_ms)
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         bits = 0.0
-        is_settled = totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms
+        is_settled = self._is_settled(totals, since, activity)
         if is_known(term, activity.time_ms, it.history_ms):
             total = max(0.0, left - KNOWN_BITS)
         elif not is_settled or (term is None and totals.distinct >= it.count_max):
             total = left
         else:
             bits = min(new_bits(totals.once, totals.total), STEP_BITS_MAX)
+            if run.fresh:
+                bits = min(bits, -log2(run.fresh_share))
             total = max(0.0, left + bits - it.allowance)
-        run = Run(total, max(run.at_ms, activity.time_ms))
+        run = replace(run, total=total, at_ms=max(run.at_ms, activity.time_ms))
         # What is known adds nothing, even while a run has not faded yet.
         kept = (run, rows[1], term, since)
         return Scored(kept, total, {"bits": bits, "sum": total}) if bits else Scored(kept)
@@ -242,5 +274,11 @@ class NovelCusum(Keyed):
         """Return the rows with one more observation of the term."""
         del noted
         it, (run, totals, term, since) = self.declaration, rows
+        if totals is not None and self._is_settled(totals, since, activity):
+            run = run.after(activity.time_ms, is_new=not is_known(term, activity.time_ms, it.history_ms))
         totals, term = counted(totals, term, activity, it.history_ms, it.count_max)
         return (run, totals, term, since)
+
+    def _is_settled(self, totals: Totals, since: Since, activity: Activity) -> bool:
+        it = self.declaration
+        return totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms

@@ -1,0 +1,115 @@
+"""Much that is read needs a second sign (`breadth`), and what is new by nature is no sweep (`novel_cusum`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.watcher import Watcher
+from tests.unit.behaviour.kit import AFTER_MS, START_MS, Rows, activity, declared, names_found, observe_all, watcher
+
+FAN = declared(
+    "fan_out", 8, name="fan", key=("agent.id", "tool.name"), term="object.id", window_ms=600_000, min_support=5
+)
+DEST = declared("new_terms", 7, name="dest", term="dest.domain", min_support=30, alerts=False)
+OWNERS = declared("cross_owner", 3, name="owners", key=("session.id",), peer=("agent.id",), min_support=5, alerts=False)
+RISK = declared("risk", 1e6, name="session", key=("session.id",), half_life_ms=HOUR_MS // 2)
+MUCH, TWICE = 12, 20
+
+
+def usual(tool: str) -> Iterator[Activity]:
+    """Yield 20 days on which an agent uses a tool for two things, and writes to one place."""
+    for day in range(20):
+        for at in range(4):
+            time_ms = START_MS + day * DAY_MS + 9 * HOUR_MS + at * HOUR_MS
+            yield activity(time_ms, session=f"d-{day}", tool=tool, object=f"o-{at % 2}", owner="ann")
+            yield activity(time_ms + 60_000, session=f"d-{day}", tool="mail.send", destination="known.example")
+
+
+def taught(tool: str) -> tuple[Watcher, Rows]:
+    watch, rows = watcher(FAN, DEST, OWNERS, RISK), Rows()
+    assert names_found(observe_all(watch, rows, usual(tool))) == []
+    return watch, rows
+
+
+def much(tool: str, count: int, **fields: object) -> list[Activity]:
+    """Return calls about different things, one after the other."""
+    return [
+        activity(AFTER_MS + at * 1_000, **{"session": "x", "tool": tool, "object": f"n-{at}", "owner": "ann", **fields})
+        for at in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "count", "fields", "wanted"),
+    [
+        ("crm.get_case", MUCH, {}, []),
+        ("crm.get_case", TWICE, {}, ["fan"]),
+        ("crm.get_case", MUCH, {"is_trusted": False}, ["fan"]),
+        ("crm.update_case", MUCH, {}, ["fan"]),
+        ("vault.get_key", MUCH, {}, ["fan"]),
+    ],
+)
+def test_much_that_is_read_is_twice_as_much_or_has_a_second_sign(
+    tool: str, count: int, fields: dict[str, object], wanted: list[str]
+) -> None:
+    watch, rows = taught(tool)
+    assert names_found(observe_all(watch, rows, much(tool, count, **fields))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"tool": "mail.send", "destination": "unknown.example"}, ["fan"]),
+        ({"tool": "mail.send", "destination": "known.example"}, []),
+        # Another session has nothing to do with it.
+        ({"tool": "mail.send", "destination": "unknown.example", "session": "y"}, []),
+    ],
+)
+def test_what_was_unusual_in_the_session_before_is_a_second_sign(fields: dict[str, object], wanted: list[str]) -> None:
+    watch, rows = taught("crm.get_case")
+    watch.observe(rows, activity(AFTER_MS - 60_000, **{"session": "x", **fields}))
+    assert names_found(observe_all(watch, rows, much("crm.get_case", MUCH))) == wanted
+
+
+def test_data_of_many_people_is_a_second_sign() -> None:
+    watch, rows = taught("crm.get_case")
+    reads = [of_somebody(each, at) for at, each in enumerate(much("crm.get_case", MUCH))]
+    assert names_found(observe_all(watch, rows, reads)) == ["fan"]
+
+
+def of_somebody(each: Activity, at: int) -> Activity:
+    return activity(each.time_ms, session="x", tool=each.tool, object=each.object, owner=f"person-{at}")
+
+
+SWEEP = declared("novel_cusum", 21, term="object.id", key=("agent.id", "tool.name"), min_support=10, allowance=2)
+
+
+def ci_runs(day: int, names: list[str], each: int) -> list[Activity]:
+    """Return a day's tests of branches, some times of each."""
+    begin_ms = START_MS + day * DAY_MS + 9 * HOUR_MS
+    return [
+        activity(begin_ms + at * 600_000, session=f"d-{day}", tool="ci.run_tests", object=name)
+        for at, name in enumerate(name for name in names for _ in range(each))
+    ]
+
+
+@pytest.mark.parametrize(("is_new_each_day", "wanted"), [(True, []), (False, ["novel_cusum"])])
+def test_what_is_new_every_day_is_no_sweep(*, is_new_each_day: bool, wanted: list[str]) -> None:
+    watch, rows = watcher(SWEEP), Rows()
+    for day in range(20):
+        names = [f"branch-{day}-{at}" if is_new_each_day and day > 3 else f"main-{at}" for at in range(2)]
+        assert names_found(observe_all(watch, rows, ci_runs(day, names, 3))) == []
+    many = ci_runs(20, [f"fresh-{at}" for at in range(6)], 1)
+    assert names_found(observe_all(watch, rows, many)) == wanted
+
+
+def test_a_sweep_does_not_explain_itself() -> None:
+    watch, rows = watcher(SWEEP), Rows()
+    for day in range(20):
+        observe_all(watch, rows, ci_runs(day, ["main-0", "main-1"], 3))
+    found = [bool(each.findings) for each in observe_all(watch, rows, ci_runs(20, [f"x-{at}" for at in range(9)], 1))]
+    # As early as if nothing of that day had been learned.
+    assert found.index(True) == 5
