@@ -9,7 +9,7 @@ import pytest
 from simulation.records import SessionMaker
 from streams.inmemory.faults import Call, NoFaults
 from streams.model.budget import BudgetAnswer, BudgetOp, family_of, keyed
-from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST
+from streams.model.topics import BUDGET_CHANGELOG, BUDGET_GRANT, BUDGET_REQUEST
 from streams.ports import RetriableLogError
 from streams.processors.budgets.allocator import GRACE_MS
 from streams.processors.budgets.leases import RECHECK_MS, UNANSWERED_MS
@@ -50,10 +50,11 @@ def refund(bench: CountingBench, customer: object, amount: object = 60, **more: 
 
 
 def allocator_rows(bench: CountingBench, kind: RowKind) -> dict[bytes, bytes]:
-    """What the allocator holds of a kind of row."""
-    worker = bench.driver._workers[1]
-    (task,) = worker._tasks.values()
-    return dict(task._state.scan(kind.prefix, bytes((kind.prefix[0] + 1,))))
+    """What the allocator holds of a kind of row, by its changelog."""
+    rows: dict[bytes, bytes | None] = {}
+    for _, record in bench.driver.log.written_since((BUDGET_CHANGELOG.name,), -1):
+        rows[record.key or b""] = record.value
+    return {key: row for key, row in rows.items() if row is not None and key.startswith(kind.prefix)}
 
 
 def counts(bench: CountingBench) -> list[int]:
