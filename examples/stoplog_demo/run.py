@@ -47,7 +47,7 @@ def follow_alert(attack: Verdict | None) -> list[tuple[str, str]]:
         return []
     return [
         ("stoplog tail alerts --no-follow", "The alerts of this run"),
-        (f"stoplog rules explain --intent {attack.intent_id}", "Why the mail was denied"),
+        (f"stoplog explain {attack.intent_id}", "Why the mail was denied"),
         (f"stoplog session show {attack.session_id}", "What the agent had read"),
     ]
 

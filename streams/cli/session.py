@@ -76,7 +76,7 @@ def _next_steps(view: SessionView, standing: Standing) -> list[tuple[str, str]]:
     if view.intents:
         asked = (denied or list(view.intents.values()))[-1]
         what = "why the last one was not allowed" if denied else "why the last one was allowed"
-        steps.append((what, f"rules explain --intent {asked.intent_id}"))
+        steps.append((what, f"explain {asked.intent_id}"))
     steps.append(("every record of the session", f"tail audit --session {named} --no-follow"))
     if standing.can_be_stopped:
         steps.append(("stop the session", f"kill --session {named} --why TEXT"))

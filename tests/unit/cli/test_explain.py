@@ -83,6 +83,9 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
     assert "was named by the user" in text
     assert f"stoplog rules explain --intent {intent}" in text
     assert len(text.splitlines()) <= 24
+    # It is what the screen of the session names for "why".
+    screen = deployed("session", "show", intent, "--no-json").out
+    assert f"why the last one was not allowed  stoplog explain {intent}" in screen
 
 
 def test_an_argument_whose_parts_come_from_several_places_is_shown_once(deployed: Stoplog, case: Case) -> None:
