@@ -375,6 +375,7 @@ def timed_out(expected: Expected, timeout_ms: int) -> OutcomeTimeoutError:
     else:
         text = (
             f"{about} has no outcome after {timeout_ms} ms: check that a gate runs on this log, that its topics are as "
-            f"declared (`stoplog doctor`), and that it may write the tenant's (`stoplog topics check --tenant ID`)"
+            "declared (`stoplog doctor`), and that it may write the outcomes of this tenant (`stoplog topics check "
+            "--tenant ID`)"
         )
     return OutcomeTimeoutError(text, intent, interim)

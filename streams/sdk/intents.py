@@ -117,6 +117,12 @@ def _proof(credential: SessionCredential, message: bytes) -> Proof:
 
 
 def _canonical_json(args: Mapping[str, object]) -> bytes:
+    given: object = args
+    if not isinstance(given, Mapping):
+        fault = f"the arguments must be a mapping of names to values, not a `{type(given).__name__}`"
+        # Many clients of models hand them over as the model wrote them.
+        hint = "; parse the JSON that the model wrote: `json.loads(...)`" if isinstance(given, (str, bytes)) else ""
+        raise ProposalError(fault + hint)
     try:
         text = canonical(dict(args))
         # Parsed as the gate parses it: what it would refuse (nesting, for one) is refused here, before it is sent.
