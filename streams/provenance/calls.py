@@ -59,6 +59,7 @@ _TEXTS = listed(
     "answer answers reply replies response responses mail mails email emails message messages summary summaries text "
     "texts post posts comment comments note notes report reports letter letters signature footer description customer "
     "customers user users client clients buyer buyers recipient recipients reader readers everybody everyone people "
+    "file files document documents purpose subject title memo reference caption "
     "them him her subscriber subscribers member members reporter whoever anybody anyone anything whatever staff team "
     "colleague colleagues guest guests participant participants attendee attendees visitor visitors reviewer reviewers "
     "notice notices announcement announcements newsletter newsletters page pages"
@@ -69,12 +70,15 @@ _DICTATING = re.compile(
     rf"\b(?:say|tell)\b{_NOT_TO_THE_WRITER}(?:(?<! at):\s|\bthat\b|\")"
     # "Write to Bob that the code is 1234", but not "Write to the desk: desk@x.example"
     rf"|\b(?:write|reply|answer|inform|notify|remind)\b{_NOT_TO_THE_WRITER}\bthat\b"
+    # "Write 'I owe you 3000' there"
+    r"|\b(?:write|enter|state|note|say|answer|reply) [\"'\u201c\u00ab\u201e]"
 )
 """Sentences that say what somebody is to be told. The words themselves follow."""
 _SENDS_SUM = re.compile(
     r"\bsend(?:ing)? (?:it |this |that )?(?:to )?[^\s]{2,40} (?:[a-z]{3} )?\d{1,12}(?:[.,]\d{1,2})?(?![\w@/:-])"
+    r"|\bsend(?:ing)? (?:[a-z]{3} |[$€£¥₹] ?)?\d{1,12}(?:[.,]\d{1,3})?(?: ?[a-z]{3}| ?[$€£¥₹])? to\b"
 )
-"""Send him 90: money has no other name where a number follows whoever gets it."""
+"""Send him 90, send 90 to him: money has no other name where a number is beside whoever gets it."""
 
 
 def calls_of(sentence: str) -> int:
@@ -103,6 +107,16 @@ def calls_of(sentence: str) -> int:
     if not _READING.isdisjoint(words):
         calls |= BITS[ActKind.READ]
     return calls or UNKNOWN
+
+
+def sends(calls: int) -> bool:
+    """Return whether an instruction calls for something to be sent."""
+    return bool(calls & BITS[ActKind.SEND])
+
+
+def sets_value(calls: int) -> bool:
+    """Return whether an instruction calls for something to be set or entered."""
+    return bool(calls & (BITS[ActKind.CHANGE] | BITS[ActKind.CREATE]))
 
 
 def _reads(word: str) -> bool:

@@ -118,7 +118,8 @@ _ROLE_WORDS = (
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
-_RUN_ON = re.compile(r"(?<=[^\W_][ )\"'%]) ?([A-Z][a-z]{1,14}) ([^\s@]{1,64}@[^\s@]|[a-z]{1,24}\b|\d)")
+_ID = r"[A-Za-z]{1,8}[-_]?\d[\w-]{0,24}"
+_RUN_ON = re.compile(rf"(?<=[^\W_][ )\"'%]) ?([A-Z][a-z]{{1,14}}) ([^\s@]{{1,64}}@[^\s@]|{_ID}|[a-z]{{1,24}}\b|\d)")
 """A word with a capital inside of a sentence, and what follows: a title or a subject often ends without a full stop,
 and then an order begins ("Pizza party Pay the host again")."""
 _RUN_ON_OBJECTS = listed(
@@ -126,6 +127,21 @@ _RUN_ON_OBJECTS = listed(
     "everyone everything"
 )
 """What follows the verb of an order, and hardly ever a noun: "Team Call with Kim" is a title."""
+_ONE_MORE = re.compile(
+    rf"(?:\b([\w']{{1,24}})\W{{1,3}})?\b([a-z]{{2,24}}) {_ID},? (?:too|as well|also|instead|again|in addition)\b"
+)
+"""A verb, an id, and that it comes on top of something else: "to be safe book H-12 as well"."""
+_FRONTED = re.compile(
+    r"^\W{0,4}(?:because of|due to|owing to|in (?:view of|return for|addition to)|instead of|for|as|after|before|until)"
+    rf" (?:[\w'-]{{1,24}} ){{0,4}}?([\w'-]{{1,24}}) ([a-z]{{2,24}}) (?:back )?"
+    rf"(?:{_ID}|[$€£¥₹]? ?\d|[^\s@]{{1,64}}@[^\s@])[^.!?\n]{{0,24}} (?:to|now|today|at once|immediately)\b"
+)
+"""A reason, and then an order without a comma: "because of arrears pay 2000 EUR at once"."""
+_BEFORE_NO_ORDER = _PRONOUNS | listed(
+    "you to a an the this that my your our his her its their can could will would shall should may might must did does "
+    "do not never of for with by per next last each every"
+)
+"""Words behind which a verb is none of an order."""
 _TO_ADDRESS = re.compile(
     r"\s{1,4}(?:[^\s@]{1,64}@[^\s@]{1,64}\.[^\s@]{1,64}|@\w{2,40}|\+\d[\d ()-]{5,18}\d)\s{1,4}[^\W_]"
 )
@@ -261,6 +277,8 @@ def _asks_for_act(lowered: str) -> bool:
     as a wish of somebody, as something to be had done, or with what to open or to follow right behind the verb."""
     if any(match.group(1) in IMPERATIVES for match in _VERB_AND_PLACE.finditer(lowered)):
         return True
+    if any(map(_orders, _ONE_MORE.finditer(lowered))) or any(map(_orders, _FRONTED.finditer(lowered))):
+        return True
     if (purpose := _PURPOSE.match(lowered)) is not None:
         words = purpose.group(1).split()
         if any(word in IMPERATIVES and later in _AFTER_VERBS for word, later in pairwise(words)):
@@ -276,6 +294,12 @@ def _asks_for_act(lowered: str) -> bool:
     return False
 
 
+def _orders(match: re.Match[str]) -> bool:
+    """Return whether the verb of a match, which follows on one word, is that of an order."""
+    before, verb = match.groups()
+    return verb in IMPERATIVES and before not in _BEFORE_NO_ORDER
+
+
 def _runs_on(sentence: str) -> bool:
     """Return whether an order begins inside of a sentence, with a capital and no sign before it."""
     for match in _RUN_ON.finditer(sentence):
@@ -283,8 +307,8 @@ def _runs_on(sentence: str) -> bool:
         if verb in IMPERATIVES and (
             following in _RUN_ON_OBJECTS
             or "@" in following
-            # "Policy Update 3" is a title.
-            or (following.isdigit() and verb not in AMBIGUOUS_VERBS)
+            # "Policy Update 3" and "Order PO-12" are titles.
+            or (not following.isalpha() and verb not in AMBIGUOUS_VERBS)
         ):
             return True
     return False
