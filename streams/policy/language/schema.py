@@ -293,6 +293,13 @@ ACT = Struct(
             optional=True,
         ),
         _bool(
+            "unspoken",
+            "nothing that the user has said names the tool, an argument that the call sets, or a value of the call "
+            "other than themselves; missing if something does, of reads and outward acts, if they have said "
+            "nothing, and before anything untrusted was read",
+            optional=True,
+        ),
+        _bool(
             "filled",
             "the call is a read, and the user leaves values to a content that they name; missing if not, and of acts, "
             "of which `delegated` says it",

@@ -22,7 +22,7 @@ from streams.processors.provenance.flow import is_passed_on, personal_words, pie
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
-from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
+from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import USUAL, ActKind
 from streams.provenance.arguments import (
@@ -34,7 +34,7 @@ from streams.provenance.arguments import (
     usual_reading,
 )
 from streams.provenance.arithmetic import operands
-from streams.provenance.found import AtomKind, Found
+from streams.provenance.found import AtomKind, Found, kind_of_words
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
 from streams.provenance.numbers import ORDERED
@@ -55,7 +55,7 @@ from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, place_at
 from streams.provenance.postal import assembled
 from streams.provenance.scope import SOURCES, Scope, ScopedArgument
-from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, listed, thing_of
+from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, listed, short_value, thing_of
 
 replace = msgspec.structs.replace
 ORIGINS_MAX = 128
@@ -154,7 +154,25 @@ def examine(
         awaits=awaits,
     )
     examined.tells_person = asks_for_pieces and _tells_person(examined, tracer)
+    is_inner_act = not use.is_read and not use.is_outward
+    examined.is_unspoken = is_inner_act and is_tainted and row.has_message and _is_unspoken(examined, tracer)
     return examined
+
+
+def _is_unspoken(examined: Examined, tracer: _Tracer) -> bool:
+    """Return whether nothing that the user has said names the tool of a call, what it sets, or a value of it.
+
+    That it acts on himself says nothing: at a desk, every call does.
+    """
+    for value in examined.values:
+        if value.traced.origin is _USER and not value.traced.flags & Seen.SUBJECT:
+            return False
+    use = examined.use
+    if any(map(tracer.has_said, (*use.spoken_of, *use.words_of_settings(examined.args)))):
+        return False
+    # "Bring my dog": as the value of a setting, a short word has no source.
+    short = [short_value(value) for value in islice(examined.args.values(), SETTINGS_MAX) if isinstance(value, str)]
+    return not any(map(tracer.has_said, filter(None, short)))
 
 
 def _tells_person(examined: Examined, tracer: _Tracer) -> bool:
@@ -251,7 +269,7 @@ class _Tracer:
 
     def has_said(self, word: str) -> bool:
         """Return whether the user has said a word, in canonical form."""
-        entry = self.look(AtomKind.TEXT, word)
+        entry = self.look(kind_of_words(word), word)
         return entry is not None and bool(entry.flags & _SAID)
 
     def whole(

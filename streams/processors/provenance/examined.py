@@ -83,6 +83,9 @@ class Examined(msgspec.Struct):
         awaits: whether the result of a read is awaited that others may write.
         tells_person: whether a text of it holds what identifies a person, of which the user has not spoken; False if no
             rule asks where data go.
+        is_unspoken: whether nothing that the user has said names the tool, an argument that it sets, or a value of the
+            call other than himself; False of reads, of outward acts, if he has said nothing, and before anything
+            untrusted was read.
     """
 
     row: ProvenanceRow
@@ -100,6 +103,7 @@ class Examined(msgspec.Struct):
     drifts: bool | None = None
     awaits: bool = False
     tells_person: bool = False
+    is_unspoken: bool = False
 
     @property
     def has_sinks(self) -> bool:

@@ -115,6 +115,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "drifts": is_drift(examined),
         "called_for": bool(row.calls_for) and compare(row.calls_for, examined.kinds, is_content=False) == Calls.THIS,
         **(_PRICED if row.amounts == Amounts.SHOWN else {}),
+        **(_UNSPOKEN if examined.is_unspoken else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
     }
     if not requested:
@@ -127,6 +128,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
 
 _PRICED = {"priced": True}
 _FILLED = {"filled": True}
+_UNSPOKEN = {"unspoken": True}
 
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:

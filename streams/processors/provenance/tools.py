@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.catalog_tool import CatalogTool
-from streams.provenance.act_words import forms_of
+from streams.provenance.act_words import GENERIC_VERBS, forms_of
 from streams.provenance.acts import REVISE, ActKind, possible_kinds, revises_payments, words_of_name
-from streams.provenance.pointers import unescaped
+from streams.provenance.pointers import escaped, unescaped
 from streams.provenance.words import STOP_WORDS, UNTYPED, singular, text_value, thing_of
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12
+SETTINGS_MAX = 16
+"""Arguments of a call for which it is looked up whether the user has mentioned them."""
 PLACES_CACHED_MAX = 256
 _DIGITS = re.compile(r"[0-9]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -34,6 +37,7 @@ class ToolUse:
         own_numbers: what a number begins with in canonical form that is only called `id` or `number`, or by the thing.
         own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
             description with their forms with `-ing`, in canonical form.
+        spoken_of: words by which a user would speak of the tool at all: its own ones, and the things that it names.
         places: what `place_of` has returned so far, by pointer.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
@@ -42,8 +46,8 @@ class ToolUse:
     """
 
     __slots__ = (
-        "_kinds", "has_owners", "is_outward", "is_read", "name", "own_numbers", "own_words", "places", "states_owners",
-        "thing", "things", "tool",
+        "_kinds", "has_owners", "is_outward", "is_read", "name", "own_numbers", "own_words", "places", "spoken_of",
+        "states_owners", "thing", "things", "tool",
     )  # fmt: skip
 
     def __init__(self, tool: CatalogTool) -> None:
@@ -61,12 +65,18 @@ class ToolUse:
         verbs = [word for word in words[:1] + words[len(named) : len(named) + 1] if word not in STOP_WORDS]
         said = [form for verb in verbs for form in (verb, *forms_of(verb)) if form == verb or form.endswith("ing")]
         self.own_words = tuple(dict.fromkeys(value for form in said if (value := text_value(form))))
+        self.spoken_of = tuple(dict.fromkeys([*self.own_words, *_spoken(self.things)]))
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}
         if ActKind.PAY in self._kinds and revises_payments(entry.name, entry.description or ""):
             self._kinds |= {REVISE}
         self.has_owners = self.states_owners or bool(tool.uses.owner_args)
+
+    def words_of_settings(self, args: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the words by which a user would speak of what a call sets: names of arguments that are no sinks."""
+        named = [name for name in islice(args, SETTINGS_MAX) if not self.place_of(f"/{escaped(name)}")[1]]
+        return _spoken(singular(word) for name in named for word in words_of_name(name))
 
     def kinds_of(self, kind: str) -> frozenset[str]:
         """Return the kinds of act that a call of a kind may be asked for as. One that is stated or chosen is alone."""
@@ -81,6 +91,12 @@ class ToolUse:
             uses = self.tool.uses
             place = self.places[pointer] = (uses.role_of(pointer), uses.sinks.cover(pointer))
         return place
+
+
+def _spoken(words: Iterable[str]) -> tuple[str, ...]:
+    """Return words that say something, in canonical form, also in the plural."""
+    told = [word for word in words if word not in STOP_WORDS and word not in GENERIC_VERBS]
+    return tuple(dict.fromkeys(value for word in told for form in (word, f"{word}s") if (value := text_value(form))))
 
 
 class ToolUseCache:

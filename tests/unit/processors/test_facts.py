@@ -30,6 +30,7 @@ PAGES = tool_entry(
 )  # fmt: skip
 
 
+QUIET = tool_entry("web", "set_silence", destructive=False, open_world=False, reversible=True)
 BOOKED = {"type": "object", "properties": {"booking": {"type": "string"}}, "required": ["booking"]}
 BOOKING = tool_entry("desk", "booking", read_only=True, output_owners=("customer",), schema=BOOKED)
 RETURN = tool_entry("desk", "return", sink_args=("/booking",), schema=BOOKED)
@@ -159,6 +160,9 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in payment(bench).rules}
     fired |= {hit.rule_id for hit in unread_booking(bench).rules}
     fired |= {hit.rule_id for hit in number_of_a_passport(bench).rules}
+    # A setting that the user has not mentioned.
+    bench.publish(QUIET)
+    fired |= {hit.rule_id for hit in bench.judge(QUIET, {"silent": True}).rules}
     # A user who leaves values to a content.
     filling = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="fill"),))
     bench.driver.pipe(SESSION.name, maker.key, filling)

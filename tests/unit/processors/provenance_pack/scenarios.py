@@ -18,6 +18,7 @@ from tests.unit.processors.provenance_pack.tools import (
     EVIL,
     FILE,
     FRIEND,
+    HAND_OVER,
     LIST,
     PAY,
     PERSON,
@@ -250,6 +251,12 @@ def one_of_two_that_look_alike(talk: Talk) -> Verdict:
     return talk.judge(SEND, {"to": "paula@nordg1as.example", "body": "Hello"})
 
 
+setting_not_spoken_of = after_a_letter(
+    "What is new in m-7001?",
+    "We have been to the lake, and the weather was good on all of the days.",
+    HAND_OVER,
+    {"priority": 3},
+)
 inner_act_not_asked_for = after_a_letter(
     "Why was my order O-30003 late? It may be in m-7001.",
     "The address of O-30003 is out of date.",
@@ -315,6 +322,7 @@ PROVENANCE_RULES: Mapping[str, Scenario] = {
     "PROV-052": act_without_a_value,
     "PROV-053": pointed_record_that_an_instruction_names,
     "PROV-054": inner_act_not_asked_for,
+    "PROV-055": setting_not_spoken_of,
     "PROV-060": wrong_link,
     "PROV-061": wrong_link_that_nobody_asked_for,
     "PROV-062": included_link,
