@@ -53,7 +53,7 @@ SETTINGS_VARIABLE = "STOPLOG_SETTINGS"
 
 _RUN = "Run"
 _SET_UP = "Set up"
-_WATCH = "Watch"
+_SEE = "See what happens, and why"
 _ACT = "Act"
 _RULES = "Rules and tools"
 
@@ -68,17 +68,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": (_SET_UP, "Show, check and create the topics that stoplog needs."),
     "keys": (_SET_UP, "Create the root key, and the keys that people, servers and gates sign with."),
     "doctor": (_SET_UP, "Check everything that a gate needs, and say what to fix."),
-    "tail": (_WATCH, "Print verdicts, audit records, alerts and other records as they arrive."),
-    "reach": (_WATCH, "Show the most that an agent can call for a user, and which grants permit it."),
-    "explain": (_WATCH, "Tell why a call was allowed or not, and where its values come from."),
-    "session": (_WATCH, "Show one session, or list all sessions."),
+    "tail": (_SEE, "Print verdicts, audit records, alerts and other records as they arrive."),
+    "reach": (_SEE, "Show the most that an agent can call for a user, and which grants permit it."),
+    "explain": (_SEE, "Tell why a call was allowed or not, and where its values come from."),
+    "session": (_SEE, "Show one session, or list all sessions."),
     "behaviour": (
-        _WATCH,
+        _SEE,
         "Show what is usual for an agent and what has changed, and announce work that would look unusual.",
     ),
-    "audit": (_WATCH, "Read the audit log: the story of a session, the causes of a call, and whether it is whole."),
-    "replay": (_WATCH, "Make the recorded verdicts again, and report which are the same byte for byte."),
-    "incident": (_WATCH, "Make a recorded session into a regression test."),
+    "audit": (_SEE, "Read the audit log: the story of a session, the causes of a call, and whether it is whole."),
+    "replay": (_SEE, "Make the recorded verdicts again, and report which are the same byte for byte."),
+    "incident": (_SEE, "Make a recorded session into a regression test."),
     "alerts": (_ACT, "List and show alerts, acknowledge and close them."),
     "contain": (_ACT, "List what a hijacked session did, what can be undone, and propose that."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),

@@ -179,7 +179,7 @@ SESSION_QUESTIONS = Metric(
     "stoplog_session_questions",
     Kind.HISTOGRAM,
     "",
-    "For each question to people, which one of its session it is.",
+    "The number of each question to people among those of its session: 1 for the first.",
     _GATE,
     (),
     (1, 2, 3, 5, 10, 20, 50, 100),
