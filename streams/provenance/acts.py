@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from decimal import Decimal
 from enum import StrEnum
 
 from streams.provenance.act_words import (
@@ -58,6 +59,7 @@ from streams.provenance.asked import (
     opens_to_read,
     revising_verb,
 )
+from streams.provenance.numbers import decimal_value
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
 from streams.provenance.phrases_abroad import TOLD, gives_money, leaves_values, tells_somebody
 from streams.provenance.words import CAMEL, STOP_WORDS, listed
@@ -74,6 +76,9 @@ of kind `pay`, because a new account for one is as good as a payment; a request 
 them."""
 USUAL = "usual"
 """In the scope of a request: something is to be as trusted data show that it always was ("same account as always")."""
+
+SUM = "sum"
+"""In the scope of a request: he names amounts of money himself, with their currency; the scope states the largest."""
 
 DESCRIPTION_CHARS_MAX = 400
 ID_LETTERS_MAX = 3
@@ -286,6 +291,32 @@ def speaks_of_usual(text: str) -> bool:
     """
     clauses = _CLAUSE_END.split(text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'"))
     return any(_USUAL_PLACE.search(each) is not None and NEGATIONS.isdisjoint(each.split()) for each in clauses)
+
+
+_CURRENCY = r"(?:€|\$|£|¥|(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?|franken|dolar(?:es)?)\b)"
+_DIGITS = r"(\d[\d.,']{0,15})"
+_SUM = re.compile(
+    rf"(?<![\w.,])(?:{_CURRENCY} ?{_DIGITS}|{_DIGITS} ?{_CURRENCY})"
+    r"(?! ?(?:each|per|pro|je|cada|por|a (?:piece|night|day))\b)"
+)
+
+
+def plain_request(text: str) -> str:
+    """Return a user's message as its words are compared: in lower case, and without accents."""
+    return _without_accents(text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'"))
+
+
+def largest_sum(text: str) -> str:
+    """Return the largest amount of money that a user's message names with its currency, as an exact decimal.
+
+    Empty if there is none. One for each of something ("20 EUR per night") does not say what is paid at most.
+    """
+    largest = ""
+    for match in _SUM.finditer(plain_request(text)):
+        amount = decimal_value((match[1] or match[2]).rstrip(".,'"))
+        if not largest or Decimal(amount) > Decimal(largest):
+            largest = amount
+    return largest
 
 
 def request_kinds(text: str) -> frozenset[str]:

@@ -82,12 +82,12 @@ _FEWER = re.compile(
     r"|weniger|rabatt|nachlass|skonto)\b"
 )
 _OF = re.compile(r" ?(?:of|on|von|auf|de|du|des|del|da|do|di)\b|\s*(?:vat|tax|tip|fee|deposit|commission)\b")
-_NUMBER_WORDS = {
+NUMBER_WORDS = {
     word: number
     for number, words in enumerate(
         (
             "two both zwei deux dos duas",
-            "three drei trois tres tr\u00eas",
+            "three drei trois tre tres tr\u00eas",
             "four vier quatre cuatro quatro quattro",
             "five f\u00fcnf cinq cinco cinque",
             "six sechs seis sei",
@@ -103,7 +103,7 @@ _NUMBER_WORDS = {
     for word in words.split()
 }
 _WORD = re.compile(r"[^\W\d_]+")
-_COUNT = re.compile(rf"(?<![\w.,#/-])(\d{{1,3}}|{'|'.join(_NUMBER_WORDS)})(?![\w%/:-])(?!\s?%|[.,]\d)")
+_COUNT = re.compile(rf"(?<![\w.,#/-])(\d{{1,3}}|{'|'.join(NUMBER_WORDS)})(?![\w%/:-])(?!\s?%|[.,]\d)")
 _SHARING = re.compile(
     r"\b(?:split|splits|share[sd]?|sharing|shares|each|divided?|equally|per (?:person|head|guest|capita)|apiece|ways"
     r"|teilen|geteilt|je(?:der|de)?|pro (?:person|kopf|nase)|partag\w{1,4}|cada|ciascuno)\b"
@@ -214,7 +214,7 @@ def operands_of(amount: str, operation: str) -> Iterator[str]:
 def numbers_in_words(message: str) -> tuple[str, ...]:
     """Return the numbers that a user's message says in words, as "two suitcases" does."""
     words = _WORD.findall(message[:MESSAGE_CHARS_MAX].lower())
-    return tuple(dict.fromkeys(str(_NUMBER_WORDS[word]) for word in words if word in _NUMBER_WORDS))
+    return tuple(dict.fromkeys(str(NUMBER_WORDS[word]) for word in words if word in NUMBER_WORDS))
 
 
 def is_operation(text: str) -> bool:
@@ -281,7 +281,7 @@ def _with_direction(lowered: str, match: re.Match[str], percent: Fraction) -> It
 def _counts(lowered: str) -> Iterator[tuple[int, bool]]:
     """Yield the small numbers of a message, and whether each counts something that has a price."""
     for match in _COUNT.finditer(lowered):
-        count = int(match[1]) if match[1].isdigit() else _NUMBER_WORDS[match[1]]
+        count = int(match[1]) if match[1].isdigit() else NUMBER_WORDS[match[1]]
         if 1 < count <= QUANTITY_MAX:
             yield count, _COUNTED.match(lowered, match.end()) is not None
 

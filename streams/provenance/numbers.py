@@ -35,8 +35,8 @@ _MONTH_NAMES = (
     "dec december dezember décembre decembre diciembre dezembro dicembre",
 )
 """The names of months in the languages that requests are read in. None of them is a name in one for another month."""
-_MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
-_BEFORE_DAYS = frozenset(_MONTHS) - {"marco"}
+MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
+_BEFORE_DAYS = frozenset(MONTHS) - {"marco"}
 """Names that also stand before the day ("May 25"), but not `marco`, which names people, too: "pay Marco 25"."""
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _CODES = listed(
@@ -167,12 +167,12 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
     if count > _DAY_DIGITS_MAX:
         return None
     match = _DAY_MONTH.match(text, start)
-    if match is not None and match.group(2).lower() in _MONTHS:
-        return _dated(match, [(int(match.group(3) or 0), _MONTHS[match.group(2).lower()], int(match.group(1)))])
+    if match is not None and match.group(2).lower() in MONTHS:
+        return _dated(match, [(int(match.group(3) or 0), MONTHS[match.group(2).lower()], int(match.group(1)))])
     if before in _BEFORE_DAYS:
         match = _DAY_YEAR.match(text, start)
         if match is not None and _MONEY_FOLLOWS.match(text, match.end()) is None:
-            return _dated(match, [(int(match.group(2) or 0), _MONTHS[before], int(match.group(1)))])
+            return _dated(match, [(int(match.group(2) or 0), MONTHS[before], int(match.group(1)))])
     return _time_at(text, start)
 
 
@@ -286,7 +286,7 @@ def _things(text: str, start: int, before: list[str], field: str, *, loose: bool
         if thing == UNTYPED:
             things.append(UNTYPED)
             continue
-        if thing and word not in STOP_WORDS and word not in _MONTHS:
+        if thing and word not in STOP_WORDS and word not in MONTHS:
             things.append(thing)
         break
     return list(dict.fromkeys(things))

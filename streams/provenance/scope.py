@@ -20,13 +20,17 @@ from streams.provenance.acts import (
     FILL,
     FOLLOW,
     REVISE,
+    SUM,
     USUAL,
     ActKind,
+    largest_sum,
+    plain_request,
     request_kinds,
     speaks_of_usual,
 )
 from streams.provenance.agreed import AGREE, agrees
 from streams.provenance.arithmetic import operations_in
+from streams.provenance.counted import counted_in
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
@@ -79,14 +83,19 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
 
     One more says that the message agrees to what the agent has put to the user (`AGREE`), and one that something is to
     go where it usually goes (`USUAL`). Those after it, in the place of a kind, are the operations by which the user has
-    amounts worked out (`streams.provenance.arithmetic`).
+    amounts worked out (`streams.provenance.arithmetic`), and the things of which he says how many
+    (`streams.provenance.counted`). The last one states the largest amount of money that the
+    message names (`SUM`).
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):
         kinds |= {AGREE}
     if FILL in kinds and speaks_of_usual(text):
         kinds |= {USUAL}
-    return tuple(TaskScope(kind=kind) for kind in (*sorted(kinds), *operations_in(text)))
+    stated = tuple(TaskScope(kind=kind) for kind in (*sorted(kinds), *operations_in(text)))
+    counted = tuple(TaskScope(kind=thing) for thing in counted_in(plain_request(text)))
+    largest = largest_sum(text) if kinds else ""
+    return (*stated, *counted, *((TaskScope(kind=SUM, amount_max=largest),) if largest else ()))
 
 
 def with_derived_scopes(event: SessionEvent, text: str, derive: Deriver = derive_scopes) -> SessionEvent:

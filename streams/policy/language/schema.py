@@ -237,6 +237,12 @@ ORIGIN = Struct(
             optional=True,
         ),
         _bool("money", "the argument is an amount of money; missing if it is not", optional=True),
+        _bool(
+            "otherwise",
+            "the user's last message says how many of the thing there are that the argument is called after, and the "
+            "value is another number, which no record states; missing if not",
+            optional=True,
+        ),
         _word(
             "resembles",
             "the host of an address in a sink, which is not the user's or from trusted data, differs by one slip from "
@@ -297,6 +303,18 @@ ACT = Struct(
             "nothing that the user has said names the tool, an argument that the call sets, or a value of the call "
             "other than themselves; missing if something does, of reads and outward acts, if they have said "
             "nothing, and before anything untrusted was read",
+            optional=True,
+        ),
+        _bool(
+            "exceeds",
+            "the call has an amount of money that is larger than each one that the user's last message names with its "
+            "currency; missing if not",
+            optional=True,
+        ),
+        _bool(
+            "worded",
+            "the user has said what the tool does in the tool's own word, and others have named a sink of the call "
+            "beside an instruction that the user has named as well; missing if not",
             optional=True,
         ),
         _bool(

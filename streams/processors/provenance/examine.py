@@ -156,6 +156,7 @@ def examine(
     examined.tells_person = asks_for_pieces and _tells_person(examined, tracer)
     is_inner_act = not use.is_read and not use.is_outward
     examined.is_unspoken = is_inner_act and is_tainted and row.has_message and _is_unspoken(examined, tracer)
+    examined.is_worded = _is_worded(told, use, tracer)
     return examined
 
 
@@ -173,6 +174,15 @@ def _is_unspoken(examined: Examined, tracer: _Tracer) -> bool:
     # "Bring my dog": as the value of a setting, a short word has no source.
     short = [short_value(value) for value in islice(examined.args.values(), SETTINGS_MAX) if isinstance(value, str)]
     return not any(map(tracer.has_said, filter(None, short)))
+
+
+def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
+    """Return whether the user has said the tool's own word, where he and an instruction of others name one sink."""
+    for value in values:
+        # A loop costs less than a function for each value.
+        if value.is_sink and value.traced.origin is _USER and value.traced.flags & _INSTRUCTED:
+            return any(map(tracer.has_said, use.own_words))
+    return False
 
 
 def _tells_person(examined: Examined, tracer: _Tracer) -> bool:

@@ -10,10 +10,20 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
-from streams.processors.provenance.requested import covers, is_agreed, is_requested, is_stated, limits_reads
+from streams.processors.provenance.requested import (
+    covers,
+    exceeds_sum,
+    is_agreed,
+    is_counted_otherwise,
+    is_one,
+    is_requested,
+    is_stated,
+    limits_reads,
+)
 from streams.processors.provenance.rows import Amounts
-from streams.provenance.acts import DELEGATE, FILL, REVISE
-from streams.provenance.calls import Calls, compare
+from streams.provenance.acts import DELEGATE, FILL, REVISE, SUM
+from streams.provenance.calls import Calls, compare, sends, sets_value
+from streams.provenance.counted import COUNTED
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
 from streams.provenance.scope import SOURCES
@@ -25,12 +35,21 @@ _DERIVED = 0
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _CONTENT = ArgumentRole.CONTENT
 _AMOUNT = ArgumentRole.AMOUNT
+_NUMBERS = (ArgumentRole.AMOUNT, ArgumentRole.TIME)
 _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
 
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
     facts = [_origin_fact(value, examined) for value in examined.values]
+    counted: set[str] = set()
+    for scope in examined.row.scopes:
+        if scope.kind.startswith(COUNTED):
+            counted.add(scope.kind.removeprefix(COUNTED))
+    if counted:
+        for value, fact in zip(examined.values, facts, strict=True):
+            if is_counted_otherwise(value, examined, counted):
+                fact["otherwise"] = True
     if not examined.is_complete:
         facts.append(_NOT_LOOKED_AT)
     return facts
@@ -54,18 +73,25 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         "subject": bool(flags & Seen.SUBJECT),
         "events": [] if content is None else [content.event_id],
     }
+    is_money = value.role is _AMOUNT and not value.is_part and examined.use.tool.uses.is_money(value.pointer)
     if is_instructed:
         is_content = not value.is_sink and (value.is_part or value.role is _CONTENT)
         calls_for = compare(traced.calls_for, examined.kinds, is_content=is_content)
         if is_content and not value.is_part and calls_for != Calls.THIS and not examined.has_sinks:
             # Of a call without a target, what it writes is all that it is about.
             calls_for = compare(traced.calls_for, examined.kinds, is_content=False)
+        if calls_for == Calls.OTHER and (
+            (is_money and sends(traced.calls_for))
+            or (value.role in _NUMBERS and sets_value(traced.calls_for) and not is_one(value, examined))
+        ):
+            # "I need 600, send it to me": who sends an amount pays it. And "enter 25" is said of any call.
+            calls_for = Calls.UNKNOWN
         fact["calls_for"] = calls_for
     if flags & Seen.BUILT:
         fact["composed"] = True
     if flags & _RESEMBLES:
         fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other" if flags & Seen.ALIKE else "unknown"
-    if value.role is _AMOUNT and not value.is_part and examined.use.tool.uses.is_money(value.pointer):
+    if is_money:
         fact["money"] = True
     return fact
 
@@ -116,6 +142,8 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "called_for": bool(row.calls_for) and compare(row.calls_for, examined.kinds, is_content=False) == Calls.THIS,
         **(_PRICED if row.amounts == Amounts.SHOWN else {}),
         **(_UNSPOKEN if examined.is_unspoken else {}),
+        **(_EXCEEDS if SUM in stated and exceeds_sum(examined) else {}),
+        **(_WORDED if examined.is_worded else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
     }
     if not requested:
@@ -129,6 +157,8 @@ def act_facts(examined: Examined) -> dict[str, Any]:
 _PRICED = {"priced": True}
 _FILLED = {"filled": True}
 _UNSPOKEN = {"unspoken": True}
+_EXCEEDS = {"exceeds": True}
+_WORDED = {"worded": True}
 
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:

@@ -39,10 +39,11 @@ from streams.processors.rows import (
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
-from streams.provenance.acts import USUAL
+from streams.provenance.acts import SUM, USUAL, ActKind
 from streams.provenance.agreed import AGREE
 from streams.provenance.arithmetic import is_operation
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
+from streams.provenance.counted import COUNTED
 from streams.provenance.digests import Digester, atom_digester
 from streams.provenance.extract import IN_WORDS_PATH, extract_arguments, extract_message
 from streams.provenance.found import AtomKind
@@ -78,6 +79,8 @@ from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
 
+_DERIVED = SOURCES.index(ScopeSource.DERIVED)
+_ASKED = frozenset(kind.value for kind in ActKind)
 _NO_VALUE: ScopedArgument = ("", ())
 """What no argument has."""
 _SUBJECT = "subject"
@@ -315,10 +318,17 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
     has_number = any(atom.kind in _NUMBERS and atom.path != IN_WORDS_PATH for atom in event.atoms)
     amounts = row.amounts | (Amounts.NAMED if has_number else 0)
-    # "The same account as always" is said of what this message asks for.
-    scopes = tuple(scope for scope in row.scopes if scope.kind != USUAL)
+    # "The same account as always" is said of what this message asks for. What he has counted is it until he asks for
+    # something again: "yes, 14" asks for nothing.
+    asks = any(scope.kind in _ASKED for scope in event.task_scopes)
+    scopes = tuple(scope for scope in row.scopes if scope.kind != USUAL and not (asks and _is_number(scope)))
     row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0, amounts=amounts, scopes=scopes)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
+
+
+def _is_number(scope: Scope) -> bool:
+    """Return whether a scope says that the user has named a number."""
+    return scope.source == _DERIVED and (scope.kind == SUM or scope.kind.startswith(COUNTED))
 
 
 def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSource, memory: Memory) -> ProvenanceRow:

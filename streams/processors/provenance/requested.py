@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
@@ -11,11 +11,14 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
+from streams.provenance.counted import is_counted
 from streams.provenance.memory import Seen
-from streams.provenance.pointers import leaves, place_at
+from streams.provenance.places import words_of
+from streams.provenance.pointers import last_name, leaves, place_at
 from streams.provenance.scope import Scope, ScopedArgument
+from streams.provenance.words import thing_of
 
 
 def is_requested(examined: Examined) -> bool:
@@ -28,6 +31,10 @@ def is_requested(examined: Examined) -> bool:
 
 
 _AMOUNT_POINTER = "/amount"
+_DERIVED = 0
+_COUNTING = frozenset(("num", "number", "of", "no", "nr", "count", "total"))
+"""Words beside that for a thing, in the name of an argument that counts it."""
+_UNSTATED = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
 """Where a value that the user has named can stand as well."""
 
@@ -179,6 +186,39 @@ def _is_within(scope: Scope, examined: Examined) -> bool:
         return False
     limit = limit_of(scope.amount_max, (scope.currency or money.currency).upper())
     return limit is not None and money.minor <= limit
+
+
+def exceeds_sum(examined: Examined) -> bool:
+    """Return whether a call has an amount of money, and more than the largest one that the user's message names."""
+    if not any(_is_money(value, examined.use.tool.uses) for value in examined.values):
+        return False
+    named = [scope for scope in examined.row.scopes if scope.kind == SUM and scope.source == _DERIVED]
+    return bool(named) and not any(_is_within(scope, examined) for scope in named)
+
+
+def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) -> bool:
+    """Return whether an argument has a number of a thing of which the user has said how many, and it is not his.
+
+    Args:
+        value: a value of the call.
+        examined: the call.
+        counted: the things of which he has said it.
+    """
+    if value.is_sink or value.is_part or value.traced.origin not in _UNSTATED:
+        return False
+    name = last_name(value.pointer)
+    # `reminder_minutes` is not what "30 minutes" are said of.
+    counts = len(set(words_of(name)) - _COUNTING) == 1 and is_counted(thing_of(name), counted)
+    return (
+        counts
+        and str(leaf_at(examined.args, value.pointer)).replace(".", "", 1).isdigit()
+        and not is_one(value, examined)
+    )
+
+
+def is_one(value: Value, examined: Examined) -> bool:
+    """Return whether a number is one, which is what most calls have where nobody says any."""
+    return str(leaf_at(examined.args, value.pointer)) == "1"
 
 
 def _sum_of(examined: Examined) -> Money | None:

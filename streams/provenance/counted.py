@@ -1,0 +1,74 @@
+"""Of which things a user's message says how many: "14 days", "vier Sterne", "a table for three", "a limit of 4500".
+
+**Idea.** The gate has only digests of what the user said, so it can't see that a call says 3650 days where he said 14.
+But it has the call in clear. So the agent's runtime states which things he has given a number, in the place of a kind
+of act (`counts:day`), and the gate looks whether an argument with the name of such a thing has a number that is not
+his. Nouns of English count as they are, because arguments have English names. Of the other languages, only usual ones
+are known.
+
+**Rejected.** To compare a `quantity` with whatever is counted: a recipe for four people takes six eggs. To state the
+numbers as well: the gate knows already which numbers are his.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+from streams.provenance.arithmetic import MESSAGE_CHARS_MAX, NUMBER_WORDS
+from streams.provenance.numbers import MONTHS
+from streams.provenance.words import STOP_WORDS, listed, singular
+
+COUNTED = "counts:"
+COUNTED_MAX = 8
+_PERSONS = listed("person people guest passenger adult participant attendee traveller traveler seat")
+_ABROAD = {
+    word: thing
+    for thing, words in {
+        "minute": "minuten minutes minutos minuti",
+        "hour": "stunden stunde heures heure horas hora ore ora",
+        "day": "tage tagen tag jours jour dias dia giorni giorno",
+        "night": "nachte nachten nacht nuits nuit noches noche noites noite notti notte",
+        "week": "wochen woche semaines semaine semanas semana settimane settimana",
+        "month": "monate monaten monat mois meses mes mesi mese",
+        "year": "jahre jahren jahr ans annees annee anos ano anni anno",
+        "person": "personen personnes personne personas persona pessoas pessoa persone leute gaste invites "
+        "huespedes ospiti",
+        "star": "sterne sternen stern etoiles etoile estrellas estrella estrelas estrela stelle stella",
+        "ticket": "karten tickets billets billet entradas bilhetes biglietti biglietto",
+        "bag": "koffer taschen valises bagages maletas malas valigie bagagli",
+        "piece": "stuck pieces piezas pecas pezzi",
+    }.items()
+    for word in words.split()
+}
+_NUMBER = rf"(?:\d{{1,6}}|{'|'.join(NUMBER_WORDS)})"
+_NUMBER_BEFORE = re.compile(rf"(?<![\w.,#/-]){_NUMBER} (?:[a-z]{{3,12}} )?([a-z]{{3,16}})\b")
+_NOUN_BEFORE = re.compile(rf"\b([a-z]{{3,16}}) (?:to|of|at|auf|von|a|de|di|em|en) {_NUMBER}(?![\w-]|[.,:]\d)")
+_TABLE_FOR = re.compile(
+    rf"\b(?:for|fur|pour|para|per) {_NUMBER}(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel)\b)"
+)
+_ANY_NUMBER = re.compile(rf"(?<![\w.,#/-]){_NUMBER} ([a-z]{{3,16}})\b")
+
+
+def counted_in(plain: str) -> tuple[str, ...]:
+    """Return the things of which a message says how many, in the place of kinds, at most `COUNTED_MAX`.
+
+    Args:
+        plain: the message in lower case and without accents.
+    """
+    text = plain[:MESSAGE_CHARS_MAX]
+    found = [match[1] for pattern in (_ANY_NUMBER, _NUMBER_BEFORE, _NOUN_BEFORE) for match in pattern.finditer(text)]
+    things = [_ABROAD.get(word) or singular(word) for word in found if word not in STOP_WORDS and word not in MONTHS]
+    if _TABLE_FOR.search(text) is not None:
+        things.append("person")
+    return tuple(dict.fromkeys(f"{COUNTED}{thing}" for thing in things))[:COUNTED_MAX]
+
+
+def is_counted(thing: str, counted: Set[str]) -> bool:
+    """Return whether a message has said how many of the thing there are that an argument is called after.
+
+    Args:
+        thing: what the argument names, in the singular.
+        counted: the things of `counted_in`, without `COUNTED`.
+    """
+    return thing in counted or (thing in _PERSONS and not counted.isdisjoint(_PERSONS))

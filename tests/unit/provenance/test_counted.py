@@ -1,0 +1,61 @@
+"""Of which things a user's message says how many."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.counted import COUNTED, COUNTED_MAX, is_counted
+from streams.provenance.scope import derive_scopes
+
+
+def _counted(text: str) -> set[str]:
+    kinds = [str(scope.kind) for scope in derive_scopes(text)]
+    return {kind.removeprefix(COUNTED) for kind in kinds if kind.startswith(COUNTED)}
+
+
+@pytest.mark.parametrize(
+    ("text", "thing"),
+    [
+        ("Give her access for 14 days.", "day"),
+        ("Sign us up, 40 singers, and order lunch.", "singer"),
+        ("Book the flight for Paul and me, two bags.", "bag"),
+        ("Order 3 large boxes.", "box"),
+        ("Set a limit of 4500.", "limit"),
+        ("Book a table for three.", "person"),
+        ("Gib der Pension vier Sterne.", "star"),
+        ("R\u00e9serve une chambre pour deux nuits.", "night"),
+        ("R\u00e9serve une table pour quatre.", "person"),
+        ("Reserva una mesa para cuatro personas.", "person"),
+        ("D\u00e1 cinco estrelas a eles.", "star"),
+        ("Prenota per tre notti.", "night"),
+    ],
+)
+def test_a_message_says_how_many(text: str, thing: str) -> None:
+    assert thing in _counted(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cancel booking 17.",
+        "Book NW310 on 2 May.",
+        "Pay the bill.",
+        "Pay 12 of the 40",
+        "Call 555-0102 at 10.30 please.",
+    ],
+)
+def test_an_id_a_date_and_a_time_count_nothing(text: str) -> None:
+    assert not _counted(text)
+
+
+def test_only_some_things_are_stated() -> None:
+    text = "Order " + ", ".join(f"{number} {'abcdefghijkl'[number]}things" for number in range(2, 12))
+    assert len(_counted(text)) == COUNTED_MAX
+
+
+def test_an_argument_counts_the_thing_that_it_is_called_after() -> None:
+    assert is_counted("day", frozenset({"day"}))
+    assert not is_counted("night", frozenset({"day"}))
+    assert is_counted("guest", frozenset({"person"}))
+    assert not is_counted("guest", frozenset({"bag"}))
+    assert not is_counted("quantity", frozenset({"bag"}))
