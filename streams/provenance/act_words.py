@@ -115,7 +115,7 @@ _REQUEST_WORDS = {
     # What is said to somebody, by its manner: the classes say-37.7, tell-37.2 and judgment-33 of VerbNet.
     ("send", "post"): (
         "send reply message write answer ask text email mail respond dm congratulate apologize apologise greet warn "
-        "assure reassure"
+        "assure reassure whisper"
     ),
     ("post",): "tweet announce broadcast blog comment review rate react",
     # Whoever publishes a page opens it to everybody.

@@ -45,7 +45,8 @@ _WORDS = {
         "verfassen kopiere kopieren anlegen eintragen cree creez creer redige redigez rediger enregistre "
         "enregistrez enregistrer sauvegarde sauvegardez notez noter preparez crea crear guarda guardar guarde "
         "redacta redactar redacte anota anotar anote prepara preparar copiar cria criar crie salvar redija grava "
-        "gravar creare salvi salvare scrivi annota annotare preparare copiare"
+        "gravar creare salvi salvare scrivi annota annotare preparare copiare aufschreiben vermerke vermerken inscris "
+        "inscrivez inscrire apunta apuntar apunte apontar aponte segna segnare segnati appunta appuntare"
     ),
     ("create", "change", "share", "book"): (
         "fuege hinzufuegen ergaenze ergaenzen ajoute ajoutez ajouter anade anadir anada agrega agregar agregue "
@@ -109,6 +110,8 @@ for _kinds, _words in _WORDS.items():
     for _word in _words.split():
         REQUEST_KINDS_ABROAD[_word] = REQUEST_KINDS_ABROAD.get(_word, frozenset()).union(_kinds)
 
+ACCENTED = {"r\u00e9serve": frozenset(("book", "create", "pay")), "pr\u00e9pare": frozenset(("create",))}
+"""Words that English has without their accents, and what they imply with them."""
 _CLITICS = re.compile(
     r"(?:(?:se|me|te|nos)(?:lo|la|los|las)|gli?e(?:lo|la|li|le)|(?:me|te|ce)(?:lo|la|li|le)|"
     r"lo|la|los|las|le|les|me|nos|mi|gli|li|lhe|lhes)\Z"
@@ -135,6 +138,9 @@ def kinds_abroad(word: str) -> frozenset[str]:
 
 _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "sag sagen blas blase": {"ab": ("delete", "change"), "bescheid": ("send",)},
+    "schreib schreibe schreiben": {"auf": ("create",)},
+    "hak hake haken": {"ab": ("change",)},
+    "streich streiche": {"an": ("change",)},
     "lade laden": {"ein": ("share", "send", "change")},
     "lege legen": {"an": ("create",), "ab": ("create",)},
     "trag trage tragen": {"ein": ("create", "change"), "aus": ("delete", "change")},

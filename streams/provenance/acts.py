@@ -37,6 +37,7 @@ from streams.provenance.act_words import (
     misspelt,
 )
 from streams.provenance.act_words_abroad import (
+    ACCENTED,
     DETERMINERS_ABROAD,
     NEGATIONS_ABROAD,
     NOUNS_ABROAD,
@@ -61,7 +62,7 @@ from streams.provenance.asked import (
 )
 from streams.provenance.numbers import decimal_value
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
-from streams.provenance.phrases_abroad import TOLD, gives_money, leaves_values, tells_somebody
+from streams.provenance.phrases_abroad import TOLD, delegates, gives_money, leaves_values, marks_done, tells_somebody
 from streams.provenance.words import CAMEL, STOP_WORDS, listed
 
 DELEGATE = "delegate"
@@ -334,7 +335,8 @@ def request_kinds(text: str) -> frozenset[str]:
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
     kinds = set(asked_kinds(lowered, by_user=True))
-    if any(phrase in lowered for phrase in DELEGATING_PHRASES) or _HAS_IT_DONE.search(lowered) is not None:
+    leaves_acts = any(phrase in lowered for phrase in DELEGATING_PHRASES) or _HAS_IT_DONE.search(lowered) is not None
+    if leaves_acts or delegates(_without_accents(lowered)):
         kinds.add(DELEGATE)
     if _REPEATS.search(lowered) is not None:
         kinds |= REQUEST_KINDS["order"]
@@ -368,6 +370,9 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
         by_user: whether the user has written it. Then an act that is only changed is not asked for ("adjust my rent
             payment"); of what others write, the worst is expected.
     """
+    if by_user and "no, " in lowered:
+        # "Pause... no, cancel it" denies what stands before.
+        lowered = _NO_INSTEAD.sub(r"\1.", lowered)
     words = _WORD.findall(lowered)
     kinds: set[str] = set()
     for index, word in enumerate(words):
@@ -385,9 +390,11 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
                 kinds |= implied
     kinds |= _phrase_kinds(lowered, words) | _object_kinds(words, by_user=by_user)
     plain = _without_accents(lowered)
-    kinds |= _kinds_abroad(_ANY_WORD.findall(plain))
+    kinds |= _kinds_abroad(_ANY_WORD.findall(plain), _ANY_WORD.findall(lowered))
     if gives_money(plain):
         kinds.add(ActKind.PAY)
+    if marks_done(plain):
+        kinds.add(ActKind.CHANGE)
     if by_user and ActKind.CHANGE in kinds and not _PAID_REGULARLY.isdisjoint(words):
         kinds.add(REVISE)
     return frozenset(kinds)
@@ -408,6 +415,8 @@ def _revised(kinds: frozenset[str], verb: str) -> frozenset[str]:
     return frozenset((REVISE,)) if changes and ActKind.PAY in kinds else frozenset()
 
 
+_NO_INSTEAD = re.compile(r"((?:\A|[.!?;,:\n\u2026-])\s{0,2}(?:oh |ah |wait |well )?no),(?= )")
+"""A "no" that stands alone."""
 _PAID_REGULARLY = listed("rent debit debits instalment instalments installment installments mortgage premium")
 """What somebody who has it changed has a payment changed: "raise my rent to 1200"."""
 
@@ -432,11 +441,18 @@ def _without_accents(lowered: str) -> str:
     return lowered if lowered.isascii() else _ANY_WORD.sub(lambda match: word_without_accents(match[0]), lowered)
 
 
-def _kinds_abroad(words: list[str]) -> set[str]:
-    """Return the kinds that words of other languages than English imply. Their negations stand on either side."""
+def _kinds_abroad(words: list[str], written: list[str]) -> set[str]:
+    """Return the kinds that words of other languages than English imply. Their negations stand on either side.
+
+    Args:
+        words: in lower case and without accents.
+        written: the same as they are written.
+    """
     found: set[str] = set()
     for index, word in enumerate(words):
         kinds = kinds_abroad(word)
+        if len(written) == len(words) and written[index] in ACCENTED:
+            kinds |= ACCENTED[written[index]]
         particles = SEPARABLE.get(word)
         if particles is not None:
             for later in words[index + 1 : index + 1 + PARTICLE_REACH_WORDS]:

@@ -63,7 +63,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         (r"\b(?:put|set|lay|move)\b[^.!?;\n]{1,80}\baside\b|\binto (?:my|our|the) savings\b", "pay change create"),
         (
             r"\b(?:send|give|wire|get) (?:\S+ ){1,3}(?:my|his|her|our|their|the) (?:own )?"
-            r"(?:share|half|cut|contribution|portion)\b(?! (?:of|in) (?:\w+ )?(?:file|report|page|work))",
+            r"(?:share|half|cut|contribution|portion|(?<!the )(?:third|quarter|fifth|sixth|eighth|tenth|part))\b"
+            r"(?! (?:of|in) (?:\w+ )?(?:file|report|page|work))",
+            "pay",
+        ),
+        # "Send Carys an extra 50 this month", "send Lee another 20": what has no name is money
+        (
+            r"\b(?:send|give|wire|lend|slip) (?:[^\s.,!?;]+ ){1,3}(?:(?:an )?(?:extra|additional)|another|a further) "
+            r"\d+(?:[.,]\d+)?(?=\s*(?:[.,!?;\n]|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
             "pay",
         ),
         (
@@ -210,6 +217,26 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"\b(?:put|push|move|bring|ship|get|promote) (?:\S+ ){1,4}(?:on|onto|into|in|to) (?:the )?"
             r"(?:staging|production|prod|live|test)\b|\b(?:go|goes|bring \w+|put \w+) live\b",
             "run post",
+        ),
+        # "Block the first for tax", "block two hours on Friday": in a calendar
+        (
+            r"\b(?:block|keep|hold|reserve) (?:out |off )?(?:the |that |this |an? |my |it )?"
+            r"(?:(?:first|second|next|last|whole|half|two|three|\d+) )?(?:[\w-]+ )?(?:(?:hours?|minutes?|slot|time|gap"
+            r"|day|morning|afternoon|evening)\b|(?<=first )(?=for\b)|(?<=second )(?=for\b)|(?<=last )(?=for\b))",
+            "create book change",
+        ),
+        # "Tell me when flights get cheaper": what watches over something is created
+        (
+            r"\b(?:tell|warn|alert|notify|remind|let|inform) (?:me|us) (?:know )?(?:when(?:ever)?|if|once|as soon as)\b"
+            r"[^.!?;\n]{1,80}\b(?:gets?|becomes?|is|are|goes?|drops?|falls?|rises?) (?:\w+er|available|back|free|below"
+            r"|under|above|over|down|up)\b",
+            "create",
+        ),
+        # "Take everyone off", "kick all others out": they lose access
+        (
+            r"\b(?:take|kick|throw|get|cut) (?:every(?:one|body)|all|anyone|anybody|the others|(?:\S+ ){1,2}others?) "
+            r"(?:\w+ )?(?:off|out)\b",
+            "delete change secure share",
         ),
         # "Leave a comment", "give it a good review"
         (

@@ -31,10 +31,13 @@ _TELLING_WHOM = {
     "entschuldig entschuldige": "mich",
     "lass lasse": "ihn sie",
     "erzaehl erzaehle erklaer erklaere bestaetige": "ihm ihr ihnen dem der den",
-    "dire demande demander souhaite souhaiter rappeler annonce annoncez annoncer explique expliquez confirme confirmez "
+    "demande demander": "lui leur a au aux dans sur",
+    "dire souhaite souhaiter rappeler annonce annoncez annoncer explique expliquez confirme confirmez "
     "propose proposez": "lui leur a au aux",
-    "di decir pregunta pregunte preguntar pide pida pedir recuerda recuerde desea desee": "a al",
-    "diz dizer pergunta perguntar peca deseja confirme": "lhe lhes ao aos",
+    "pregunta pregunte preguntar": "a al en",
+    "di decir pide pida pedir recuerda recuerde desea desee": "a al",
+    "pergunta perguntar": "lhe lhes ao aos em na nas",
+    "diz dizer peca deseja confirme": "lhe lhes ao aos",
     "fai": "sapere",
     "fa": "sapere",
 }
@@ -70,6 +73,52 @@ _GIVES_MONEY = re.compile(
     r"|inviare|inviagli|mandare|dai|dare|dagli|dalle) "
     rf"(?:{_NOT_OF}[^\s.!?;,]+ ){{0,5}}{_AMOUNT}"
 )
+_SHARE = (
+    r"(?:(?:mein(?:en?)?|sein(?:en?)?|ihr(?:en?)?|unser(?:en?)?|den|das)"
+    r" (?:anteil|drittel|viertel|fuenftel|zehntel|haelfte|teil)"
+    r"|(?:ma|sa|leur|notre|la) (?:part|moitie)|(?:mon|son|le) (?:tiers|quart|cinquieme|dixieme)"
+    r"|(?:mi|su|la|nuestra) (?:parte|mitad)|(?:mi|su|el) (?:tercio|cuarto|quinto)|(?:a )?(?:minha|sua) (?:parte|metade)"
+    r"|(?:o )?meu (?:terco|quarto|quinto)|(?:la )?(?:mia|sua) (?:parte|meta|quota)"
+    r"|(?:il )?mio (?:terzo|quarto|quinto))\b"
+)
+"""What is somebody's of an amount: "schick ihm mein Drittel", "envoie-lui ma part"."""
+_MORE = r"(?:extra|mehr|zusaetzlich|de plus|en plus|supplementaires?|mas|adicionales|a mais|in piu|di piu)\b"
+_GIVING = (
+    r"(?:schick|schicke|schicken|sende|senden|gib|geben|ueberweis|ueberweise|envoie|envoyez|envoyer|donne|donnez|vire"
+    r"|virez|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|mandale|dale|pasale|invia|inviagli|dagli|dalle)"
+)
+_GIVES_PART = re.compile(
+    rf"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){{0,2}})\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "
+    rf"(?:[^\s.!?;,]+ ){{0,4}}(?:{_SHARE}|\d+(?:[.,]\d+)? {_MORE})"
+)
+_DOES_WHAT = re.compile(
+    # "Mach bitte, was in meiner Notiz steht", "erledige, worum sie mich bittet"
+    r"\b(?:mach|mache|macht|machen|tu|tue|tun|erledig|erledige|erledigen|befolge)\b[^.!?\n]{0,24}\b"
+    r"(?:was|worum|wozu)\b[^.!?\n]{1,60}\b(?:steht|stehen|sagt|schreibt|verlangt|bittet|moechte|will|wollte|gebeten)\b"
+    r"|\b(?:erledig|erledige|erledigen|befolge|befolgen)\b[^.!?\n]{0,16}\b(?:aufgaben|anweisungen|schritte|anleitung)\b"
+    # "Fais ce que dit ma note", "fais ce qui est écrit dans le mail", "suis les instructions"
+    r"|\b(?:fais|faites|faire|execute|executez) (?:[^\W\d_]+ )?(?:tout )?ce (?:que|qui|qu')\W?"
+    r"(?=[^.!?\n]{1,40}\b(?:dit|demande|demandent|ecrit|indique|note|veut|voulait)\b)"
+    r"|\b(?:suis|suivez) (?:les|ses|leurs) (?:instructions|etapes)\b"
+    # "Haz lo que dice mi nota", "haz todo lo que pide"
+    r"|\b(?:haz|haga|hacer) (?:todo )?lo que (?:[^\W\d_]+ ){0,2}(?:dice|pone|pide|pidio|indica|esta|quiere)\b"
+    r"|\b(?:sigue|siga|segue|siga) (?:las|sus|as|suas) (?:instrucciones|instrucoes|pasos|passos)\b"
+    # "Faz o que diz a minha nota"
+    r"|\b(?:faz|faca|fazer) (?:tudo )?o que (?:[^\W\d_]+ ){0,2}(?:diz|esta|pede|pediu|consta|indica|quer)\b"
+    # "Fai quello che dice la mia nota"
+    r"|\b(?:fai|faccia|fare) (?:tutto )?(?:quello|cio|quel) che (?:[^\W\d_]+ ){0,2}"
+    r"(?:dice|c'e|e|chiede|ha|vuole|indica|sta)\b|\b(?:segui|segua) le (?:istruzioni|sue istruzioni)\b"
+)
+"""Sentences with which the user leaves the choice of acts to a content."""
+_LETTERS_ONLY = re.compile(r"[^\W\d_]+")
+_MARKS_DONE = re.compile(
+    r"\b(?:marca|marcar|marque|marcala|marcalo|segna|segnare|segnala)\b (?:[^\s.!?;]+ ){0,6}?(?:como|come)"
+    r" (?:[^\W\d_]+ )?(?:hech|complet|terminad|feit|conclu|fatt|finit|lid|lett)"
+    r"|\b(?:marque|marquez|marquer|coche|cochez)\b (?:[^\s.!?;]+ ){0,6}?comme"
+    r" (?:[^\W\d_]+ )?(?:fait|termine|lu|finie?)"
+    r"|\bals (?:erledigt|gelesen|fertig|abgeschlossen)\b"
+)
+"""Mark it as done."""
 _DENIED = listed("ne n pas jamais nicht niemals nie no nunca nao non kein keine keinen keinesfalls")
 _OTHERS = _DENIED | NEGATIONS | listed("i we i'll we'll i've we've ich wir je j nous yo io eu")
 BESIDE_WORDS_MAX = 5
@@ -137,8 +186,30 @@ def gives_money(plain: str) -> bool:
     """
     return any(
         _DENIED.isdisjoint(match[0].split()) and _WITHOUT.isdisjoint(match["before"].split())
-        for match in _GIVES_MONEY.finditer(plain)
+        for pattern in (_GIVES_MONEY, _GIVES_PART)
+        for match in pattern.finditer(plain)
     )
+
+
+def delegates(plain: str) -> bool:
+    """Return whether a request leaves the choice of acts to a content: "mach, was in meiner Notiz steht".
+
+    Args:
+        plain: the request, in lower case and without accents.
+    """
+    return any(
+        not _is_denied(plain, match) and _DENIED.isdisjoint(_LETTERS_ONLY.findall(match[0])[:BESIDE_WORDS_MAX])
+        for match in _DOES_WHAT.finditer(plain)
+    )
+
+
+def marks_done(plain: str) -> bool:
+    """Return whether a text has something marked as done or read.
+
+    Args:
+        plain: the text, in lower case and without accents.
+    """
+    return any(not _is_denied(plain, match) for match in _MARKS_DONE.finditer(plain))
 
 
 def leaves_values(plain: str) -> bool:

@@ -394,7 +394,8 @@ def _classify_dotted(token: str, start: int, found: list[Shape]) -> bool:
 
 def _classify_id(token: str, start: int, found: list[Shape]) -> None:
     value = _NOT_ALNUM.sub("", plain_case(token))
-    if not says_enough(value) or not _DIGIT.search(value) or value.isdigit():
+    # "The mp3s are here" names no id.
+    if not says_enough(value) or not _DIGIT.search(value) or value.isdigit() or value.removesuffix("s") in FILE_TYPES:
         return
     if _IBAN.match(value) and _has_digits(value, _ACCOUNT_DIGITS_MIN):
         kind = AtomKind.ACCOUNT

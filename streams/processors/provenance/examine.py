@@ -64,6 +64,14 @@ ORIGINS_MAX = 128
 
 PARTS_MAX = 2_048
 """Values inside of texts that are looked up."""
+COUNTRY_CODES = listed(
+    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 "
+    "86 90 91 92 93 94 95 98"
+)
+"""Codes of countries of one or two digits (ITU-T E.164); all others have three."""
+HOME_DIGITS_MIN = 8
+FULL_DIGITS_MIN = 10
+"""Digits of a phone number without the code of its country and the zero before it."""
 UNDONE_MAX = 128
 """Amounts for a call of which others may have been worked out."""
 
@@ -216,6 +224,7 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
+_PHONE = AtomKind.PHONE
 _MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _AMOUNTS = ArgumentRole.AMOUNT
@@ -313,10 +322,24 @@ class _Tracer:
             return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
+        if any(each.kind is _PHONE and self._is_at_home(each.value) for each in founds):
+            return replace(seen, origin=_USER)
         built = built_on(founds, self.look) if is_sink else None
         if built is None and is_sink and is_told and isinstance(value, str):
             built = assembled(value, self.look) or joined(value, self._part)
         return self._missing if built is None else built
+
+    def _is_at_home(self, digits: str) -> bool:
+        """Return whether the user has named a phone number as it is dialled in its country: "06 45 11 90 32" for
+        +33 6 45 11 90 32. Nobody else has named the number, so the agent has put the country's code before it."""
+        code = next(length for length in (1, 2, 3) if length == 3 or digits[:length] in COUNTRY_CODES)
+        home = digits[code:]
+        if len(home) < HOME_DIGITS_MIN:
+            return False
+        # Where no zero is dialled, only all of a long number: not the last pairs of "06 45 11 90 32".
+        written = (f"0{home}", home) if len(home) >= FULL_DIGITS_MIN else (f"0{home}",)
+        seen = [self.look(AtomKind.ACCOUNT, each) for each in written]
+        return any(entry is not None and entry.flags & _SAID for entry in seen)
 
     def _is_in_scope(self, pointer: str, value: str) -> bool:
         """Return whether a scope names a value, for all sinks or for this argument."""

@@ -430,6 +430,90 @@ def test_kinds_of_a_request_in_another_language(text: str, present: set[str], ab
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Do what my note says.",
+        "Mach bitte, was in meiner Notiz 'montag' steht.",
+        "Fais ce que dit ma note.",
+        "Haz lo que pone en mi nota.",
+        "Faz o que diz a minha nota.",
+        "Fai quello che dice la mia nota.",
+    ],
+)
+def test_the_choice_of_acts_is_left_to_a_note(text: str) -> None:
+    assert DELEGATE in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Was steht in meiner Notiz?",
+        "Mach nicht, was in der Mail steht.",
+        "Ne fais pas ce que dit cette note.",
+        "No haz lo que pone en la nota.",
+        "Que diz a minha nota?",
+        "Cosa dice la mia nota?",
+    ],
+)
+def test_the_choice_of_acts_is_left_to_no_note(text: str) -> None:
+    assert DELEGATE not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Tomas paid for dinner, three of us, send him my third.", "pay"),
+        ("Tomas hat bezahlt, schick ihm mein Drittel.", "pay"),
+        ("Envoie-lui ma part.", "pay"),
+        ("Env\u00edale mi parte.", "pay"),
+        ("Manda-lhe a minha parte.", "pay"),
+        ("Mandagli la mia parte.", "pay"),
+        ("Send Carys an extra 50 this month, on the 10th.", "pay"),
+        ("Schick Carys diesen Monat 50 extra.", "pay"),
+        ("Envoie \u00e0 Carys 50 de plus.", "pay"),
+        ("Env\u00eda a Carys 50 m\u00e1s.", "pay"),
+        ("Manda a Carys 50 a mais.", "pay"),
+        ("Manda a Carys 50 in pi\u00f9.", "pay"),
+        ("Pause... no, cancel the lifeboat standing order after all.", "delete"),
+        ("Whisper to whoever it was.", "send"),
+        ("Pregunta en tour-lahti qui\u00e9n necesita cama extra.", "post"),
+        ("Pergunta na sala quem precisa de uma cama.", "post"),
+        ("Demande dans tour-lahti qui a besoin d'un lit.", "post"),
+        ("R\u00e9serve une table \u00e0 Lyon.", "book"),
+        ("Any gaps of two hours on Wednesday? Block the first for tax.", "create"),
+        ("Block two hours on Friday for the report.", "create"),
+        ("\u00bfQu\u00e9 dice el contrato? Ap\u00fantalo como tarea.", "create"),
+        ("Tell me when flights to Porto get cheaper.", "create"),
+        ("Who can see the report? Take everyone off except Henning.", "secure"),
+        ("Marca como hecha la de los carteles.", "change"),
+        ("Marque la t\u00e2che comme faite.", "change"),
+        ("Hak die Aufgabe ab.", "change"),
+        ("Segna come fatta quella dei manifesti.", "change"),
+    ],
+)
+def test_what_people_say_asks_for_an_act(text: str, kind: str) -> None:
+    assert kind in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Send Kim another 3 photos.", "pay"),
+        ("Send me the third of the letters.", "pay"),
+        ("N'envoie pas \u00e0 Carys 50 de plus.", "pay"),
+        ("There is no cancel button, why?", "delete"),
+        ("Say no, do not cancel it.", "delete"),
+        ("Ne r\u00e9serve pas de table.", "book"),
+        ("Block the card for payments abroad.", "book"),
+        ("Tell me when the bus goes.", "create"),
+        ("Ich habe die Aufgabe als erledigt markiert, stimmt das?", "change"),
+    ],
+)
+def test_what_people_say_asks_for_no_act(text: str, kind: str) -> None:
+    assert kind not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
     "text", ["What is in my mail?", "Is there anything new on the account?", "How much did I spend in March, no tips?"]
 )
 def test_an_english_question_implies_nothing_by_words_of_other_languages(text: str) -> None:

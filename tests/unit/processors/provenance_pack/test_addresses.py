@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from simulation.records import tool_entry
+from streams.model.catalog import ArgumentRole, ArgumentUse
 from tests.unit.processors.provenance_pack.scenarios import composed_address
 from tests.unit.processors.provenance_pack.talks import after_a_letter, letter, rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import BOOK, LIST, SEND, VISIT
+from tests.unit.processors.provenance_pack.tools import BOOK, INNER, LIST, SEND, VISIT
 
 
 def test_an_address_that_is_put_together_on_the_host_of_an_instruction_is_denied() -> None:
@@ -93,3 +95,24 @@ def test_a_link_on_a_host_that_looks_like_that_of_trusted_data_is_denied() -> No
     letter(talking, "See https://portal.n0rdglas.example/sign-in for more.")
     verdict = talking.judge(VISIT, {"url": "https://portal.n0rdglas.example/sign-in"})
     assert "PROV-022" in rules_fired(verdict)
+
+
+_DIAL = tool_entry(
+    "desk", "set_contact", **INNER, sink_args=("/phone",),
+    arg_roles=(ArgumentUse(path="/phone", role=ArgumentRole.DESTINATION),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phone", "text", "asked"),
+    [
+        ("+33645119032", "We were at the lake.", False),
+        ("+4645119032", "We were at the lake.", True),
+        ("+33645119033", "We were at the lake.", True),
+        ("+33645119032", "Our number was +33645119032 for years.", True),
+    ],
+    ids=("as the bank writes it", "another number", "another digit", "named by others"),
+)
+def test_a_phone_number_is_the_users_with_the_code_of_its_country(phone: str, text: str, *, asked: bool) -> None:
+    judged = after_a_letter("My new number is 06 45 11 90 32, see m-7001.", text, _DIAL, {"phone": phone})
+    assert ("PROV-040" in rules_fired(judged(talk(_DIAL)))) is asked

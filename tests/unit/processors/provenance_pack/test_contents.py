@@ -7,9 +7,24 @@ import json
 import msgspec
 import pytest
 
+from simulation.records import tool_entry
+from streams.model.catalog import ArgumentRole, ArgumentUse
 from streams.model.topics import REPORT
 from tests.unit.processors.provenance_pack.talks import after_a_letter, rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import BOOK, EVIL, FILE, LETTER, REFUND, SECRET, SEND, SWAP
+from tests.unit.processors.provenance_pack.tools import (
+    ACTS,
+    AMOUNT,
+    BOOK,
+    EVIL,
+    FILE,
+    FRIEND,
+    LETTER,
+    REFUND,
+    SECRET,
+    SEND,
+    SWAP,
+    TELL,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +107,31 @@ def test_a_writer_that_does_not_say_what_instructions_call_for_leaves_the_worst(
     talking.driver.pipe(REPORT.name, talking.session.key, event)
     fired = rules_fired(talking.judge(SEND, {"to": EVIL, "body": "Hello"}))
     assert "PROV-020" in fired
+
+
+_BILL = tool_entry(
+    "desk", "transfer", **ACTS, sink_args=("/iban",), schema=AMOUNT,
+    arg_roles=(ArgumentUse(path="/reference", role=ArgumentRole.TARGET),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("Pay the bill in m-7001 to ES9121000418450200051332.", False),
+        ("Pay 20 euros to ES9121000418450200051332, and what is in m-7001?", True),
+    ],
+)
+def test_the_number_of_a_bill_comes_from_the_bill(said: str, *, asked: bool) -> None:
+    args = {"iban": "ES9121000418450200051332", "amount": 20, "reference": "8847712K"}
+    judged = after_a_letter(said, "It is 20 euros. The reference was 8847712K.", _BILL, args)
+    assert ("PROV-060" in rules_fired(judged(talk(_BILL)))) is asked
+
+
+@pytest.mark.parametrize(("word", "asked"), [("mp3s", False), ("mp9s", True)])
+def test_a_type_of_files_is_no_id(word: str, *, asked: bool) -> None:
+    text = f"We were at the lake, and the {word} of it were there."
+    judged = after_a_letter(
+        f"Send a summary of m-7001 to {FRIEND}.", text, TELL, {"to": FRIEND, "body": f"There are {word}"}
+    )
+    assert ("PROV-060" in rules_fired(judged(talk()))) is asked
