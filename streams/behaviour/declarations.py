@@ -103,6 +103,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("amount", "usual", "sum"),
             "log likelihood ratio, accumulated",
         ),
+        "arg_trend": Takes(("term", "value"), ("history_ms",), ("amount", "usual", "count", "z"), "deviations"),
         "egress": Takes(
             ("value", "half_life_ms"), (*_BASELINE, "term", "settle_ms"), ("sum", "usual", "z"), "deviations"
         ),

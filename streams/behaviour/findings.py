@@ -38,7 +38,15 @@ BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
 ABOUT_TERMS = frozenset({"new_terms", "new_contact"})
 """Kinds whose findings are about one term, which is as new to the agent when it comes again."""
 INCIDENTS: Mapping[str, str] = MappingProxyType(
-    {"egress": "egress", "new_contact": "egress", "fan_out": "fan_out", "rate_nb": "rate_nb", "loop": "loop"}
+    {
+        "egress": "egress",
+        "new_contact": "egress",
+        "fan_out": "fan_out",
+        "rate_nb": "rate_nb",
+        "loop": "loop",
+        "arg_cusum": "creep",
+        "arg_trend": "creep",
+    }
 )
 """Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
 widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to."""

@@ -14,6 +14,7 @@ from streams.behaviour.detectors.orders import SeqSurprise
 from streams.behaviour.detectors.rates import Ceiling, DestDaily, Egress, RateNb
 from streams.behaviour.detectors.spread import CrossOwner, DelegVelocity, FanOut, TwoPlaces
 from streams.behaviour.detectors.terms import NewTerms, NovelCusum
+from streams.behaviour.detectors.trends import ArgTrend
 from streams.behaviour.detectors.versions import EpochDrift
 from streams.behaviour.signals import Detector
 
@@ -28,6 +29,7 @@ DETECTORS: Mapping[str, Callable[[Declaration], Detector]] = MappingProxyType(
         "fan_out": FanOut,
         "arg_mad": ArgMad,
         "arg_cusum": ArgCusum,
+        "arg_trend": ArgTrend,
         "egress": Egress,
         "dest_daily": DestDaily,
         "loop": Loop,
