@@ -103,7 +103,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("amount", "usual", "sum"),
             "log likelihood ratio, accumulated",
         ),
-        "arg_trend": Takes(("term", "value"), ("history_ms",), ("amount", "usual", "count", "z"), "deviations"),
+        "arg_trend": Takes(("term",), ("history_ms",), ("amount", "usual", "count", "z"), "deviations"),
         "egress": Takes(
             ("value", "half_life_ms"), (*_BASELINE, "term", "settle_ms"), ("sum", "usual", "z"), "deviations"
         ),
@@ -122,6 +122,12 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "off_hours": Takes((), (*_BASELINE, "settle_ms"), ("bits", "days", "hour", "count"), "bits"),
         "new_contact": Takes(
             ("term", "window_ms"), (*_BASELINE, "settle_ms", "value"), ("sum", "usual", "z"), "deviations"
+        ),
+        "odd_contact": Takes(
+            ("term", "window_ms"),
+            (*_BASELINE, "settle_ms", "allowance"),
+            ("sum", "sessions"),
+            "bits, accumulated",
         ),
         "risk": Takes(("half_life_ms",), ("allowance",), ("sum", "causes"), "shares of thresholds"),
     }

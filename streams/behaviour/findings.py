@@ -35,7 +35,7 @@ SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
 BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
-ABOUT_TERMS = frozenset({"new_terms", "new_contact"})
+ABOUT_TERMS = frozenset({"new_terms", "new_contact", "odd_contact"})
 """Kinds whose findings are about one term, which is as new to the agent when it comes again."""
 INCIDENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -46,6 +46,7 @@ INCIDENTS: Mapping[str, str] = MappingProxyType(
         "loop": "loop",
         "arg_cusum": "creep",
         "arg_trend": "creep",
+        "odd_contact": "egress",
     }
 )
 """Kinds of which several detectors find one incident, and its name: they look at the same with windows of different

@@ -13,6 +13,7 @@ from streams.behaviour.detectors.loops import Loop, LoopRun
 from streams.behaviour.detectors.orders import SeqSurprise
 from streams.behaviour.detectors.rates import Ceiling, DestDaily, Egress, RateNb
 from streams.behaviour.detectors.spread import CrossOwner, DelegVelocity, FanOut, TwoPlaces
+from streams.behaviour.detectors.strays import OddContact
 from streams.behaviour.detectors.terms import NewTerms, NovelCusum
 from streams.behaviour.detectors.trends import ArgTrend
 from streams.behaviour.detectors.versions import EpochDrift
@@ -41,5 +42,6 @@ DETECTORS: Mapping[str, Callable[[Declaration], Detector]] = MappingProxyType(
         "epoch_drift": EpochDrift,
         "off_hours": OffHours,
         "new_contact": NewContact,
+        "odd_contact": OddContact,
     }
 )

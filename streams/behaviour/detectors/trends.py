@@ -12,17 +12,15 @@ one about the same thing.
 
 from __future__ import annotations
 
-from bisect import insort
-from math import expm1, log1p, sqrt
-from typing import Any, NamedTuple
+from math import sqrt
+from typing import Any
 
 import msgspec
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.estimators import is_number
 from streams.behaviour.pages import Place
-from streams.behaviour.presence import ALLOWED, BITS
+from streams.behaviour.presence import ALLOWED, AMOUNT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PAID_MAX = 16
@@ -31,32 +29,21 @@ PAID_MIN = 5
 """How many there must be: fewer are in order by chance too often."""
 CHANCE = 2.5
 """Below how many deviations nothing is reported, not even for risk: one payment in 160 has as much by chance."""
-RISE_MIN = log1p(1 / 3)
-"""How far the newest payment lies above the first ones (a logarithm): what hardly rises takes little."""
-
-
-class Payment(NamedTuple):
-    """When something was paid, and the logarithm of the amount and one."""
-
-    time_ms: int
-    value: float
+RISE_MIN = 4 / 3
+"""How many times the first payment the newest one is: what hardly rises takes little."""
 
 
 class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The newest payments to one counterparty, sorted by time."""
+    """The newest payments to one counterparty, sorted by time: when, and how much."""
 
-    payments: tuple[Payment, ...] = ()
+    payments: tuple[tuple[int, float], ...] = ()
 
-    def after(self, payment: Payment, since_ms: int) -> Paid:
-        """Return it with one more payment, without those before an instant."""
-        found = [each for each in self.payments if each.time_ms >= since_ms]
-        insort(found, payment)
-        return Paid(tuple(found[-PAID_MAX:]))
 
-    def first_value(self) -> float:
-        """Return the median of the first third, of at least three payments."""
-        first = sorted([each.value for each in self.payments[: max(3, len(self.payments) // 3)]])
-        return first[len(first) // 2]
+def with_payment(
+    payments: tuple[tuple[int, float], ...], payment: tuple[int, float], since_ms: int
+) -> tuple[tuple[int, float], ...]:
+    """Return payments with one more that may have arrived late, sorted by time, without those before an instant."""
+    return tuple(sorted([each for each in (*payments, payment) if each[0] >= since_ms])[-PAID_MAX:])
 
 
 def trend_deviations(values: tuple[float, ...]) -> float:
@@ -77,7 +64,7 @@ def trend_deviations(values: tuple[float, ...]) -> float:
 class ArgTrend(Keyed):
     """Amounts that rise from one payment to the next, to the same counterparty.
 
-    The term says who that is. What was denied was not paid.
+    The term says who that is. What was denied was not paid. Amounts of zero and below do not count.
     """
 
     row_types = (Paid,)
@@ -85,7 +72,7 @@ class ArgTrend(Keyed):
 
     def __init__(self, declaration: Declaration) -> None:
         super().__init__(declaration)
-        self.needs |= ALLOWED | BITS.get(declaration.value or "", 0)
+        self.needs |= ALLOWED | AMOUNT
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the place of the payments to one counterparty."""
@@ -93,20 +80,21 @@ class ArgTrend(Keyed):
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations more of the payments rise than fall."""
-        amount = self._value(activity) if self._value is not None else None
-        if not is_number(amount):
+        amount, now_ms, before = activity.amount, activity.time_ms, rows[0]
+        if amount is None or amount <= 0.0:
             return Scored(rows)
-        before, now_ms = rows[0] or Paid(), activity.time_ms
-        payment = Payment(now_ms, log1p(abs(amount)))
-        paid = before.after(payment, now_ms - self.declaration.history_ms)
-        count = len(paid.payments)
-        if count < PAID_MIN:
-            return Scored((paid,))
-        first = paid.first_value()
-        if payment.value < first + RISE_MIN:
-            return Scored((paid,))
-        z = trend_deviations(tuple([each.value for each in paid.payments]))
+        payments = () if before is None else before.payments
+        since_ms = now_ms - self.declaration.history_ms
+        if payments and payments[0][0] >= since_ms and payments[-1][0] <= now_ms:
+            # As of almost all payments; a function would cost as much as the rest.
+            payments = (*payments, (now_ms, amount))[-PAID_MAX:]
+        else:
+            payments = with_payment(payments, (now_ms, amount), since_ms)
+        kept, first = (Paid(payments),), payments[0][1]
+        if amount < RISE_MIN * first or len(payments) < PAID_MIN:
+            return Scored(kept)
+        z = trend_deviations(tuple([each for _, each in payments]))
         if z < max(self.faint, CHANCE):
-            return Scored((paid,))
-        words: dict[str, Any] = {"amount": amount, "usual": expm1(first), "count": float(count), "z": z}
-        return Scored((paid,), z, words)
+            return Scored(kept)
+        words: dict[str, Any] = {"amount": amount, "usual": first, "count": float(len(payments)), "z": z}
+        return Scored(kept, z, words)

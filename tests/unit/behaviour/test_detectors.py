@@ -38,6 +38,10 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         spaced(12, HOUR_MS // 2, amount=lambda at: 260.0 + 8 * at),
     ),
     (
+        declared("arg_trend", 3.5, term="dest.domain"),
+        spaced(12, HOUR_MS // 2, destination="payee.example", amount=lambda at: 100.0 + 8 * at),
+    ),
+    (
         declared("egress", 3.5, value="call.bytes", half_life_ms=HOUR_MS, min_support=5),
         spaced(10, size_bytes=90_000, destination="d-1.example"),
     ),
@@ -72,14 +76,31 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         declared("new_contact", 3.2, term="dest.domain", window_ms=10 * DAY_MS, settle_ms=7 * DAY_MS),
         spaced(40, destination="drop.example"),
     ),
+    (
+        declared(
+            "odd_contact",
+            4,
+            term="dest.domain",
+            window_ms=10 * DAY_MS,
+            settle_ms=7 * DAY_MS,
+            min_support=30,
+            allowance=1.5,
+        ),
+        spaced(
+            9,
+            session=lambda at: f"s-{at // 3}",
+            tool=lambda at: ("docs.read", "notes.recall", "mail.send")[at % 3],
+            destination=lambda at: "drop.example" if at % 3 == 2 else None,
+        ),
+    ),
 )
 IDS = [case[0].kind for case in CASES]
 
 
 def test_every_kind_has_a_case() -> None:
     assert {*IDS, RISK} == set(KINDS) == {*DETECTORS, RISK}
-    # The 17 of the design, that of hours and that of new contacts.
-    assert len(KINDS) == 19
+    # The 17 of the design, those of hours, of new contacts, of contacts out of turn, and of amounts that rise.
+    assert len(KINDS) == 21
 
 
 @pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)

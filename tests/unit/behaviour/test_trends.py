@@ -16,7 +16,7 @@ RISING = [100.0 * 1.08**at for at in range(12)]
 
 
 def trend() -> Declaration:
-    return declared("arg_trend", 3.5, key=("agent.id", "tool.name"), term="dest.domain", value="call.amount")
+    return declared("arg_trend", 3.5, key=("agent.id", "tool.name"), term="dest.domain")
 
 
 def paid(amounts: list[float], payee: str, first_day: int = 0, **more: object) -> list[Activity]:
