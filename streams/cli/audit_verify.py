@@ -19,6 +19,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, checked_public
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.model.topics import AUDIT_REPORTED
+from streams.operations.private_file import replace_whole
 from streams.operations.root_key import RootKeyError, load_root_key
 from streams.operations.verify.offences import MEANINGS
 from streams.operations.verify.partition import PartitionReport
@@ -115,7 +116,8 @@ def verify(
     if report.first is not None:
         raise typer.Exit(FAILED)
     if heads is not None and report.seals:
-        heads.write_bytes(report.heads().format())
+        # Mostly in place of those that were compared: a disk that is full must not take these away.
+        replace_whole(heads, report.heads().format())
         screen.say(f"wrote the heads to {heads}: keep them where nobody who may write the log can change them", OK)
     elif heads is None and since is None:
         text = (

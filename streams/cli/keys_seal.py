@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, PassphraseOption, checked_public, load_key
 from streams.cli.screen import OK, Screen
 from streams.codec.instants import format_instant
+from streams.operations.private_file import replace_whole
 from streams.operations.root_key import load_root_key
 from streams.operations.signing_keys import make_key_file
 from streams.wiring.clock import SystemClock
@@ -159,16 +159,9 @@ def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: lis
 
 
 def _write(file: Path, listed: SealKeyList) -> None:
-    """Replace the file at once, so that its readers see the one list or the other.
-
-    It keeps its mode: executors of another account that could not read it would go on with the keys that they have.
-    """
-    made = file.with_name(f"{file.name}.new")
+    """Replace the file at once, so that executors, which read it again and again, see the one list or the other."""
     try:
-        made.write_bytes(listed.format())
-        if file.exists():
-            made.chmod(stat.S_IMODE(file.stat().st_mode))
-        made.replace(file)
+        replace_whole(file, listed.format())
     except OSError as error:
         raise SealKeysError(f"`{file}` can't be written: {error.strerror}") from None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from pathlib import Path
 
 from streams.model.errors import AdvisedError
+from streams.operations.private_file import write_new
 from streams.stores.private_folder import make_private
 
 ROOT_KEY_BYTES_MIN = 32
@@ -60,15 +60,14 @@ def make_root_key(path: Path) -> bytes:
 
     Raises:
         RootKeyError: the file exists already.
+        OSError: it can't be written.
     """
     make_private(path.parent)
     key = secrets.token_bytes(_ROOT_KEY_BYTES)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new(path, key, 0o600)
     except FileExistsError:
         raise RootKeyError(
             f"`{path}` exists already and is not replaced, because all open sessions depend on it"
         ) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(key)
     return key

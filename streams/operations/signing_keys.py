@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from streams.audit.signatures import SigningKey, SigningKeyError
+from streams.operations.private_file import write_new
 from streams.sdk.content import RSA_BITS_MIN, kek_of
 from streams.sdk.key_files import load_key_file, needs_passphrase, read_private
 
@@ -84,13 +84,11 @@ def _write_private(path: Path, private: Ed25519PrivateKey | RSAPrivateKey, passp
 def _write_new(path: Path, content: bytes, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        write_new(path, content, mode)
     except FileExistsError:
         raise SigningKeyError(f"`{path}` exists already", "give the name of a new file") from None
     except OSError as error:
         raise SigningKeyError(f"`{path}` can't be created: {error.strerror}") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
 
 
 def is_encrypted(path: Path) -> bool:

@@ -103,6 +103,19 @@ def test_heads_that_nobody_can_read_are_an_error(site: Stoplog, home: Path, cont
     assert "the file of heads is malformed" in result.err
 
 
+def test_heads_take_the_place_of_earlier_ones_at_once(site: Stoplog, home: Path) -> None:
+    """What shows whether the end of the log was cut off is never half written, not even on a disk that is full."""
+    kept = home / "heads.json"
+    assert site("audit", "verify", "--heads", "heads.json").status == 0
+    kept.write_bytes(kept.read_bytes() + b"\n")
+    before = kept.read_bytes()
+    with kept.open("rb") as reader:
+        assert site("audit", "verify", "--since", "heads.json", "--heads", "heads.json").status == 0
+        assert reader.read() == before
+    assert kept.read_bytes() == before[:-1]
+    assert [path.name for path in home.glob("heads*")] == ["heads.json"]
+
+
 def test_heads_that_were_kept_are_compared(site: Stoplog, home: Path) -> None:
     assert site("audit", "verify", "--heads", "heads.json").status == 0
     assert site("audit", "verify", "--since", "heads.json").status == 0

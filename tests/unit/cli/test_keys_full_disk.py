@@ -1,0 +1,44 @@
+"""Keys on a disk that is full: a key is there as a whole, or not at all, and the command can be run again."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMANDS = {
+    "root key": (("keys", "new"), Path(".stoplog/root.key")),
+    "key of a publisher": (("keys", "publisher", "new", "--out", "ann.pem"), Path("ann.pem")),
+    "key of gates": (("keys", "seal", "new", "--out", "gate.pem"), Path("gate.pem")),
+}
+
+
+def ended(home: Path, command: tuple[str, ...], bytes_max: int) -> subprocess.CompletedProcess[str]:
+    """Run a command that can write no more than so many bytes to a file."""
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "streams.cli", *command],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (bytes_max, resource.RLIM_INFINITY)),
+    )
+
+
+@pytest.mark.parametrize(("command", "key"), COMMANDS.values(), ids=COMMANDS)
+def test_a_key_that_can_not_be_written_leaves_nothing(home: Path, command: tuple[str, ...], key: Path) -> None:
+    failed = ended(home, command, 8)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert f"`{key}` can't be" in failed.stderr
+    assert not (home / key).exists()
+    done = ended(home, command, resource.RLIM_INFINITY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (home / key).stat().st_size > 8
