@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +24,14 @@ from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import ATTRIBUTES
 from streams.operations.operator import Operator
-from streams.operations.topics.reader import read_to_end
+from streams.operations.topics.decoded import decoded
+from streams.operations.topics.reader import read_places, read_to_end
+from streams.ports import Received, TopicPartition
 
 LINE_BYTES_MAX = 4 * ATTRIBUTES_BYTES_MAX
 IMPORT_BATCH = 500
 ERRORS_SHOWN_MAX = 20
+_PLACE = TopicPartition(ATTRIBUTES.name, 0)
 _MEMBERS = ("kind", "id", "tenant", "attributes", "observed_at")
 
 
@@ -108,10 +113,16 @@ def read_standing(operator: Operator, name: EntityName) -> Standing | None:
     Raises:
         TopicReadError, LogError: the topic can't be read.
     """
-    newest = None
-    for received in read_to_end(operator.log, (ATTRIBUTES.name,), operator.clock):
-        if received.key == name.key:
-            newest = received
+    return _standing_of(operator, name, _newest(operator, name))
+
+
+def _newest(operator: Operator, name: EntityName) -> Received | None:
+    own = (each for each in read_to_end(operator.log, (ATTRIBUTES.name,), operator.clock) if each.key == name.key)
+    newest = deque(own, maxlen=1)
+    return newest[0] if newest else None
+
+
+def _standing_of(operator: Operator, name: EntityName, newest: Received | None) -> Standing | None:
     if newest is None or newest.value is None:
         return None
     record, attributes, signer, fault = None, dict[str, Value](), None, None
@@ -139,6 +150,9 @@ def set_attributes(
 ) -> EntityAttributes:
     """Write attributes of an entity; the record is on the log when this returns.
 
+    A record has all attributes of its entity, so what somebody else has written between reading the topic and writing
+    to it would be lost. The topic is read afterwards, to tell.
+
     Args:
         changes: attributes by name; None removes one.
         replaces_all: whether attributes that are not among the changes are removed. Otherwise they stay as they are.
@@ -147,10 +161,12 @@ def set_attributes(
         key: the key of a writer; None where records need no signature.
 
     Raises:
-        AttributesWriteError: the record would not count, or what stands there does not and can't be changed.
+        AttributesWriteError: the record would not count, or what stands there does not and can't be changed; or the
+            record is stored, and has replaced what somebody else has set at the same time.
         PublishError, TopicReadError, LogError: the topic can't be read or written.
     """
-    standing = None if replaces_all else read_standing(operator, name)
+    newest = None if replaces_all else _newest(operator, name)
+    standing = _standing_of(operator, name, newest)
     if standing is not None and standing.fault is not None:
         text = f"what stands on the topic for `{name}` does not count: {standing.fault}"
         raise AttributesWriteError(f"{text}; state all attributes, with `--only`")
@@ -158,7 +174,33 @@ def set_attributes(
     known = {attribute: value for attribute, value in merged.items() if value is not None}
     record = _record(operator, name, _json_of(known), observed_ms, key, reason=reason, set_by=operator.name)
     operator.write(ATTRIBUTES, [(name.key, record, record.header)])
+    if not replaces_all:
+        _check_nothing_lost(operator, name, -1 if newest is None else newest.offset, record)
     return record
+
+
+def _check_nothing_lost(operator: Operator, name: EntityName, since: int, own: EntityAttributes) -> None:
+    """Check that nobody else has written what an entity's own record, which is stored, does not have.
+
+    Args:
+        since: the offset of the newest record that was known when the own one was made; -1 if there was none.
+
+    Raises:
+        AttributesWriteError: somebody has.
+    """
+    with closing(operator.log.reader()) as reader:
+        ends = reader.end_offsets([_PLACE])
+    for received in read_places(operator.log, ends, operator.clock, {_PLACE: since + 1}):
+        if received.key != name.key:
+            continue
+        other = None if received.value is None else decoded(operator.codec, received)
+        if isinstance(other, EntityAttributes) and other.header.id == own.header.id:
+            return
+        who = other.set_by if isinstance(other, EntityAttributes) and other.set_by else "somebody"
+        raise AttributesWriteError(
+            f"the attributes are set, but {who} has changed `{name}` at the same time, and that is replaced. See "
+            f"`stoplog attributes show {name}`, and set what is missing again"
+        )
 
 
 def remove_entity(operator: Operator, name: EntityName) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from streams.model.topics import CATALOG
 from streams.operations.bounded_file import read_bounded
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history, reference_of
 from streams.operations.operator import Operator
+from streams.operations.private_file import replace_whole
 from streams.operations.review.diff import definition_of
 from streams.operations.review.scan import is_serious, scan_tool
 from streams.processors.control.entry_checks import definition_fault
@@ -129,8 +129,11 @@ def sign_entry(entry: ToolCatalogEntry, key: SigningKey) -> ToolCatalogEntry:
 def publish_decisions(operator: Operator, entries: Sequence[ToolCatalogEntry]) -> list[ToolCatalogEntry]:
     """Publish decisions, and delete entries that are older than `KEPT_MAX` others. Block until that is stored.
 
+    Somebody else may decide between reading the topic and writing to it, so the topic is read afterwards.
+
     Raises:
-        ReviewError: a decision lacks signatures, is inconsistent, or has been superseded.
+        ReviewError: a decision lacks signatures, is inconsistent, or has been superseded, also by one that was stored
+            at the same time.
         TopicReadError, PublishError, LogError: the topic can't be read, or it is not known whether they are stored.
     """
     history = read_catalog_history(operator)
@@ -140,7 +143,24 @@ def publish_decisions(operator: Operator, entries: Sequence[ToolCatalogEntry]) -
     after = read_catalog_history(operator)
     names: set[ToolName] = {(entry.server_id, entry.name) for entry in entries}
     operator.delete(CATALOG, [key for name in sorted(names) for key in after.outdated(name, KEPT_MAX)])
+    _check_not_late(entries, after)
     return list(entries)
+
+
+def _check_not_late(entries: Sequence[ToolCatalogEntry], after: CatalogHistory) -> None:
+    """Check that gates accept decisions that are stored.
+
+    Raises:
+        ReviewError: they reject some, because somebody else has decided at the same time.
+    """
+    faults = {each.key: each.fault for each in after.listed}
+    late = [(entry, faults.get(entry_key(entry), "")) for entry in entries]
+    told = [f"`{entry.server_id}/{entry.name}`: {fault}" for entry, fault in late if fault]
+    if told:
+        raise ReviewError(
+            f"somebody else has decided at the same time, and gates take what came first ({'; '.join(told)}). See "
+            "`stoplog catalog list`, and decide again if that is still wanted"
+        )
 
 
 def check_decision(history: CatalogHistory, entry: ToolCatalogEntry) -> None:
@@ -174,10 +194,8 @@ def write_entries(entries: Sequence[ToolCatalogEntry], path: Path) -> None:
     """
     made = {"form": DRAFT_FORM, "entries": [to_json(entry) for entry in entries]}
     data = msgspec.json.format(msgspec.json.encode(made), indent=1)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        beside.write_bytes(data + b"\n")
-        beside.replace(path)
+        replace_whole(path, data + b"\n")
     except OSError as error:
         raise ReviewError(f"draft `{path}` can't be written: {error.strerror}") from None
 

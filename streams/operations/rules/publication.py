@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from streams.model.topics import RULESET
 from streams.model.types import Header
 from streams.operations.bounded_file import read_bounded
 from streams.operations.operator import Operator
+from streams.operations.private_file import replace_whole
 from streams.operations.rules.history import RuleHistory, read_history
 from streams.policy import bundle_from_files, compile_bundle, load_bundle
 from streams.policy.language.bundle import BundleSource
@@ -184,8 +184,12 @@ def check_draft(bundle: RulesetBundle) -> BundleSource:
 def publish(operator: Operator, bundle: RulesetBundle) -> Published:
     """Publish a bundle, and delete publications that are older than `KEPT_MAX` others. Block until it is stored.
 
+    Somebody else may publish between reading the topic and writing to it. Gates reject the later record then, so the
+    topic is read afterwards: nobody is told that a rollback is in force which is not.
+
     Raises:
-        PublicationError: signatures are missing, or another publication has a higher serial.
+        PublicationError: signatures are missing, or another publication has a higher serial, or was stored earlier with
+            the same serial.
         TopicReadError, LogError: the topic can't be read.
         PublishError: it is not known whether the bundle is stored.
     """
@@ -203,8 +207,29 @@ def publish(operator: Operator, bundle: RulesetBundle) -> Published:
             "published since; write a new draft"
         )
     operator.write(RULESET, [(publication_key(bundle), bundle, bundle.header)])
+    _check_not_late(bundle, read_history(operator, bundle.name))
     operator.delete(RULESET, history.outdated(KEPT_MAX - 1))
     return Published(bundle, is_new=True)
+
+
+def _check_not_late(bundle: RulesetBundle, after: RuleHistory) -> None:
+    """Check that no other publication came first that makes gates reject this one, which is stored.
+
+    Raises:
+        PublicationError: one did.
+    """
+    key = publication_key(bundle)
+    own = after.of_serial(bundle.serial)
+    first = own if own is not None and own.key != key else None
+    if own is not None and own.key == key:
+        higher = (each for each in after.standing if each.bundle.serial > bundle.serial and each.offset < own.offset)
+        first = next(higher, None)
+    if first is not None:
+        raise PublicationError(
+            f"serial {first.bundle.serial} of bundle `{bundle.name}` was published by {first.bundle.published_by} at "
+            f"the same time, and came first: gates reject yours, serial {bundle.serial}. See `stoplog rules status`, "
+            "and run the command again if your rules are still wanted"
+        )
 
 
 def _in_force(bundle: RulesetBundle, history: RuleHistory) -> RulesetBundle | None:
@@ -223,10 +248,8 @@ def write_draft(bundle: RulesetBundle, path: Path) -> None:
         PublicationError: the file can't be written.
     """
     data = msgspec.json.format(msgspec.json.encode({"form": DRAFT_FORM, "publication": to_json(bundle)}), indent=1)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        beside.write_bytes(data + b"\n")
-        beside.replace(path)
+        replace_whole(path, data + b"\n")
     except OSError as error:
         raise PublicationError(f"draft `{path}` can't be written: {error.strerror}") from None
 

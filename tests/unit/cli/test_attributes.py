@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from streams.operations.attributes import entity_name, set_attributes
+from streams.operations.operator import Operator
+from streams.sdk.key_files import load_key_file
+from streams.wiring.operators import open_operator
+from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Stoplog
 
 SETTINGS = """
@@ -32,6 +38,30 @@ def written(stoplog: Stoplog, home: Path) -> Stoplog:
     (home / "stoplog.toml").write_text(SETTINGS.format(**keys))
     assert stoplog("topics", "apply").status == 0
     return stoplog
+
+
+def test_who_replaces_what_another_one_has_set_at_the_same_time_is_told(
+    written: Stoplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert written("attributes", "set", "customer/C-1", "tier=gold", *SIGNED, "--as", "ann").status == 0
+    assert written("attributes", "remove", "customer/C-1").status == 0
+    assert written("attributes", "set", "customer/C-1", "tier=iron", *SIGNED, "--as", "ann").status == 0
+    write, others = Operator.write, ["bob"]
+
+    def late(own: Operator, *args: Any) -> None:
+        while others:
+            with open_operator(load_settings(), others.pop()) as other:
+                name = entity_name("customer/C-1", "acme")
+                set_attributes(other, name, {"suspended": True}, key=load_key_file(Path("crm.pem")))
+        write(own, *args)
+
+    monkeypatch.setattr(Operator, "write", late)
+    done = written("attributes", "set", "customer/C-1", "limit:=500", *SIGNED, "--as", "ann")
+    assert done.status == 1
+    assert "the attributes are set, but bob has changed `customer/C-1` at the same time" in done.err
+    (record,) = written("attributes", "show", "customer/C-1").records
+    assert record["attributes"] == {"tier": "iron", "limit": 500}
+    assert written("attributes", "set", "customer/C-1", "suspended:=true", *SIGNED, "--as", "ann").status == 0
 
 
 def test_attributes_are_set_changed_shown_and_removed(written: Stoplog) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from streams.model.control import RulesetBundle
+from streams.model.control import BundleAction, RulesetBundle
 from streams.model.topics import RULESET
 from streams.operations.operator import Operator
-from streams.operations.rules.publication import KEPT_MAX
+from streams.operations.rules.publication import KEPT_MAX, draft_directory, publish, sign
 from streams.policy import bundle_from_files
+from streams.sdk.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
@@ -65,6 +67,51 @@ def two_people(home: Path) -> None:
 def in_force(stoplog: Stoplog) -> dict[str, Any]:
     """Serial by what it is in force for."""
     return {r["in_force_for"]: r["serial"] for r in stoplog("rules", "status").records if r["in_force_for"]}
+
+
+class TestAtTheSameTime:
+    """Two people publish at the same time: the second one writes what the first one does not know of."""
+
+    @pytest.fixture
+    def meanwhile(self, monkeypatch: pytest.MonkeyPatch, people: dict[str, str]) -> Callable[..., None]:
+        """Publishes rules of bob's just before the next record that anybody else writes."""
+
+        def arrange(directory: str, times: int = 1) -> None:
+            write, left = Operator.write, [times]
+
+            def late(own: Operator, *args: Any) -> None:
+                while left[0] and own.name != "bob":
+                    left[0] -= 1
+                    with open_operator(load_settings(), "bob") as other:
+                        draft = draft_directory(other, Path(directory), "default")
+                        # A publication of the same rules would change nothing.
+                        draft = msgspec.structs.replace(draft, action=BundleAction.ROLLBACK)
+                        publish(other, sign(draft, load_key_file(Path(people["bob"]))))
+                write(own, *args)
+
+            monkeypatch.setattr(Operator, "write", late)
+
+        return arrange
+
+    @pytest.mark.parametrize("times", [1, 2], ids=["same serial", "higher serial"])
+    def test_the_second_one_is_told_that_gates_reject_it(
+        self, rules: Write, stoplog: Stoplog, people: dict[str, str], meanwhile: Callable[..., None], times: int
+    ) -> None:
+        assert stoplog("rules", "publish", rules(1), "--key", people["ann"]).status == 0
+        meanwhile(rules(2), times)
+        done = stoplog("rules", "rollback", "--to", "1", "--key", people["ann"], "--as", "ann")
+        assert done.status == 1
+        assert "was published by bob at the same time, and came first: gates reject yours, serial 2" in done.err
+        assert in_force(stoplog) == {"all": 1 + times}
+
+    def test_run_again_it_counts(
+        self, rules: Write, stoplog: Stoplog, people: dict[str, str], meanwhile: Callable[..., None]
+    ) -> None:
+        assert stoplog("rules", "publish", rules(1), "--key", people["ann"]).status == 0
+        meanwhile(rules(2))
+        assert stoplog("rules", "publish", rules(3), "--key", people["ann"], "--as", "ann").status == 1
+        assert stoplog("rules", "publish", rules(3), "--key", people["ann"], "--as", "ann").status == 0
+        assert in_force(stoplog) == {"all": 3}
 
 
 class TestKeys:
