@@ -92,6 +92,13 @@ def _checked_instance(name: str) -> str:
     return name
 
 
+def _checked_tenant(name: str) -> str:
+    if not name or "|" in name or "\x00" in name:
+        # Commands would accept it, and gates no record of it: a stop of one of its sessions would stop nothing.
+        raise PydanticCustomError("tenant", "input should name a tenant, without `|`")
+    return name
+
+
 class Settings(BaseModel):
     """What all commands read.
 
@@ -121,7 +128,7 @@ class Settings(BaseModel):
     root_key_file: Path | None = None
     instance: Annotated[str, AfterValidator(_checked_instance)] = "gate-1"
     group: str = "stoplog-gate"
-    tenant: str = "default"
+    tenant: Annotated[str, AfterValidator(_checked_tenant)] = "default"
 
     # The class of a section is made when something of the section is stated, or when the section is read. To make all
     # of them takes a short command 50 ms of the 300 that it may take, and it reads three.

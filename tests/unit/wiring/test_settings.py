@@ -142,6 +142,12 @@ def test_durations_of_a_gate_that_do_not_fit_are_told_before_it_starts(
     assert f"setting `gate`: value error, {told}" in fault()
 
 
+@pytest.mark.parametrize("name", ["", "acme|s-1", "acme\x00"])
+def test_a_tenant_of_which_gates_accept_no_record_is_an_error(in_empty_folder: Path, name: str) -> None:
+    """Such as that of `STOPLOG_TENANT=$TENANT` where the variable is not set: `kill` would stop nothing."""
+    assert "setting `tenant`: input should name a tenant, without `|`" in fault({"tenant": name})
+
+
 def test_a_section_of_the_environment_is_merged_into_that_of_the_file(
     in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
