@@ -14,8 +14,16 @@ from typing import NamedTuple
 NAME_CHARS_MIN = 5
 """Shorter names are found only with their server: they are words too often."""
 
+NAME_PARTS_MAX = 64
+"""Names of more parts are not searched for: each word of a text could follow one as far as it goes. A tool whose
+own name has more than MCP allows in characters has a finding of its own."""
+
+SPELLINGS_MAX = 20
+"""How many names of the same words that begin or end with signs (`-send`, `send!`) are searched for. The one without
+signs always is."""
+
 _PARTS = re.compile(r"\w+|\W+")
-_EDGES = re.compile(r"\A\W+|\W+\Z")
+_BARE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 
 
 class Mention(NamedTuple):
@@ -37,15 +45,26 @@ class _Node:
 
     Attributes:
         inner: what can follow.
-        names: the names that end here, as texts spell them, without what stands around their words; then, by the
-            tools' own names, the first tool of each.
+        names: the names that end here, as texts spell them.
     """
 
     __slots__ = ("inner", "names")
 
     def __init__(self) -> None:
         self.inner: dict[str, _Node] = {}
-        self.names: dict[str, dict[str, str]] = {}
+        self.names: dict[str, _Spelled] = {}
+
+
+class _Spelled(NamedTuple):
+    """A name as texts spell it.
+
+    Attributes:
+        signs_before: how many characters it has before its first word.
+        tools: by the tools' own names, the first tool of each.
+    """
+
+    signs_before: int
+    tools: dict[str, str]
 
 
 class Mentions:
@@ -65,13 +84,19 @@ class Mentions:
                 self._add(name.lower(), name, tool)
 
     def _add(self, spelled: str, name: str, tool: str) -> None:
-        bare = _EDGES.sub("", spelled)
-        if not bare:
+        bare = _BARE.search(spelled)
+        if bare is None:
+            return
+        parts = _PARTS.findall(bare.group())
+        if len(parts) > NAME_PARTS_MAX:
             return
         node = self._root
-        for part in _PARTS.findall(bare):
+        for part in parts:
             node = node.inner.setdefault(part, _Node())
-        node.names.setdefault(spelled, {}).setdefault(name, tool)
+        has_signs = bare.group() != spelled
+        if has_signs and spelled not in node.names and len(node.names) > SPELLINGS_MAX:
+            return
+        node.names.setdefault(spelled, _Spelled(bare.start(), {})).tools.setdefault(name, tool)
 
     def first_in(self, lowered: str, own_name: str) -> Mention | None:
         """Return the first tool that a text mentions; None if it mentions none.
@@ -82,26 +107,28 @@ class Mentions:
         """
         if not self._root.inner:
             return None
-        parts = list(_PARTS.finditer(lowered))
+        parts = _PARTS.findall(lowered)
+        start = 0
         for index, first in enumerate(parts):
             node = self._root
-            for part in parts[index:]:
-                following = node.inner.get(part.group())
+            for at in range(index, len(parts)):
+                following = node.inner.get(parts[at])
                 if following is None:
                     break
                 node = following
-                found = _named(node, lowered, first.start(), own_name) if node.names else None
+                found = _named(node, lowered, start, own_name) if node.names else None
                 if found is not None:
                     return found
+            start += len(first)
         return None
 
 
 def _named(node: _Node, lowered: str, start: int, own_name: str) -> Mention | None:
     """Return the tool whose name has its first word at a place; it may also begin and end with signs."""
-    for spelled, tools in node.names.items():
-        before = start - spelled.index(_EDGES.sub("", spelled))
+    for spelled, known in node.names.items():
+        before = start - known.signs_before
         if before >= 0 and lowered.startswith(spelled, before):
-            for name, tool in tools.items():
+            for name, tool in known.tools.items():
                 if name != own_name:
                     return Mention(tool, before, before + len(spelled))
     return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.operations.review.mentions import NAME_CHARS_MIN, Mentions
+from streams.operations.review.mentions import NAME_CHARS_MIN, NAME_PARTS_MAX, SPELLINGS_MAX, Mentions
 from streams.operations.review.names import SHADOWS_MAX, KnownNames
 
 TOOLS_COUNT = 20_000
@@ -75,3 +76,30 @@ def test_many_tools_make_no_text_slow() -> None:
 def test_tools_that_all_look_alike_are_reported_up_to_a_number() -> None:
     tools = [("s", "send" + "-" * count) for count in range(1_000)]
     assert len(KnownNames(tools).shadows_of(tools[0])) == SHADOWS_MAX
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        pytest.param(["a" + "!" * 20_000 + "b"], "", id="many signs within a name"),
+        pytest.param(["a-" * 5_000 + "b"], "a-" * 10_000, id="many parts in a name"),
+        pytest.param(
+            ["send_it" + "!" * count + "?" for count in range(1_500)], "send_it " * 2_500, id="many spellings"
+        ),
+        pytest.param(["send_it"], "a " * 10_000, id="many parts in a text"),
+    ],
+)
+def test_no_names_of_a_hostile_server_make_a_text_slow(names: list[str], text: str) -> None:
+    began_s = time.thread_time()
+    assert Mentions(f"s/{name}" for name in names).first_in(text, "x") is None
+    assert time.thread_time() - began_s < SLOW_S
+
+
+def test_a_name_is_found_beside_many_that_have_signs_around_its_words() -> None:
+    known = Mentions([*(f"a/send_it{'!' * count}?" for count in range(2 * SPELLINGS_MAX)), "mail/send_it"])
+    assert (known.first_in("then send_it", "x") or ("",))[0] == "mail/send_it"
+
+
+def test_a_name_of_as_many_parts_as_are_followed_is_found() -> None:
+    longest = "-".join("a" * (NAME_PARTS_MAX // 2))
+    assert (Mentions([f"s/{longest}"]).first_in(f"see {longest}", "x") or ("",))[0] == f"s/{longest}"
