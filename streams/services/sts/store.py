@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -95,7 +96,9 @@ class StsStore:
         self._lock = threading.Lock()
         self._changes = 0
         self._full = False
-        self._full_tenants: frozenset[str] = frozenset()
+        # Counted when the file is opened: to count while a tenant asks for more than its room would delay all others.
+        self._open_counts: Counter[str] = Counter()
+        self._open_count = 0
         self._read_to_ms = 0
         try:
             make_private(path.parent)
@@ -104,8 +107,11 @@ class StsStore:
             path.chmod(0o600)
             self._file = connect(path)
             self._file.executescript(_SCHEMA)
+            counted = self._file.execute("SELECT tenant_uid, COUNT(*) FROM session GROUP BY tenant_uid")
+            self._open_counts.update(dict(counted.fetchall()))
         except (OSError, sqlite3.Error) as error:
             raise StsError(f"`{path}` can't be used: {error}") from None
+        self._open_count = self._open_counts.total()
 
     def take_in(self, claims: Sequence[Claim], place: Place) -> list[bool]:
         """Apply claims in the order of the log, and remember how far it was read; both or neither.
@@ -174,21 +180,28 @@ class StsStore:
                 raise self._failed(error) from None
 
     def check_room(self, now_ms: int, tenant_uid: str) -> None:
-        """Check that another session of a tenant can be remembered. Entries are counted every `FORGET_EVERY` changes.
+        """Check that another session of a tenant can be remembered.
+
+        Tokens are counted every `FORGET_EVERY` changes, and while there are too many of them, at each call.
 
         Raises:
             RefusedError: there are too many entries, or the file can't be read.
         """
         with self._lock:
-            if self._full or tenant_uid in self._full_tenants:
+            if self._full:
                 self._changes = 0
                 self._forget(now_ms)
-            if self._full:
+            elif self._lacks_room(tenant_uid):
+                self._end_expired(now_ms)
+            if self._full or self._open_count >= SESSIONS_MAX:
                 text = f"{SESSIONS_MAX} sessions are open already, or {USED_MAX} tokens are remembered"
                 raise RefusedError(TokenReason.LOG_UNAVAILABLE, text)
-            if tenant_uid in self._full_tenants:
+            if self._lacks_room(tenant_uid):
                 text = f"{TENANT_SESSIONS_MAX} sessions of tenant `{tenant_uid}` are open already"
                 raise RefusedError(TokenReason.LOG_UNAVAILABLE, text)
+
+    def _lacks_room(self, tenant_uid: str) -> bool:
+        return self._open_count >= SESSIONS_MAX or self._open_counts[tenant_uid] >= TENANT_SESSIONS_MAX
 
     def add(self, issued: Issued) -> None:
         """Remember a session.
@@ -209,6 +222,8 @@ class StsStore:
                 self._file.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, 0)", row)
             except sqlite3.Error as error:
                 raise self._failed(error) from None
+            self._open_counts[issued.tenant_uid] += 1
+            self._open_count += 1
 
     def find(self, token_id: str) -> Issued | None:
         """Return the session of a token; None if it is not known.
@@ -244,20 +259,27 @@ class StsStore:
 
     def _forget(self, now_ms: int) -> None:
         if self._changes % FORGET_EVERY == 0:
+            self._end_expired(now_ms)
             try:
                 self._file.execute("DELETE FROM used WHERE exp_ms < ?", (min(now_ms, self._read_to_ms),))
-                self._file.execute("DELETE FROM session WHERE exp_ms < ?", (now_ms,))
                 (used,) = self._file.execute("SELECT COUNT(*) FROM used").fetchone()
-                by_tenant = self._file.execute("SELECT tenant_uid, COUNT(*) FROM session GROUP BY tenant_uid")
-                open_counts = dict(by_tenant.fetchall())
             except sqlite3.Error as error:
                 raise self._failed(error) from None
-            self._full_tenants = frozenset(
-                tenant for tenant, count in open_counts.items() if count >= TENANT_SESSIONS_MAX
-            )
-            sessions = sum(open_counts.values())
-            self._full = sessions >= SESSIONS_MAX or used >= USED_MAX
+            self._full = used >= USED_MAX
         self._changes += 1
+
+    def _end_expired(self, now_ms: int) -> None:
+        """Delete the sessions that have expired."""
+        try:
+            deleted = self._file.execute("DELETE FROM session WHERE exp_ms < ? RETURNING tenant_uid", (now_ms,))
+            ended = Counter(tenant_uid for (tenant_uid,) in deleted)
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+        for tenant_uid, count in ended.items():
+            self._open_counts[tenant_uid] -= count
+            if not self._open_counts[tenant_uid]:
+                del self._open_counts[tenant_uid]
+        self._open_count -= ended.total()
 
     def _roll_back(self) -> None:
         """Roll back: after a failed statement SQLite can leave the transaction open, which would block all writes."""

@@ -238,6 +238,51 @@ class TestTheStore:
         store.check_room(150, TENANT)
         store.close()
 
+    def test_counts_sessions_as_they_are_opened_and_again_when_it_starts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("streams.services.sts.store.TENANT_SESSIONS_MAX", 2)
+        monkeypatch.setattr("streams.services.sts.store.SESSIONS_MAX", 3)
+        path = tmp_path / "memory.sqlite"
+        store = StsStore(path)
+        for number in range(2):
+            store.check_room(3, TENANT)
+            store.add(Issued(f"t-{number}", f"s-{number}", TENANT, 100, (), {}))
+        with pytest.raises(RefusedError, match=f"2 sessions of tenant `{TENANT}` are open already"):
+            store.check_room(3, TENANT)
+        store.check_room(3, "other")
+        store.add(Issued("t-2", "s-2", "other", 200, (), {}))
+        store.close()
+        store = StsStore(path)
+        for tenant in (TENANT, "other", "third"):
+            with pytest.raises(RefusedError, match="3 sessions are open already"):
+                store.check_room(3, tenant)
+        store.check_room(150, TENANT)
+        store.close()
+
+    def test_a_request_that_is_refused_costs_no_more_the_more_sessions_are_open(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        steps: list[None] = []
+
+        def opened(path: Path) -> sqlite3.Connection:
+            file = connect(path)
+            file.set_progress_handler(lambda: steps.append(None), 10)
+            return file
+
+        monkeypatch.setattr("streams.services.sts.store.connect", opened)
+        monkeypatch.setattr("streams.services.sts.store.TENANT_SESSIONS_MAX", 300)
+        monkeypatch.setattr("streams.services.sts.store.FORGET_EVERY", 1)
+        store = StsStore(tmp_path / "memory.sqlite")
+        for number in range(300):
+            store.add(Issued(f"t-{number}", f"s-{number}", TENANT, 100, (), {}))
+        assert store.take_in([Claim((b"a",), 100, 1)], Place(0, b"")) == [True]
+        steps.clear()
+        with pytest.raises(RefusedError, match="300 sessions of tenant"):
+            store.check_room(3, TENANT)
+        assert len(steps) < 10, "a count of them takes a step of SQLite's machine for each, and all others wait"
+        store.close()
+
     def test_forgets_nothing_that_claims_may_name_that_are_not_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
