@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from streams.model.errors import StoplogError
 from streams.operations.archive.files import COPIES, MODES, TABLE, ArchiveFile, ends_of, files_in
 from streams.operations.archive.rows import day_of
-from streams.operations.topics.reader import read_places
+from streams.operations.topics.reader import first_record, read_places
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
@@ -84,15 +84,36 @@ class ParquetWriter(ABC):
                 text = f"it has {place.topic}/{place.partition} up to offset {first}, and the log ends at {ends[place]}"
                 raise self._of_another_log(text)
         newest = {file.place: file for file in files if file.end == begins[file.place]}
+        lasts = {place: self._last_of(file) for place, file in newest.items() if ends.get(place, 0) > file.end}
+        # All of them first, too: a partition must not take what another one shows to be of another log.
+        for place, last in lasts.items():
+            self._check_same(log, clock, place, last, ends[place])
         for place, end in ends.items():
             first = begins.get(place, 0)
             if end > first:
-                last = None if place not in newest else self._last_of(newest[place])
-                at = first if last is None else last.offset
+                at = lasts[place].offset if place in lasts else first
                 records: Iterable[Received] = read_places(log, {place: end}, clock, {place: at})
-                if last is not None:
-                    records = self._after(last, first, records)
+                if place in lasts:
+                    records = self._after(lasts[place], first, records)
                 self._write(place, first, end, records)
+
+    def _check_same(self, log: Log, clock: Clock, place: TopicPartition, last: _Last, end: int) -> None:
+        """Check that a log still has the last record that is archived of a partition, or has deleted it since.
+
+        Another log may have nothing in its place, such as the marker of a transaction, and yet begin before it.
+
+        Raises:
+            ArchiveError: it is another log.
+        """
+        found = first_record(log, place, last.offset, end, clock)
+        if found is not None and found.offset == last.offset:
+            is_same = found.timestamp_ms == last.timestamp_ms
+        else:
+            oldest = first_record(log, place, 0, end, clock)
+            is_same = oldest is None or oldest.offset > last.offset
+        if not is_same:
+            text = f"the record {place.topic}/{place.partition}/{last.offset} is not the one of the archive"
+            raise self._of_another_log(text)
 
     def _last_of(self, file: ArchiveFile) -> _Last:
         """Return the last record of a file; every file has one."""
@@ -110,17 +131,10 @@ class ParquetWriter(ABC):
 
         If the log does not have that one any more, its retention may have deleted newer ones as well. If the log has
         it, nothing behind it is deleted.
-
-        Raises:
-            ArchiveError: the log has another record in its place.
         """
         is_there = False
         for received in records:
-            if received.offset == last.offset:
-                if received.timestamp_ms != last.timestamp_ms:
-                    place = f"{received.topic}/{received.partition}/{last.offset}"
-                    raise self._of_another_log(f"the record {place} is not the one of the archive")
-                is_there = True
+            is_there = is_there or received.offset == last.offset
             if received.offset < first:
                 continue
             if not is_there and received.offset > first:

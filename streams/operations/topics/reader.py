@@ -110,6 +110,16 @@ def read_places(
         yield from _read(log, reader, ends, clock, begins)
 
 
+def first_record(log: Log, place: TopicPartition, begin: int, end: int, clock: Clock) -> Received | None:
+    """Return the first record of a partition from one offset on, below another one; None if there is none. Blocking.
+
+    Raises:
+        TopicReadError, LogError: see `read_places`.
+    """
+    with closing(log.reader()) as reader:
+        return next(_read(log, reader, {place: end}, clock, {place: begin}), None)
+
+
 def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
     """Yield all records as `read_to_end` does, but in order of time: only roughly for over `READERS_MAX` partitions.
 

@@ -91,9 +91,11 @@ class TestExport:
         archived = {file.place for file in files_in(tmp_path)}
         monkeypatch.setattr(MemoryReader, "poll", counted)
         assert export(run, tmp_path) == len(on_log(run)) - before > 0
-        # And the last one of each partition that has a new one, which shows that it is still the same log.
+        # And once more the last one of each partition that has new ones, which shows that it is still the same log.
+        seen = Counter((each.topic, each.partition, each.offset) for each in read)
         continued = {TopicPartition(each.topic, each.partition) for each in read} & archived
-        assert len(read) == len(on_log(run)) - before + len(continued)
+        assert len(seen) == len(on_log(run)) - before + len(continued)
+        assert max(seen.values()) == 2
 
     def test_a_crash_leaves_a_file_complete_or_not_at_all(self, run: RecordedRun, tmp_path: Path) -> None:
         export(run, tmp_path)
@@ -138,6 +140,19 @@ class TestAnotherLog:
         with pytest.raises(ArchiveError, match=r"the record \S+ is not the one of the archive"):
             export(run, tmp_path)
         assert set(tmp_path.rglob("*.parquet")) == before == archived
+
+    def test_one_that_only_some_partitions_tell_from_it_gets_nothing(self, tmp_path: Path) -> None:
+        # In its first partitions, a marker of a transaction stands where the archive ends.
+        archived = RecordedRun(1, 40)
+        archived.propose()
+        export(archived, tmp_path)
+        files = set(tmp_path.rglob("*.parquet"))
+        other = RecordedRun(2, 43)
+        for _ in range(60):
+            other.propose()
+        with pytest.raises(ArchiveError, match=r"the record \S+ is not the one of the archive"):
+            export(other, tmp_path)
+        assert set(tmp_path.rglob("*.parquet")) == files
 
 
 class TestRetention:

@@ -33,12 +33,16 @@ def clock() -> ManualClock:
     return ManualClock(1)
 
 
-@pytest.fixture
-def log(clock: ManualClock) -> MemoryLog:
+def empty_log(clock: ManualClock) -> MemoryLog:
     made = MemoryLog(clock)
     for name in CHECKED:
         made.create(TopicSpec(name, 2, BY_NAME[name].config()))
     return made
+
+
+@pytest.fixture
+def log(clock: ManualClock) -> MemoryLog:
+    return empty_log(clock)
 
 
 @pytest.fixture
@@ -111,9 +115,7 @@ def test_a_log_that_was_made_anew_does_not_shorten_a_copy(log: MemoryLog, clock:
     write(log, 3)
     copy_topics(MemoryAsLog(log), clock, tmp_path)
     before = copied(tmp_path)
-    anew = MemoryLog(clock)
-    for name in CHECKED:
-        anew.create(TopicSpec(name, 2, BY_NAME[name].config()))
+    anew = empty_log(clock)
     write(anew, 1)
     with pytest.raises(ArchiveError, match="archive of another log"):
         copy_topics(MemoryAsLog(anew), clock, tmp_path)
@@ -128,3 +130,21 @@ def test_a_column_that_an_older_file_lacks_is_null_there(tmp_path: Path) -> None
     merged = pq.read_table(tmp_path / "merged")
     assert merged.schema.names == ["a", "b"]
     assert merged.to_pylist() == [{"a": None, "b": 1}, {"a": None, "b": 2}, {"a": "x", "b": 3}]
+
+
+def test_a_log_that_has_a_marker_where_the_archive_ends_is_another_one(
+    log: MemoryLog, clock: ManualClock, tmp_path: Path
+) -> None:
+    write(log, 3)
+    copy_topics(MemoryAsLog(log), clock, tmp_path)
+    other = empty_log(clock)
+    producer = other.producer("gate")
+    producer.init_transactions()
+    producer.begin()
+    for _ in range(2):
+        producer.send(Outgoing(*PLACE, b"k", b"of another log"))
+    producer.commit()
+    write(other, 5)
+    with pytest.raises(ArchiveError, match="archive of another log"):
+        copy_topics(MemoryAsLog(other), clock, tmp_path)
+    assert copied(tmp_path) == list(log.committed_records(PLACE))
