@@ -34,13 +34,11 @@ from streams.model.attributes import (
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ATTRIBUTES
+from streams.processors.control.removed_entities import RemovedEntities
 from streams.processors.control.unclear_entities import UnclearEntities
 
 ENTITY_BYTES = 216
 """What an entity takes besides its key and its attributes: an entry of the dictionary, and three objects."""
-
-REMOVED_BYTES = 180
-"""What the time of an entity that is no longer held takes besides its key."""
 
 _UNSIGNED_MS = 2**62
 _OWNER_KEY = f'"{OWNER_SUB}":'.encode()
@@ -104,11 +102,10 @@ class Attributes:
     next_offset: int = 0
     _held: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)
     _owner_kinds: dict[str, Counter[str]] = field(default_factory=dict)
-    _removed_ms: dict[bytes, int] = field(default_factory=dict)
+    _removed: RemovedEntities = field(default_factory=RemovedEntities)
     _unclear: UnclearEntities = field(default_factory=UnclearEntities)
     _bytes_count: int = 0
     _tenant_bytes: Counter[str] = field(default_factory=Counter)
-    _removed_bytes: int = 0
     _events: list[AttributesEvent] = field(default_factory=list)
 
     @property
@@ -119,7 +116,7 @@ class Attributes:
     @property
     def bytes_count(self) -> int:
         """Return about how many bytes they take, with what is remembered of those that are no longer held."""
-        return self._bytes_count
+        return self._bytes_count + self._removed.bytes_count
 
     @property
     def tenant_bytes_count(self) -> int:
@@ -164,7 +161,7 @@ class Attributes:
             self.make_unclear(key)
             text = f"there is no room for `{record.kind}/{record.id[:80]}`: {fault}"
             raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
-        self._forget_removed(key)
+        self._removed.forget(tenant_uid, key)
         self._held[key] = (row, since_ms, written_ms)
         if _OWNER_KEY in row:
             self._owner_kinds.setdefault(tenant_uid, Counter())[record.kind] += 1
@@ -212,7 +209,8 @@ class Attributes:
         """
         if not self.writers.are_asked:
             return _UNSIGNED_MS
-        written_ms, held, removed_ms = record.header.time, self._held.get(key), self._removed_ms.get(key)
+        written_ms, held = record.header.time, self._held.get(key)
+        removed_ms = self._removed.find(record.header.tenant_uid, key)
         what = f"the attributes of `{record.kind}/{record.id[:80]}` were signed at {written_ms}, and"
         if held is not None and written_ms < held[2]:
             text = f"{what} later ones at {held[2]} were read before"
@@ -236,8 +234,7 @@ class Attributes:
             self._forget_owner(key)
         if held[2] != _UNSIGNED_MS:
             # It takes less than the entity did, so there is room for it.
-            self._removed_ms[key] = held[2]
-            self._count_removed(len(key) + REMOVED_BYTES)
+            self._removed.add(tenant_uid, key, held[2])
 
     def _forget_owner(self, key: bytes) -> None:
         """Count one entity less that says whose it is."""
@@ -250,7 +247,7 @@ class Attributes:
             del self._owner_kinds[tenant_uid]
 
     def _take_room(self, size: int, tenant_uid: str) -> str:
-        """Forget the entities that were removed first, if an entity of this size has room without them.
+        """Forget entities that were removed, if an entity of this size has room without them.
 
         Returns:
             why there is no room; empty if there is.
@@ -258,17 +255,9 @@ class Attributes:
         held, held_max = self._tenant_bytes[tenant_uid], self.room.tenant_bytes_max
         if held + size > held_max:
             return f"those of its tenant take {held} bytes, and the setting `attributes.tenant_bytes_max` is {held_max}"
-        held, held_max = self._bytes_count - self._removed_bytes, self.room.bytes_max
+        held, held_max = self._bytes_count, self.room.bytes_max
         if held + size > held_max:
             return f"{self.count} entities take {held} bytes, and the setting `attributes.bytes_max` is {held_max}"
-        while self._bytes_count + size > held_max:
-            self._forget_removed(next(iter(self._removed_ms)))
+        while self.bytes_count + size > held_max:
+            self._removed.make_room()
         return ""
-
-    def _forget_removed(self, key: bytes) -> None:
-        if self._removed_ms.pop(key, None) is not None:
-            self._count_removed(-len(key) - REMOVED_BYTES)
-
-    def _count_removed(self, size: int) -> None:
-        self._removed_bytes += size
-        self._bytes_count += size

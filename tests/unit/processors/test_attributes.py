@@ -397,6 +397,18 @@ def test_what_was_removed_takes_no_room_from_entities() -> None:
     assert (table.count, table.bytes_count) == (1, before)
 
 
+def test_a_tenant_that_removes_entities_does_not_let_old_attributes_of_others_count_again() -> None:
+    table = Attributes(WRITERS, Room(1_500))
+    offer(table, signed_attributes(at(100), CRM, "prod"))
+    table.forget(entity_key(TENANT, "customer", "c-1"))
+    for number in range(50):
+        offer(table, signed_attributes(entity(f"c-{number}", GOLD, tenant="other"), CRM, "prod"))
+        table.forget(entity_key("other", "customer", f"c-{number}"))
+        assert table.bytes_count <= table.room.bytes_max
+    with pytest.raises(RecordError, match="those of 100 were removed or made unclear since"):
+        offer(table, signed_attributes(at(100), CRM, "prod"))
+
+
 def test_an_update_without_room_does_not_let_old_attributes_count_again() -> None:
     table = Attributes(WRITERS, Room(600))
     offer(table, signed_attributes(at(100), CRM, "prod"))
