@@ -70,7 +70,8 @@ class OpenQuestions(RetryingThread):
         ]
         with closing(self._transport.reader()) as reader:
             ends = reader.end_offsets(places)
-            reader.assign(dict.fromkeys(places, 0))
+            # After trouble, it goes on: to read again what was dropped would drop what is held, and count it again.
+            reader.assign({place: self._next_offsets.get(place.partition, 0) for place in places})
             while not self._stop.is_set():
                 polled = reader.poll(POLL_RECORDS_MAX, POLL_MS)
                 for received in polled:
@@ -82,9 +83,7 @@ class OpenQuestions(RetryingThread):
     def _note_read(self, polled: Sequence[Received]) -> None:
         with self._changed:
             for received in polled:
-                # After trouble, the topic is read from its beginning again: what was known before is known still.
-                known = self._next_offsets.get(received.partition, 0)
-                self._next_offsets[received.partition] = max(known, received.offset + 1)
+                self._next_offsets[received.partition] = received.offset + 1
             self._changed.notify_all()
 
     def _note(self, received: Received) -> None:
