@@ -392,7 +392,8 @@ ATTRIBUTES_UNCLEAR = Metric(
     "stoplog_attributes_unclear_entities",
     Kind.GAUGE,
     "",
-    "Entities of which the gate can't say what is true, because their newest record does not count or had no room.",
+    "Entities of which the gate can't say what is true, because their newest record does not count or had no room. "
+    "Of a tenant that has more than 10,000, 10,001 count.",
     _GATE,
 )
 STOP_SECONDS = Metric(

@@ -125,7 +125,7 @@ class Attributes:
 
     @property
     def unclear_count(self) -> int:
-        """Return how many entities are known by name to be unclear."""
+        """Return how many entities are known to be unclear; of a tenant that is unclear as a whole there are more."""
         return self._unclear.count
 
     def find(self, tenant_uid: str, kind: str, entity_id: str) -> Entity | None:

@@ -22,18 +22,20 @@ KEY_BYTES_MAX = 512
 
 
 class UnclearEntities:
-    """Keys of entities that are unclear.
-
-    Attributes:
-        count: how many are remembered by name.
-    """
+    """Keys of entities that are unclear."""
 
     def __init__(self) -> None:
         """Create it without any."""
-        self.count = 0
+        self._names_count = 0
         self._names: dict[bytes, set[bytes]] = {}
         self._tenants: set[bytes] = set()
         self._is_every = False
+
+    @property
+    def count(self) -> int:
+        """Return how many entities are known to be unclear. Of a tenant that is unclear as a whole, those count that
+        made it so: the number must not fall when more become unclear."""
+        return self._names_count + len(self._tenants) * (NAMES_OF_TENANT_MAX + 1)
 
     def __contains__(self, key: bytes) -> bool:
         tenant = _tenant(key)
@@ -47,11 +49,11 @@ class UnclearEntities:
         names = self._names.setdefault(tenant, set())
         if len(names) >= NAMES_OF_TENANT_MAX:
             self._add_tenant(tenant)
-        elif self.count >= NAMES_MAX:
+        elif self._names_count >= NAMES_MAX:
             self._is_every = True
         else:
             names.add(_short(key))
-            self.count += 1
+            self._names_count += 1
 
     def discard(self, key: bytes) -> None:
         """Forget an entity whose newest record counts, or removes it."""
@@ -60,16 +62,16 @@ class UnclearEntities:
         if names is None or name not in names:
             return
         names.discard(name)
-        self.count -= 1
+        self._names_count -= 1
         if not names:
             del self._names[tenant]
 
     def _add_tenant(self, tenant: bytes) -> None:
-        self.count -= len(self._names.pop(tenant))
         if len(self._tenants) >= TENANTS_MAX:
             self._is_every = True
-        else:
-            self._tenants.add(tenant)
+            return
+        self._names_count -= len(self._names.pop(tenant))
+        self._tenants.add(tenant)
 
 
 def _tenant(key: bytes) -> bytes:

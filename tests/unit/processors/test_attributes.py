@@ -233,6 +233,19 @@ def test_an_update_without_room_does_not_leave_the_old_attributes_in_force() -> 
     assert table.find(TENANT, "customer", "c-1") is None
 
 
+def test_the_number_of_unclear_entities_does_not_fall_when_more_become_unclear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unclear_entities, "NAMES_OF_TENANT_MAX", 2)
+    monkeypatch.setattr(unclear_entities, "TENANTS_MAX", 3)
+    table, counts = held(), []
+    for number in range(20):
+        table.make_unclear(entity_key(f"t-{number // 4}", "customer", f"bad-{number}"))
+        counts.append(table.unclear_count)
+    assert counts == sorted(counts)
+    assert counts[-1] >= 3 * 3
+
+
 def test_with_too_many_unclear_entities_every_one_that_is_not_held_is_unclear(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unclear_entities, "NAMES_OF_TENANT_MAX", 2)
     table = held()
