@@ -78,6 +78,13 @@ def test_tools_that_all_look_alike_are_reported_up_to_a_number() -> None:
     assert len(KnownNames(tools).shadows_of(tools[0])) == SHADOWS_MAX
 
 
+def test_many_tools_of_a_server_do_not_hide_which_tool_of_another_they_look_like() -> None:
+    own = [("a", "send" + "-" * count) for count in range(2 * SHADOWS_MAX)]
+    found = KnownNames([*own, ("mail", "send")]).shadows_of(own[1])
+    assert ("mail", "send") in [each.other for each in found]
+    assert len(found) == SHADOWS_MAX
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [
