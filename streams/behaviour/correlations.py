@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from math import ceil
+from math import ceil, inf
 from operator import attrgetter, eq, ge, gt, le, lt, ne
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -57,6 +57,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
     {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq, "neq": ne}
 )
 _NUMERIC = frozenset({CorrelationType.VALUE_SUM, CorrelationType.VALUE_AVG, CorrelationType.VALUE_PERCENTILE})
+_AT_LEAST = frozenset({"gt", "gte"})
 _IN_TIME = frozenset({CorrelationType.TEMPORAL, CorrelationType.TEMPORAL_ORDERED})
 
 
@@ -166,7 +167,9 @@ def holds(test: FieldTest, seen: Seen) -> bool:
 
 
 def strength_of(correlation: Correlation, matched: Sequence[int], seen: Seen) -> float:
-    """Return how strong the strongest signal is that selects an activity, as a share of what its rule asks for; else 1.
+    """Return how strong the strongest signal is that selects an activity, as a share of what its rule asks for.
+
+    It is infinite if the rules that select it ask for none: then nothing says how strong it is.
 
     Args:
         correlation: the correlation.
@@ -177,11 +180,11 @@ def strength_of(correlation: Correlation, matched: Sequence[int], seen: Seen) ->
         seen.scores[test.field] / wanted
         for at in matched
         for test in correlation.rules[at].tests
-        if test.how == "gte" and test.field in seen.scores
+        if test.how in _AT_LEAST and test.field in seen.scores
         for wanted in test.values
         if isinstance(wanted, float | int) and wanted > 0
     ]
-    return max(shares, default=1.0)
+    return max(shares, default=inf)
 
 
 _Matched = list[tuple[Correlation, list[int]]]

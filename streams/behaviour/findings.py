@@ -70,7 +70,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         events: ids of audit records that led to it, the newest last.
         alike: the key of the bar that false positives raise for what is alike; empty if there is none.
         strength: how strong it is beside others of its name, as a share of what is reported: that of a correlation is
-            that of the strongest signal that was selected. 0 if that is `share`.
+            that of the strongest signal that was selected, and infinite if no signal was asked for. 0 if it is `share`.
     """
 
     name: str
@@ -159,7 +159,7 @@ def correlated(
     events: tuple[str, ...],
     alike: bytes,
     *,
-    strength: float = 1.0,
+    strength: float,
 ) -> Finding:
     """Return what a correlation has found.
 
@@ -170,7 +170,8 @@ def correlated(
         activity: the activity.
         events: the audit records that led to it.
         alike: the key of the bar for what is alike.
-        strength: how strong the selected signals are, as a share of what the rules ask for.
+        strength: how strong the selected signals are, as a share of what the rules ask for; infinite if they ask for
+            none.
     """
     count = len({match.event for match in row.found})
     calls = "this call" if count == 1 else f"{count} calls in {_span(it.timespan_ms)}"
@@ -252,9 +253,9 @@ def latched(
 def recurrence_key(recurring: str, finding: Finding) -> bytes:
     """Return the key of the row that counts alerts of this name about what the agent does with the tool.
 
-    It is empty if there is none.
+    It is empty if there is none: what has no strength can't become stronger, and would be mute.
     """
-    if finding.kind in recurrence.NEVER:
+    if finding.kind in recurrence.NEVER or finding.strength == inf:
         return b""
     it = finding.activity
     tool = "" if finding.kind in OF_NO_TOOL else it.tool

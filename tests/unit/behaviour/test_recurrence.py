@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.correlations import Correlation, CorrelationType, FieldTest, Selection
 from streams.behaviour.findings import Finding
 from streams.behaviour.pages import OpenRows, RememberedRows
-from streams.behaviour.watcher import Watcher
+from streams.behaviour.watcher import Declared, Watcher
 from tests.unit.behaviour.kit import AFTER_MS, Rows, activity, declared, mixed, observe_all, watcher
 
 AMOUNT = declared("arg_mad", 3.9, value="call.amount", key=("agent.id", "tool.name"), min_support=30)
@@ -89,3 +90,38 @@ def test_a_person_who_closes_an_alert_counts_more(is_false: bool, amount: float,
     first = [finding for each in paying((0, 2)) for finding in watch.observe(rows, each).findings][-1]
     closed(watch, rows, first, AFTER_MS + 2 * DAY_MS + HOUR_MS, is_false=is_false)
     assert days_alerted(watch, rows, paying((4, 6, 8, 10, 12, 14), amount)) == wanted
+
+
+DENIED = Selection("denied", (FieldTest("verdict.outcome", "", ("DENY",)),))
+LARGE = Selection("large", (FieldTest("signal.arg_mad", "gt", (3.9,)),))
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome", "amount_on_day_4", "wanted"),
+    [
+        # Nothing says how strong it is, so it would be mute for a week, and then for longer.
+        (DENIED, "DENY", 300.0, [0, 2, 4, 6, 8, 10, 12]),
+        (LARGE, "ALLOW", 300.0, [0, 2, 10]),
+        (LARGE, "ALLOW", 3_000.0, [0, 2, 4]),
+    ],
+)
+def test_a_correlation_recurs_if_its_rule_asks_for_a_signal(
+    rule: Selection, outcome: str, amount_on_day_4: float, wanted: list[int]
+) -> None:
+    it = Correlation(
+        name="asked", title="Asked", type=CorrelationType.EVENT_COUNT, rules=(rule,), group_by=("session.id",),
+        timespan_ms=HOUR_MS, conditions=(("gte", 1.0),),
+    )  # fmt: skip
+    quiet = declared("arg_mad", 3.9, value="call.amount", key=("agent.id", "tool.name"), min_support=30, alerts=False)
+    watch, rows = Watcher(Declared((quiet,), (it,))), Rows()
+    usual = [
+        activity(each.time_ms, session=each.session, tool="pay.send", amount=USUAL + at % 7)
+        for at, each in enumerate(mixed(20))
+    ]
+    observe_all(watch, rows, usual)
+    calls = [
+        call
+        for day in range(0, 14, 2)
+        for call in paying((day,), amount_on_day_4 if day == 4 else 300.0, outcome=outcome)
+    ]
+    assert days_alerted(watch, rows, calls) == wanted
