@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import inf
 
 TOOLS_CACHED_MAX = 4_096
 READ_BYTES_MAX = 400
@@ -57,14 +58,13 @@ def only_prepares(tool: str) -> bool:
     return not _DRAFT.isdisjoint(words) and _SENDING.isdisjoint(words)
 
 
-def sends(tool: str, size_bytes: int) -> bool:
-    """Return whether a call that names a destination may bring data there.
-
-    Args:
-        tool: `server.name`.
-        size_bytes: how large its arguments are.
-    """
-    return not (only_prepares(tool) or (size_bytes <= READ_BYTES_MAX and only_reads(tool)))
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def sends_from(tool: str) -> float:
+    """Return how large the arguments of a call of a tool (`server.name`) that names a destination have to be, in bytes,
+    for it to bring data there."""
+    if only_prepares(tool):
+        return inf
+    return READ_BYTES_MAX + 1 if only_reads(tool) else 0
 
 
 def _words_of(tool: str) -> tuple[str, ...]:

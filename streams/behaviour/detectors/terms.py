@@ -13,11 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.acts import sends_from
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import Since, decay, new_bits
 from streams.behaviour.pages import Place
-from streams.behaviour.presence import BITS, SENT
+from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 KNOWERS_MAX = 16
@@ -30,12 +31,16 @@ FRESH_PRIOR = 20.0
 """How many observations without anything new are taken for granted before the share of new ones says something."""
 FRESH_SEEN_MAX = 400.0
 """From how many observations on older ones count for half."""
+_ASKS = "asks"
+"""What is noted of a call that brings nothing to the place that it names."""
 KNOWN_BITS = 0.3
 """What a known term takes from a run."""
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Observations, terms that were seen once, different terms, and when the first observation was.
+
+    `asked` are the calls that have brought nothing to a place: they make none known.
 
     `versions` are the last versions of the agent (digests, the newest last); of agents alone, and only where somebody
     asks. `version_at` is how many observations there were before the newest one, and `new_from` before what counts as
@@ -49,6 +54,14 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     versions: tuple[int, ...] = ()
     version_at: int = 0
     new_from: int = 0
+    asked: int = 0
+
+    def support(self, total_min: float) -> int:
+        """Return how many observations there are; with the calls that only asked if there are few others.
+
+        Whoever only reads is known as well, and what such calls ask of many places says nothing about who also sends.
+        """
+        return self.total if self.total >= total_min else self.total + self.asked
 
     def in_version(self, epoch: str) -> Totals:
         """Return it with a version of the agent, if that is a new one."""
@@ -78,7 +91,8 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def after(self, once: int, distinct: int) -> Totals:
         """Return it after one more observation."""
-        return Totals(self.total + 1, once, distinct, self.since_ms, self.versions, self.version_at, self.new_from)
+        it = self
+        return Totals(it.total + 1, once, distinct, it.since_ms, it.versions, it.version_at, it.new_from, it.asked)
 
 
 class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -167,9 +181,8 @@ class NewTerms(Keyed):
         super().__init__(declaration)
         # With a measure, it is about the calls that have it: whom an agent pays, and not whom it reads about.
         self.needs |= BITS.get(declaration.value or "", 0)
-        if declaration.term == "dest.domain":
-            # A place that was only read, or written a draft to, is as new as before when something is sent there.
-            self.needs |= SENT
+        # A place that was only read, or written a draft to, is as new as before when something is sent there.
+        self._is_of_places = declaration.term == "dest.domain"
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the totals and of the term, of the agent and of its peers."""
@@ -179,19 +192,22 @@ class NewTerms(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the bits of a new term."""
         it, (own, term, peers, peer_term) = self.declaration, rows
+        if self._is_of_places and activity.size_bytes < sends_from(activity.tool):
+            return Scored(rows, noted=_ASKS)
         if is_known(term, activity.time_ms, it.history_ms):
             return Scored(rows)
         own, peers = own or Totals(), peers or Totals()
+        seen_count = own.support(it.min_support)
         is_full = term is None and own.distinct >= it.count_max
         # The minimum is of the agent's own history: it says nothing about an agent that has just begun.
         is_settled = activity.time_ms - own.since_ms >= it.settle_ms
-        if own.total < it.min_support or not is_settled or is_full:
+        if seen_count < it.min_support or not is_settled or is_full:
             return Scored(rows)
-        bits, seen = new_bits(own.once, own.total), peer_term or Term()
+        bits, seen = new_bits(own.once, seen_count), peer_term or Term()
         knowers = len(set(seen.knowers) - {digest_of(activity.agent)})
         if it.peer and not knowers:
-            bits += new_bits(peers.once, peers.total)
-        words = {"bits": bits, "peers": knowers, "seen": own.total}
+            bits += new_bits(peers.once, peers.support(it.min_support))
+        words = {"bits": bits, "peers": knowers, "seen": seen_count}
         if not it.alerts or bits < it.threshold:
             return Scored(rows, bits, words)
         below = min(bits, SHARED_SHARE * it.threshold)
@@ -211,8 +227,13 @@ class NewTerms(Keyed):
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
-        del noted
         it, (own, term, peers, peer_term) = self.declaration, rows
+        if noted is _ASKS:
+            own, peers = (
+                replace(each, asked=each.asked + 1) if each else Totals(since_ms=activity.time_ms, asked=1)
+                for each in (own, peers)
+            )
+            return (own, term, peers, peer_term)
         if it.alerts:
             own = (own or Totals(since_ms=activity.time_ms)).in_version(activity.epoch)
         own, term = counted(own, term, activity, it.history_ms, it.count_max)

@@ -106,3 +106,44 @@ def test_a_version_does_not_stay_new_where_nothing_is_learned() -> None:
     assert names_found([watch.observe(rows, small)]) == ["arg_mad"]
     tools = [activity(AFTER_MS + 1 + at, session="next", epoch="v2", tool=f"crm.new{at}") for at in range(150)]
     assert names_found(observe_all(watch, rows, tools)) == ["new_terms"]
+
+
+LONG, SHORT = 900, 90
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted"),
+    [((LONG,), [["new_terms"]]), ((SHORT, LONG), [[], ["new_terms"]]), ((SHORT, SHORT), [[], []])],
+)
+def test_an_agent_that_only_reads_is_found_when_it_first_sends_something_to_a_new_place(
+    sizes: tuple[int, ...], wanted: list[list[str]]
+) -> None:
+    it = declared("new_terms", 7, term="dest.domain", min_support=30)
+    rows, watch = Rows(), watcher(it)
+    for number, each in enumerate(office_days(20)):
+        call = activity(each.time_ms, session=each.session, tool="web.fetch", destination=f"site-{number % 5}.example")
+        assert names_found([watch.observe(rows, call)]) == []
+    calls = [
+        activity(AFTER_MS + at, session=f"x-{at}", tool="web.fetch", size_bytes=size, destination="planted.example")
+        for at, size in enumerate(sizes)
+    ]
+    assert [names_found([each]) for each in observe_all(watch, rows, calls)] == wanted
+
+
+def test_what_only_reads_does_not_make_a_new_place_more_surprising_for_who_often_sends() -> None:
+    it = declared("new_terms", 3, term="dest.domain", min_support=30)
+    found = []
+    for reads in (0, 500):
+        rows, watch = Rows(), watcher(it)
+        sent = [
+            activity(each.time_ms, session=each.session, tool="mail.send", destination=f"site-{number % 5}.example")
+            for number, each in enumerate(office_days(20))
+        ]
+        read = [
+            activity(AFTER_MS - reads + at, session="reads", tool="web.fetch", destination=f"page-{at}.example")
+            for at in range(reads)
+        ]
+        observe_all(watch, rows, [*sent, *read])
+        new = activity(AFTER_MS, session="x", tool="mail.send", destination="planted.example")
+        found.append([each.score for each in watch.observe(rows, new).signals])
+    assert found[0] == found[1] != []
