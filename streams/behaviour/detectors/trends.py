@@ -13,6 +13,7 @@ one about the same thing.
 from __future__ import annotations
 
 from math import sqrt
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ PAID_MIN = 5
 CHANCE = 2.5
 """Below how many deviations nothing is reported, not even for risk: one payment in 160 has as much by chance."""
 RISE_MIN = 4 / 3
-"""How many times the first payment the newest one is: what hardly rises takes little."""
+"""How many times the median of the first three payments the newest one is: what hardly rises takes little."""
 
 
 class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,8 +43,11 @@ class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def with_payment(
     payments: tuple[tuple[int, float], ...], payment: tuple[int, float], since_ms: int
 ) -> tuple[tuple[int, float], ...]:
-    """Return payments with one more that may have arrived late, sorted by time, without those before an instant."""
-    return tuple(sorted([each for each in (*payments, payment) if each[0] >= since_ms])[-PAID_MAX:])
+    """Return payments with one more that may have arrived late, sorted by time, without those before an instant.
+
+    Those of one moment stay in the order in which they came: sorted by amount, they would always rise.
+    """
+    return tuple(sorted([each for each in (*payments, payment) if each[0] >= since_ms], key=itemgetter(0))[-PAID_MAX:])
 
 
 def trend_deviations(values: tuple[float, ...]) -> float:
@@ -90,8 +94,15 @@ class ArgTrend(Keyed):
             payments = (*payments, (now_ms, amount))[-PAID_MAX:]
         else:
             payments = with_payment(payments, (now_ms, amount), since_ms)
-        kept, first = (Paid(payments),), payments[0][1]
-        if amount < RISE_MIN * first or len(payments) < PAID_MIN:
+        kept = (Paid(payments),)
+        if len(payments) < PAID_MIN:
+            return Scored(kept)
+        # The median of the first three: one large payment before the others would hide them. Comparisons cost no calls.
+        (_, low), (_, high), (_, first) = payments[:3]
+        if high < low:
+            low, high = high, low
+        first = low if first < low else high if first > high else first
+        if amount < RISE_MIN * first:
             return Scored(kept)
         z = trend_deviations(tuple([each for _, each in payments]))
         if z < max(self.faint, CHANCE):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import exp
 from random import Random  # noqa: TID251 - usual amounts are drawn from a seed
 
+import msgspec
 import pytest
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.trends import PAID_MAX, trend_deviations
+from streams.behaviour.watcher import SEEN_MAX
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, watcher
 
 RISING = [100.0 * 1.08**at for at in range(12)]
@@ -83,12 +85,34 @@ def test_payments_that_arrive_out_of_order_are_sorted_by_time() -> None:
     assert names_found(observe_all(watcher(trend()), Rows(), late)) == ["arg_trend"]
 
 
+@pytest.mark.parametrize("before", [[300.0], [300.0, 110.0]])
+def test_one_large_payment_before_does_not_hide_that_the_others_rise(before: list[float]) -> None:
+    rising = [100.0 * 1.08**at for at in range(14)]
+    assert names_found(observe_all(watcher(trend()), Rows(), paid([*before, *rising], "greedy"))) == ["arg_trend"]
+
+
+def test_payments_of_one_moment_stay_in_the_order_in_which_they_came() -> None:
+    """By amount they would always rise."""
+    falling = paid([200.0 - 10 * at for at in range(12)], "batch")
+    at_once = [msgspec.structs.replace(each, time_ms=falling[-1].time_ms) for each in falling]
+    late, next_one = paid([80.0, 150.0], "batch", first_day=10)
+    next_one = msgspec.structs.replace(next_one, time_ms=falling[-1].time_ms + HOUR_MS)
+    assert names_found(observe_all(watcher(trend()), Rows(), [*at_once, late, next_one])) == []
+
+
 def test_a_row_keeps_a_bounded_number_of_payments() -> None:
     watch, rows = watcher(trend()), Rows()
-    observe_all(watch, rows, paid([100.0] * PAID_MAX, "rent"))
+    first = paid([100.0], "rent")[0]
+    # More than what a session remembers of itself.
+    calls = [activity(first.time_ms + at * 1_000, **_fields(first)) for at in range(300)]
+    observe_all(watch, rows, calls[: SEEN_MAX + PAID_MAX])
     full = sum(map(len, rows.values()))
-    observe_all(watch, rows, paid([100.0] * 50, "rent", first_day=PAID_MAX, session="rent-0"))
-    assert sum(map(len, rows.values())) < full + 1_000
+    observe_all(watch, rows, calls[SEEN_MAX + PAID_MAX :])
+    assert sum(map(len, rows.values())) < full + 100
+
+
+def _fields(each: Activity) -> dict[str, object]:
+    return {"session": "rent", "tool": each.tool, "destination": each.destination, "amount": each.amount}
 
 
 def test_the_trend_of_values_in_order_is_that_of_kendall() -> None:
