@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from math import inf
 
 TOOLS_CACHED_MAX = 4_096
@@ -23,18 +24,32 @@ _STATES = frozenset({"history", "info", "state", "status"})
 """What a tool is called that has no verb: `job_status`."""
 _ACTING = frozenset(
     {
-        "add", "approve", "assign", "attach", "cancel", "change", "clear", "close", "create", "delete", "disable",
-        "drop", "edit", "enable", "exec", "execute", "forward", "grant", "invite", "mark", "move", "open", "patch",
-        "pay", "post", "publish", "purge", "push", "put", "remove", "reply", "reset", "restart", "run", "save",
-        "send", "set", "share", "start", "stop", "store", "submit", "sync", "transfer", "update", "upload", "write",
+        "add", "append", "apply", "approve", "assign", "attach", "authorize", "ban", "block", "broadcast", "cancel",
+        "change", "clear", "clone", "close", "create", "del", "delete", "deliver", "deploy", "destroy", "disable",
+        "dispatch", "drop", "edit", "enable", "erase", "exec", "execute", "forward", "generate", "grant", "increment",
+        "insert", "install", "into", "invite", "invoke", "kill", "launch", "lock", "mark", "migrate", "modify", "move",
+        "notify", "open", "out", "overwrite", "patch", "pay", "post", "provision", "publish", "purge", "push", "put",
+        "register", "reject", "remove", "rename", "replace", "reply", "reset", "restart", "restore", "resume", "revoke",
+        "rewrite", "rollback", "rotate", "run", "save", "send", "set", "share", "start", "stop", "store", "submit",
+        "subscribe", "suspend", "sync", "terminate", "toggle", "transfer", "unlock", "unsubscribe", "update", "upload",
+        "upsert", "wipe", "withdraw", "write",
     }
 )  # fmt: skip
-"""Words that say that a tool does more than its other words: `get_or_create`, `set_status`."""
+"""Words that say that a tool does more than its other words: `set_status`, `check_out`. No nouns: `get_order` reads."""
+_FURTHER = frozenset({"and", "or", "then"})
+"""What a further verb follows on: `search_and_buy`. If that does not read, the tool does more than to read."""
 _SECRETS = frozenset(
     {"secret", "secrets", "vault", "credential", "credentials", "password", "passwords", "token", "tokens", "keys"}
 )
 _DRAFT = frozenset({"draft", "drafts"})
-_SENDING = frozenset({"send", "submit", "publish", "post", "share"})
+_SENDING = frozenset(
+    {
+        "accept", "approve", "complete", "confirm", "deliver", "dispatch", "execute", "finalize", "forward", "merge",
+        "pay", "post", "publish", "pull", "push", "release", "schedule", "send", "share", "submit", "transfer",
+        "transmit", "upload",
+    }
+)  # fmt: skip
+"""What makes more of a draft than a draft. A draft of a pull request is published."""
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -42,7 +57,10 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 def only_reads(tool: str) -> bool:
     """Return whether a tool (`server.name`) only reads: its name begins with a verb for that, and has none for more."""
     words = _words_of(tool)
-    return bool(words) and (words[0] in _READING or words[-1] in _STATES) and _ACTING.isdisjoint(words)
+    if not words or not (words[0] in _READING or words[-1] in _STATES):
+        return False
+    further = [word for before, word in pairwise(words) if before in _FURTHER]
+    return _ACTING.isdisjoint(words) and _READING.issuperset(further)
 
 
 @lru_cache(maxsize=TOOLS_CACHED_MAX)

@@ -19,6 +19,14 @@ from streams.behaviour.acts import READ_BYTES_MAX, is_of_secrets, only_prepares,
         ("fs.readFile", True),
         ("crm.get_or_create", False),
         ("jobs.set_status", False),
+        ("mongo.findAndModify", False),
+        ("docs.search_and_replace", False),
+        ("shop.search_and_buy", False),
+        ("crm.find_and_count", True),
+        ("db.insert_history", False),
+        ("ops.notify_status", False),
+        ("lib.check_out", False),
+        ("db.select_into", False),
         ("crm.update_case", False),
         ("shell.run", False),
         # The server's name says nothing about its tools.
@@ -34,7 +42,16 @@ def test_a_tool_only_reads_if_its_name_begins_with_a_verb_for_that(tool: str, *,
 
 @pytest.mark.parametrize(
     ("tool", "wanted"),
-    [("mail.create_draft", True), ("mail.drafts_update", True), ("mail.send_draft", False), ("mail.send", False)],
+    [
+        ("mail.create_draft", True),
+        ("mail.drafts_update", True),
+        ("mail.send_draft", False),
+        ("mail.send", False),
+        ("mail.forward_draft", False),
+        ("shop.complete_draft_order", False),
+        ("git.create_draft_pull_request", False),
+        ("mail.create_email_draft", True),
+    ],
 )
 def test_a_draft_is_prepared_and_not_sent(tool: str, *, wanted: bool) -> None:
     assert only_prepares(tool) is wanted
