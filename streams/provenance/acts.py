@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from decimal import Decimal
 from enum import StrEnum
 
 from streams.provenance.act_words import (
@@ -60,7 +59,6 @@ from streams.provenance.asked import (
     opens_to_read,
     revising_verb,
 )
-from streams.provenance.numbers import decimal_value
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
 from streams.provenance.phrases_abroad import TOLD, delegates, gives_money, leaves_values, marks_done, tells_somebody
 from streams.provenance.words import CAMEL, STOP_WORDS, listed
@@ -294,30 +292,9 @@ def speaks_of_usual(text: str) -> bool:
     return any(_USUAL_PLACE.search(each) is not None and NEGATIONS.isdisjoint(each.split()) for each in clauses)
 
 
-_CURRENCY = r"(?:€|\$|£|¥|(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?|franken|dolar(?:es)?)\b)"
-_DIGITS = r"(\d[\d.,']{0,15})"
-_SUM = re.compile(
-    rf"(?<![\w.,])(?:{_CURRENCY} ?{_DIGITS}|{_DIGITS} ?{_CURRENCY})"
-    r"(?! ?(?:each|per|pro|je|cada|por|a (?:piece|night|day))\b)"
-)
-
-
 def plain_request(text: str) -> str:
     """Return a user's message as its words are compared: in lower case, and without accents."""
     return _without_accents(text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'"))
-
-
-def largest_sum(text: str) -> str:
-    """Return the largest amount of money that a user's message names with its currency, as an exact decimal.
-
-    Empty if there is none. One for each of something ("20 EUR per night") does not say what is paid at most.
-    """
-    largest = ""
-    for match in _SUM.finditer(plain_request(text)):
-        amount = decimal_value((match[1] or match[2]).rstrip(".,'"))
-        if not largest or Decimal(amount) > Decimal(largest):
-            largest = amount
-    return largest
 
 
 def request_kinds(text: str) -> frozenset[str]:

@@ -23,7 +23,6 @@ from streams.provenance.acts import (
     SUM,
     USUAL,
     ActKind,
-    largest_sum,
     plain_request,
     request_kinds,
     speaks_of_usual,
@@ -31,6 +30,7 @@ from streams.provenance.acts import (
 from streams.provenance.agreed import AGREE, agrees
 from streams.provenance.arithmetic import operations_in
 from streams.provenance.counted import counted_in
+from streams.provenance.sums import largest_sum
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
@@ -93,8 +93,9 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     if FILL in kinds and speaks_of_usual(text):
         kinds |= {USUAL}
     stated = tuple(TaskScope(kind=kind) for kind in (*sorted(kinds), *operations_in(text)))
-    counted = tuple(TaskScope(kind=thing) for thing in counted_in(plain_request(text)))
-    largest = largest_sum(text) if kinds else ""
+    plain = plain_request(text)
+    counted = tuple(TaskScope(kind=thing) for thing in counted_in(plain))
+    largest = largest_sum(plain) if kinds else ""
     return (*stated, *counted, *((TaskScope(kind=SUM, amount_max=largest),) if largest else ()))
 
 

@@ -24,6 +24,12 @@ DROP = tool_entry("desk", "cancel_booking", **ACTS, kind="delete", sink_args=("/
         ("Pay half of the 250 EUR to Anna.", 125, False),
         ("Pay Anna.", 5000, False),
         ("Pay 250 EUR per day to Anna.", 5000, False),
+        ("Pay \u20ac250 a day to Anna, for six days.", 1500, False),
+        ("\u00dcberweise 1.200 \u20ac an Anna.", 1200, False),
+        ("\u00dcberweise Anna meinen Anteil von 1.200 \u20ac.", 400, False),
+        ("Pay $5k to Anna.", 5000, False),
+        ("Pay US$ 250 to Anna.", 5000, True),
+        ("Paga 250 euros por el alquiler a Anna.", 5000, True),
     ],
 )
 def test_more_than_the_user_has_named_is_a_question(said: str, amount: float, *, asked: bool) -> None:

@@ -1,0 +1,57 @@
+"""The largest amount of money that a user's message names with its currency, which a payment should not exceed.
+
+The largest reading counts where there are several: "1.200 €" is 1200 euros to most of Europe, and "12 200 €" may be
+written for a room and 200 euros. A limit that is too low would ask about the very amount that the user has named.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from streams.provenance.numbers import decimal_value
+
+_CURRENCY = (
+    r"(?:(?:(?:us|ca|au|nz|r|a|c|s) ?)?\$|€|£|¥"
+    r"|(?:eur|usd|gbp|chf|brl|euros?|dollars?|pounds?|francs?|franken|dolar(?:es)?|reais|dollari|franchi|sterline)\b)"
+)
+_THOUSANDS = r"(?:k|thousand|tausend|tsd|mille|mila|mil)"
+_MILLIONS = r"(?:m|mn|mln|mio|million(?:s|en)?|millon(?:es)?|milhao|milhoes|milion[ei])"
+_NUMBER = (
+    r"(?P<{0}>(?>[0-9]{{1,3}}(?:[ \u00a0\u202f][0-9]{{3}}){{1,4}}(?![0-9])(?:[.,][0-9]{{1,2}}(?![0-9]))?"
+    rf"|[0-9][0-9.,']{{{{0,15}}}}))(?> ?(?:(?P<k{{0}}>{_THOUSANDS})|(?P<m{{0}}>{_MILLIONS}))\b\.?(?: de| di| d')?)?"
+)
+_TIMES = (
+    "night|day|week|month|year|hour|person|head|guest|piece|item|unit|nacht|tag|woche|monat|jahr|stunde|kopf|nuit|jour"
+    "|semaine|mois|an|heure|personne|tete|noche|dia|semana|mes|ano|hora|persona|cabeza|noite|pessoa|cabeca|notte|giorno"
+    "|settimana|mese|anno|ora|testa"
+)
+_EACH = (
+    r" ?(?:/ ?[a-z]|(?:each|apiece|pro|je|jeweils|cada)\b"
+    rf"|(?:a|an|al|alla|ao|a? ?la|im|am|die|par|por|per) (?:{_TIMES})\b"
+    # "per" is each in English, and "for the" in Italian.
+    r"|per (?!(?:il|lo|la|i|gli|le|un|una|mi[oa]|conto)\b|l'))"
+)
+_SUM = re.compile(
+    rf"(?<![\w.,])(?:{_CURRENCY} ?{_NUMBER.format('after')}|{_NUMBER.format('before')} ?{_CURRENCY})(?!{_EACH})"
+)
+_ONE_DOT = re.compile(r"[0-9]{1,3}\.[0-9]{3}")
+
+
+def largest_sum(plain: str) -> str:
+    """Return the largest amount of money that a message names with its currency, as an exact decimal.
+
+    Empty if there is none. One for each of something ("20 EUR per night") does not say what is paid at most.
+
+    Args:
+        plain: the message in lower case and without accents.
+    """
+    return max(map(_amount, _SUM.finditer(plain)), key=Decimal, default="")
+
+
+def _amount(match: re.Match[str]) -> str:
+    side = "after" if match["after"] else "before"
+    number = match[side].rstrip(".,'")
+    amount = decimal_value(number.replace(".", "") if _ONE_DOT.fullmatch(number) else number)
+    factor = 1_000 if match[f"k{side}"] else 1_000_000 if match[f"m{side}"] else 1
+    return amount if factor == 1 else decimal_value(f"{Decimal(amount) * factor:f}")

@@ -1,0 +1,68 @@
+"""The largest amount of money that a user's message names."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from streams.provenance.acts import SUM
+from streams.provenance.scope import derive_scopes
+
+
+def _sum(text: str) -> str | None:
+    return next((scope.amount_max for scope in derive_scopes(text) if scope.kind == SUM), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("Pay 250 EUR to Anna.", "250"),
+        ("Pay Anna 30 EUR, and Ben $250.50.", "250.5"),
+        ("Pay Anna 250.", None),
+        # Thousands, as they are written in six languages
+        ("\u00dcberweise 1.200 \u20ac an Anna.", "1200"),
+        ("Transfiere 12.500 euros a Anna.", "12500"),
+        ("\u00dcberweise 1.200,50 \u20ac an Anna.", "1200.5"),
+        ("Envoie 1 200 \u20ac \u00e0 Anna.", "1200"),
+        ("Envoie 1\u202f200,50 \u20ac \u00e0 Anna.", "1200.5"),
+        ("Paie \u20ac 1 200 \u00e0 Anna.", "1200"),
+        ("\u00dcberweise 1'200.50 CHF an Anna.", "1200.5"),
+        ("Pay Anna $1,200.", "1200"),
+        # In short
+        ("Pay Anna $5k.", "5000"),
+        ("Pay Anna 1.5k EUR.", "1500"),
+        ("Pay Anna $2 million.", "2000000"),
+        ("Pay Anna $1.5m.", "1500000"),
+        ("\u00dcberweise Anna 3 Mio. Euro.", "3000000"),
+        ("Paie 2 millions d'euros \u00e0 Anna.", "2000000"),
+        ("Paga 20 mil euros a Anna.", "20000"),
+        # Of which country
+        ("Pay Anna US$ 250.", "250"),
+        ("Pague R$ 250 a Anna.", "250"),
+        ("Pague 250 reais a Anna.", "250"),
+        # For each
+        ("Pay Anna \u20ac250 per day.", None),
+        ("Pay Anna $250 each.", None),
+        ("Pay Anna 80 EUR a week.", None),
+        ("Pay Anna 80 EUR/month.", None),
+        ("Paie 80 \u20ac par mois \u00e0 Anna.", None),
+        ("Paga a Anna 80 euros al mes.", None),
+        ("Paga ad Anna 80 euro al mese.", None),
+        ("Zahle Anna 80 Euro im Monat.", None),
+        # For something
+        ("Paga 250 euros por el alquiler a Anna.", "250"),
+        ("Paga 250 euro per l'affitto ad Anna.", "250"),
+        ("Pay \u0663\u0660 EUR to Anna.", None),
+    ],
+)
+def test_the_largest_amount_is_stated(text: str, amount: str | None) -> None:
+    assert _sum(text) == amount
+
+
+@pytest.mark.parametrize("part", ["1,", "1 ", "1 000", "$1 ", "eur 1 ", "1k ", "us$", "1 \u20ac a ", "1' "])
+def test_a_long_message_is_read_in_linear_time(part: str) -> None:
+    text = "pay " + part * 20_000
+    begun = time.process_time()
+    _sum(text)
+    assert time.process_time() - begun < 2
