@@ -89,6 +89,8 @@ _NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
 SUBJECTS_CACHED_MAX = 4_096
 OPERATIONS_KEPT_MAX = 12
 """Operations by which the user has amounts worked out, over all of his messages."""
+NUMBERS_KEPT_MAX = 16
+"""Things that the user has counted, and largest amounts, over all of his messages since he has asked for something."""
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
 _new = tuple.__new__
@@ -357,20 +359,21 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
         )
         if made not in kept:
             kept = (*kept, made)
-    kept = _with_last_operations(kept)
+    kept = _with_last(kept, lambda each: is_operation(each.kind), OPERATIONS_KEPT_MAX)
+    kept = _with_last(kept, _is_number, NUMBERS_KEPT_MAX)
     if len(kept) > SCOPES_MAX:
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
     return memory.add(replace(row, scopes=_within_values(kept)), entries)
 
 
-def _with_last_operations(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-    """Return the scopes with the last operations only: however often the user has amounts worked out, the kinds of acts
-    that he has asked for keep their room."""
-    operations = [scope for scope in scopes if is_operation(scope.kind)]
-    if len(operations) <= OPERATIONS_KEPT_MAX:
+def _with_last(scopes: tuple[Scope, ...], is_such: Callable[[Scope], bool], kept_max: int) -> tuple[Scope, ...]:
+    """Return the scopes with the last of some only: however often the user has amounts worked out, or counts things,
+    the kinds of acts that he has asked for keep their room."""
+    such = [scope for scope in scopes if is_such(scope)]
+    if len(such) <= kept_max:
         return scopes
-    dropped = operations[:-OPERATIONS_KEPT_MAX]
+    dropped = such[:-kept_max]
     return tuple(scope for scope in scopes if scope not in dropped)
 
 

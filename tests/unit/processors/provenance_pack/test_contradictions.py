@@ -67,6 +67,15 @@ def test_what_the_user_has_counted_holds_until_he_asks_again() -> None:
     assert "PROV-094" not in rules_fired(session.judge(RATE, {"nights": 3650}))
 
 
+def test_what_the_user_counts_does_not_take_the_room_of_what_he_has_asked_for() -> None:
+    session = talk(RATE)
+    session.say("Book a room for 14 nights.")
+    letter(session, NOTHING)
+    for first in "abcdefgh":
+        session.say(f"There were {', '.join(f'2 {first}{second}wort' for second in 'abcdefgh')}.")
+    assert not rules_fired(session.judge(RATE, {"nights": 14}))
+
+
 @pytest.mark.parametrize(
     ("said", "args", "asked"),
     [
