@@ -16,19 +16,19 @@ _CURRENCY = (
     r"|(?:eur|usd|gbp|chf|brl|euros?|dollars?|pounds?|francs?|franken|dolar(?:es)?|reais|dollari|franchi|sterline)\b)"
 )
 _THOUSANDS = r"(?:k|thousand|tausend|tsd|mille|mila|mil)"
-_MILLIONS = r"(?:m|mn|mln|mio|million(?:s|en)?|millon(?:es)?|milhao|milhoes|milion[ei])"
+_MILLIONS = r"(?:m|mn|mln|mio|million(?:s|en)?|mil(?:lon|lones|hao|hoes|ion[ei]))"
 _NUMBER = (
     r"(?P<{0}>(?>[0-9]{{1,3}}(?:[ \u00a0\u202f][0-9]{{3}}){{1,4}}(?![0-9])(?:[.,][0-9]{{1,2}}(?![0-9]))?"
     rf"|[0-9][0-9.,']{{{{0,15}}}}))(?> ?(?:(?P<k{{0}}>{_THOUSANDS})|(?P<m{{0}}>{_MILLIONS}))\b\.?(?: de| di| d')?)?"
 )
-_TIMES = (
-    "night|day|week|month|year|hour|person|head|guest|piece|item|unit|nacht|tag|woche|monat|jahr|stunde|kopf|nuit|jour"
-    "|semaine|mois|an|heure|personne|tete|noche|dia|semana|mes|ano|hora|persona|cabeza|noite|pessoa|cabeca|notte|giorno"
-    "|settimana|mese|anno|ora|testa"
+_UNITS = (
+    "night|day|hour|person|head|guest|piece|item|unit|nacht|tag|stunde|kopf|nuit|jour|heure|personne|tete|noche|dia"
+    "|hora|persona|cabeza|noite|pessoa|cabeca|notte|giorno|ora|testa"
 )
+"""Not of a week or a month: 20 euros a month are what each call for a standing order has."""
 _EACH = (
-    r" ?(?:/ ?[a-z]|(?:each|apiece|pro|je|jeweils|cada)\b"
-    rf"|(?:a|an|al|alla|ao|a? ?la|im|am|die|par|por|per) (?:{_TIMES})\b"
+    rf" ?(?:/ ?(?:h|{_UNITS})\b|(?:each|apiece|pro|je|jeweils|cada)\b"
+    rf"|(?:a|an|al|alla|ao|a la|la|am|die|par|por|per) (?:{_UNITS})\b"
     # "per" is each in English, and "for the" in Italian.
     r"|per (?!(?:il|lo|la|i|gli|le|un|una|mi[oa]|conto)\b|l'))"
 )

@@ -37,6 +37,7 @@ def _sum(text: str) -> str | None:
         ("\u00dcberweise Anna 3 Mio. Euro.", "3000000"),
         ("Paie 2 millions d'euros \u00e0 Anna.", "2000000"),
         ("Paga 20 mil euros a Anna.", "20000"),
+        ("Paga 2 millones de euros a Anna.", "2000000"),
         # Of which country
         ("Pay Anna US$ 250.", "250"),
         ("Pague R$ 250 a Anna.", "250"),
@@ -44,12 +45,16 @@ def _sum(text: str) -> str | None:
         # For each
         ("Pay Anna \u20ac250 per day.", None),
         ("Pay Anna $250 each.", None),
-        ("Pay Anna 80 EUR a week.", None),
-        ("Pay Anna 80 EUR/month.", None),
-        ("Paie 80 \u20ac par mois \u00e0 Anna.", None),
-        ("Paga a Anna 80 euros al mes.", None),
-        ("Paga ad Anna 80 euro al mese.", None),
-        ("Zahle Anna 80 Euro im Monat.", None),
+        ("Pay Anna 80 EUR a night.", None),
+        ("Pay Anna 80 EUR/hour.", None),
+        ("Paie 80 \u20ac par nuit \u00e0 Anna.", None),
+        ("Paga a Anna 80 euros por noche.", None),
+        ("Paga ad Anna 80 euro a notte.", None),
+        ("Zahle Anna 80 Euro am Tag.", None),
+        # Regularly
+        ("Pay Anna 80 EUR a month.", "80"),
+        ("Zahle Anna 80 Euro im Monat.", "80"),
+        ("Paga a Anna 80 euros al mes.", "80"),
         # For something
         ("Paga 250 euros por el alquiler a Anna.", "250"),
         ("Paga 250 euro per l'affitto ad Anna.", "250"),
