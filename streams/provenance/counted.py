@@ -21,7 +21,9 @@ from streams.provenance.words import STOP_WORDS, listed, singular
 
 COUNTED = "counts:"
 COUNTED_MAX = 8
-_PERSONS = listed("person people guest passenger adult participant attendee traveller traveler seat")
+_PERSONS = listed("person people guest passenger participant attendee traveller traveler seat")
+_ADULT = "adult"
+_LENGTHS = listed("minute hour day night week month year")
 _ABROAD = {
     word: thing
     for thing, words in {
@@ -34,6 +36,8 @@ _ABROAD = {
         "year": "jahre jahren jahr ans annees annee anos ano anni anno",
         "person": "personen personnes personne personas persona pessoas pessoa persone leute gaste invites "
         "huespedes ospiti",
+        _ADULT: "erwachsene erwachsenen adultes adulte adultos adulto adulti",
+        "child": "children kids kinder kindern enfants ninos criancas bambini",
         "star": "sterne sternen stern etoiles etoile estrellas estrella estrelas estrela stelle stella",
         "ticket": "karten tickets billets billet entradas bilhetes biglietti biglietto",
         "bag": "koffer taschen valises bagages maletas malas valigie bagagli",
@@ -45,8 +49,17 @@ _NUMBER = rf"(?:\d{{1,6}}|{'|'.join(NUMBER_WORDS)})"
 _NUMBER_BEFORE = re.compile(rf"(?<![\w.,#/-]){_NUMBER} (?:[a-z]{{3,12}} )?([a-z]{{3,16}})\b")
 _NOUN_BEFORE = re.compile(rf"\b([a-z]{{3,16}}) (?:to|of|at|auf|von|a|de|di|em|en) {_NUMBER}(?![\w-]|[.,:]\d)")
 _TABLE_FOR = re.compile(
-    rf"\b(?:for|fur|pour|para|per) {_NUMBER}(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel)\b)"
+    rf"\b(?:for|fur|pour|para|per) {_NUMBER}(?![.,]\d)"
+    r"(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel)\b)"
 )
+_AND = "(?:and|und|et|y|e)"
+_MIXED_LENGTH = re.compile(rf"\b([a-z]{{3,16}})\b(?=,? (?:{_AND} )?{_NUMBER} ([a-z]{{3,16}})\b)")
+_ME = "(?:me|myself|mich|mir|ich|moi|mi|yo|mim|eu|io)"
+_MORE_PERSONS = re.compile(
+    rf"\b(?:{_ME} {_AND}|{_AND} {_ME}|child|children|kids?|infants?|bab(?:y|ies)|toddlers?|teenagers?|seniors?"
+    r"|kindern?|ein(?:em)? kind|enfants?|bebes?|nin[oa]s?|hij[oa]s?|criancas?|filh[oa]s?|bambin[aeio]|figli[aeo]?)\b"
+)
+"""Whoever comes along with the persons of whom it is said how many. The call has the number of all of them."""
 _ANY_NUMBER = re.compile(rf"(?<![\w.,#/-]){_NUMBER} ([a-z]{{3,16}})\b")
 
 
@@ -58,10 +71,23 @@ def counted_in(plain: str) -> tuple[str, ...]:
     """
     text = plain[:MESSAGE_CHARS_MAX]
     found = [match[1] for pattern in (_ANY_NUMBER, _NUMBER_BEFORE, _NOUN_BEFORE) for match in pattern.finditer(text)]
-    things = [_ABROAD.get(word) or singular(word) for word in found if word not in STOP_WORDS and word not in MONTHS]
-    if _TABLE_FOR.search(text) is not None:
+    things = [_thing(word) for word in found if word not in STOP_WORDS and word not in MONTHS]
+    if _TABLE_FOR.search(text) is not None or _ADULT in things:
         things.append("person")
-    return tuple(dict.fromkeys(f"{COUNTED}{thing}" for thing in things))[:COUNTED_MAX]
+    # Seats are for all of them already.
+    left_out = _PERSONS - {"seat"} if _MORE_PERSONS.search(text) is not None else frozenset[str]()
+    left_out |= _mixed_lengths(text)
+    return tuple(dict.fromkeys(f"{COUNTED}{thing}" for thing in things if thing not in left_out))[:COUNTED_MAX]
+
+
+def _thing(word: str) -> str:
+    return _ABROAD.get(word) or singular(word)
+
+
+def _mixed_lengths(text: str) -> frozenset[str]:
+    """Return the units in which one length of time is said ("2 weeks and 3 days"). The call has it in one of them."""
+    pairs = [frozenset(map(_thing, match.groups())) for match in _MIXED_LENGTH.finditer(text)]
+    return frozenset[str]().union(*(pair for pair in pairs if len(pair) > 1 and pair <= _LENGTHS))
 
 
 def is_counted(thing: str, counted: Set[str]) -> bool:
@@ -71,4 +97,4 @@ def is_counted(thing: str, counted: Set[str]) -> bool:
         thing: what the argument names, in the singular.
         counted: the things of `counted_in`, without `COUNTED`.
     """
-    return thing in counted or (thing in _PERSONS and not counted.isdisjoint(_PERSONS))
+    return thing in counted or ((thing in _PERSONS or thing == _ADULT) and not counted.isdisjoint(_PERSONS))

@@ -34,6 +34,8 @@ _AMOUNT_POINTER = "/amount"
 _DERIVED = 0
 _COUNTING = frozenset(("num", "number", "of", "no", "nr", "count", "total"))
 """Words beside that for a thing, in the name of an argument that counts it."""
+_DATED = frozenset(("year", "month", "week", "day", "hour", "minute", "seat", "ticket"))
+"""Names of arguments that say which one, as the parts of a date do, and not how many."""
 _UNSTATED = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
 """Where a value that the user has named can stand as well."""
@@ -207,6 +209,8 @@ def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) ->
     if value.is_sink or value.is_part or value.traced.origin not in _UNSTATED:
         return False
     name = last_name(value.pointer)
+    if name.lower() in _DATED:
+        return False
     # `reminder_minutes` is not what "30 minutes" are said of.
     counts = len(set(words_of(name)) - _COUNTING) == 1 and is_counted(thing_of(name), counted)
     return (

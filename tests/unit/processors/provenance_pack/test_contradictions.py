@@ -89,6 +89,23 @@ def test_what_the_user_counts_does_not_take_the_room_of_what_he_has_asked_for() 
         ("Buche ein Zimmer f\u00fcr zwei Personen.", {"guests": 8}, True),
         ("Book a room.", {"nights": 3}, False),
         ("Book a room for 14 nights.", {"nights": 1}, False),
+        # Who and how long, in two numbers
+        ("Book a flight for two adults and one child.", {"passengers": 3}, False),
+        ("Book a room for 2 adults and 2 children.", {"guests": 4}, False),
+        ("Buche ein Zimmer f\u00fcr 2 Personen und 2 Kinder.", {"guests": 4}, False),
+        ("R\u00e9serve une chambre pour 2 personnes et 2 enfants.", {"guests": 4}, False),
+        ("Book a table for me and 3 guests.", {"guests": 4}, False),
+        ("Book a table for 3 guests and me.", {"guests": 4}, False),
+        ("Book a room for 2 adults and 14 nights.", {"guests": 8}, True),
+        ("Reserve the room for 1 hour and 30 minutes.", {"minutes": 90}, False),
+        ("Reserve the room for 1 hour and 30 minutes.", {"hours": 1.5}, False),
+        ("Reserve the car for 2 weeks and 3 days.", {"days": 17}, False),
+        ("R\u00e9serve la voiture pour 2 semaines et 3 jours.", {"days": 17}, False),
+        ("Book a room for 2.5 hours.", {"guests": 2}, False),
+        # Which day, and which seat
+        ("Reserve the car in 3 days.", {"year": 2026, "month": 12, "day": 2}, False),
+        ("Book 2 seats.", {"seat": 14}, False),
+        ("Book 2 seats.", {"seats": 14}, True),
     ],
 )
 def test_another_number_than_the_user_has_said_is_a_question(said: str, args: dict[str, int], *, asked: bool) -> None:
