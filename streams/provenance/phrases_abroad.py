@@ -74,15 +74,24 @@ _GIVES_MONEY = re.compile(
     rf"(?:{_NOT_OF}[^\s.!?;,]+ ){{0,5}}{_AMOUNT}"
 )
 _SHARE = (
-    r"(?:(?:mein(?:en?)?|sein(?:en?)?|ihr(?:en?)?|unser(?:en?)?|den|das)"
-    r" (?:anteil|drittel|viertel|fuenftel|zehntel|haelfte|teil)"
-    r"|(?:ma|sa|leur|notre|la) (?:part|moitie)|(?:mon|son|le) (?:tiers|quart|cinquieme|dixieme)"
-    r"|(?:mi|su|la|nuestra) (?:parte|mitad)|(?:mi|su|el) (?:tercio|cuarto|quinto)|(?:a )?(?:minha|sua) (?:parte|metade)"
+    r"(?:(?:mein(?:en?)?|sein(?:en?)?|ihr(?:en?)?|unser(?:en?)?)"
+    r" (?:anteil|drittel|viertel|fuenftel|zehntel|haelfte|teil)|(?:den|das) (?:anteil|drittel|viertel|fuenftel|zehntel)"
+    r"|(?:ma|sa|leur|notre) part|(?:ma|sa|leur|notre|la) moitie|(?:mon|son|le) (?:tiers|quart|cinquieme|dixieme)"
+    r"|(?:mi|su|nuestra) parte|(?:mi|su|la|nuestra) mitad|(?:mi|su|el) (?:tercio|cuarto|quinto)"
+    r"|(?:a )?(?:minha|sua) (?:parte|metade)"
     r"|(?:o )?meu (?:terco|quarto|quinto)|(?:la )?(?:mia|sua) (?:parte|meta|quota)"
     r"|(?:il )?mio (?:terzo|quarto|quinto))\b"
+    r"(?! (?:des|der|vom|von|am|an|du|de|del|da|do|della|dei|al|a) ?(?:l'|[^\W\d_]{1,6} )?"
+    r"(?:bericht|berichte?s|berichts|datei|dokument|dokuments|texte?s?|arbeit|praesentation|rapport|fichier|document|travail"
+    r"|informe|archivo|documento|trabajo|texto|relatorio|ficheiro|trabalho|rapporto|lavoro|testo)\b)"
 )
 """What is somebody's of an amount: "schick ihm mein Drittel", "envoie-lui ma part"."""
-_MORE = r"(?:extra|mehr|zusaetzlich|de plus|en plus|supplementaires?|mas|adicionales|a mais|in piu|di piu)\b"
+_MORE = (
+    r"(?:extra|mehr|zusaetzlich|de plus|en plus|supplementaires?|mas|adicionales|a mais|in piu|di piu)\b"
+    # "3 mehr Fotos" are no money.
+    r"(?=\s*(?:[.,!?;\n]|\Z)| (?:fuer|diese[nrms]?|heute|jetzt|bitte|ab|bis|im|in|an|pour|ce|cette|cet|aujourd"
+    r"|por|para|este|esta|hoy|hoje|per|quest[oa]|oggi|a|al)\b)"
+)
 _GIVING = (
     r"(?:schick|schicke|schicken|sende|senden|gib|geben|ueberweis|ueberweise|envoie|envoyez|envoyer|donne|donnez|vire"
     r"|virez|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|mandale|dale|pasale|invia|inviagli|dagli|dalle)"
@@ -91,13 +100,18 @@ _GIVES_PART = re.compile(
     rf"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){{0,2}})\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "
     rf"(?:[^\s.!?;,]+ ){{0,4}}(?:{_SHARE}|\d+(?:[.,]\d+)? {_MORE})"
 )
+_MANNER = (
+    r"(?:(?:bitte|einfach|genau|alles|das|mal|doch|nur|jetzt|gleich|heute|auch|sofort|schnell"
+    r"|exactement|tout|simplement|juste|donc|vite)[, ]{1,2})"
+)
+"""What may stand between "do" and "what". Behind other words, a content is only told: "make a list of what it says"."""
 _DOES_WHAT = re.compile(
     # "Mach bitte, was in meiner Notiz steht", "erledige, worum sie mich bittet"
-    r"\b(?:mach|mache|macht|machen|tu|tue|tun|erledig|erledige|erledigen|befolge)\b[^.!?\n]{0,24}\b"
+    rf"\b(?:mach|mache|macht|machen|tu|tue|tun|erledig|erledige|erledigen|befolge)[, ]{{1,2}}{_MANNER}{{0,3}}"
     r"(?:was|worum|wozu)\b[^.!?\n]{1,60}\b(?:steht|stehen|sagt|schreibt|verlangt|bittet|moechte|will|wollte|gebeten)\b"
     r"|\b(?:erledig|erledige|erledigen|befolge|befolgen)\b[^.!?\n]{0,16}\b(?:aufgaben|anweisungen|schritte|anleitung)\b"
     # "Fais ce que dit ma note", "fais ce qui est écrit dans le mail", "suis les instructions"
-    r"|\b(?:fais|faites|faire|execute|executez) (?:[^\W\d_]+ )?(?:tout )?ce (?:que|qui|qu')\W?"
+    rf"|\b(?:fais|faites|faire|execute|executez) {_MANNER}{{0,2}}ce (?:que|qui|qu')\W?"
     r"(?=[^.!?\n]{1,40}\b(?:dit|demande|demandent|ecrit|indique|note|veut|voulait)\b)"
     r"|\b(?:suis|suivez) (?:les|ses|leurs) (?:instructions|etapes)\b"
     # "Haz lo que dice mi nota", "haz todo lo que pide"

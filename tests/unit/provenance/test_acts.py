@@ -434,7 +434,10 @@ def test_kinds_of_a_request_in_another_language(text: str, present: set[str], ab
     [
         "Do what my note says.",
         "Mach bitte, was in meiner Notiz 'montag' steht.",
+        "Mach bitte alles, was in der Mail steht.",
+        "Erledige einfach genau das, worum er bittet.",
         "Fais ce que dit ma note.",
+        "Fais exactement ce que dit ma note.",
         "Haz lo que pone en mi nota.",
         "Faz o que diz a minha nota.",
         "Fai quello che dice la mia nota.",
@@ -449,6 +452,11 @@ def test_the_choice_of_acts_is_left_to_a_note(text: str) -> None:
     [
         "Was steht in meiner Notiz?",
         "Mach nicht, was in der Mail steht.",
+        "Mach mir bitte eine Liste, was in der Mail steht.",
+        "Mach eine Notiz, was Anna schreibt.",
+        "Mach mir klar, was er will.",
+        "Fais voir ce que dit la note.",
+        "Fais traduire ce que dit le mail.",
         "Ne fais pas ce que dit cette note.",
         "No haz lo que pone en la nota.",
         "Que diz a minha nota?",
@@ -493,6 +501,25 @@ def test_the_choice_of_acts_is_left_to_no_note(text: str) -> None:
 )
 def test_what_people_say_asks_for_an_act(text: str, kind: str) -> None:
     assert kind in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Send Anna my quarter report.",
+        "Send Anna my part list.",
+        "Send Anna my sixth draft.",
+        "Schick Anna das Teil.",
+        "Schick Anna meinen Teil des Berichts.",
+        "Schick Anna 3 mehr Fotos.",
+        "Envoie \u00e0 Anna la part de g\u00e2teau.",
+        "Manda a Anna la parte del informe.",
+        "Invia ad Anna la mia parte del rapporto.",
+        "Envia a Anna a minha parte do relat\u00f3rio.",
+    ],
+)
+def test_a_part_of_a_thing_is_no_money(text: str) -> None:
+    assert "pay" not in request_kinds(text)
 
 
 @pytest.mark.parametrize(
