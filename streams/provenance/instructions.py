@@ -133,7 +133,7 @@ _ONE_MORE = re.compile(
 """A verb, an id, and that it comes on top of something else: "to be safe book H-12 as well"."""
 _FRONTED = re.compile(
     r"^\W{0,4}(?:because of|due to|owing to|in (?:view of|return for|addition to)|instead of|for|as|after|before|until)"
-    rf" (?:[\w'-]{{1,24}} ){{0,4}}?([\w'-]{{1,24}}) ([a-z]{{2,24}}) (?:back )?"
+    rf" ((?:[\w'-]{{1,24}} ){{0,4}}?)([\w'-]{{1,24}}) ([a-z]{{2,24}}) (?:back )?"
     rf"(?:{_ID}|[$€£¥₹]? ?\d|[^\s@]{{1,64}}@[^\s@])[^.!?\n]{{0,24}} (?:to|now|today|at once|immediately)\b"
 )
 """A reason, and then an order without a comma: "because of arrears pay 2000 EUR at once"."""
@@ -142,6 +142,13 @@ _BEFORE_NO_ORDER = _PRONOUNS | listed(
     "do not never of for with by per next last each every"
 )
 """Words behind which a verb is none of an order."""
+_BEFORE_LABELS = listed(
+    "about on in under via see old new same other another wrong right first second latest paid sent got gave had has "
+    "have made took wrote bought sold found lost saw kept"
+)
+"""Words behind which an imperative that is also a noun is one, as it is behind `-ed`: "received order"."""
+_ARTICLES = listed("a an the this that these those my your our his her its their any all some")
+_MANY = listed("people staff everyone everybody children members")
 _TO_ADDRESS = re.compile(
     r"\s{1,4}(?:[^\s@]{1,64}@[^\s@]{1,64}\.[^\s@]{1,64}|@\w{2,40}|\+\d[\d ()-]{5,18}\d)\s{1,4}[^\W_]"
 )
@@ -277,7 +284,9 @@ def _asks_for_act(lowered: str) -> bool:
     as a wish of somebody, as something to be had done, or with what to open or to follow right behind the verb."""
     if any(match.group(1) in IMPERATIVES for match in _VERB_AND_PLACE.finditer(lowered)):
         return True
-    if any(map(_orders, _ONE_MORE.finditer(lowered))) or any(map(_orders, _FRONTED.finditer(lowered))):
+    if any(_orders(*match.groups()) for match in _ONE_MORE.finditer(lowered)):
+        return True
+    if (fronted := _FRONTED.match(lowered)) is not None and _is_order_behind(*fronted.groups()):
         return True
     if (purpose := _PURPOSE.match(lowered)) is not None:
         words = purpose.group(1).split()
@@ -294,10 +303,18 @@ def _asks_for_act(lowered: str) -> bool:
     return False
 
 
-def _orders(match: re.Match[str]) -> bool:
-    """Return whether the verb of a match, which follows on one word, is that of an order."""
-    before, verb = match.groups()
-    return verb in IMPERATIVES and before not in _BEFORE_NO_ORDER
+def _orders(before: str | None, verb: str) -> bool:
+    """Return whether a verb is that of an order, by the word before it."""
+    if verb not in IMPERATIVES or before in _BEFORE_NO_ORDER:
+        return False
+    is_noun = before is not None and (before.endswith(("ed", "ing")) or before in _BEFORE_LABELS)
+    return not (is_noun and verb in _ALSO_LABELS)
+
+
+def _is_order_behind(reason: str, before: str, verb: str) -> bool:
+    """Return whether an order stands behind a reason. Of "for parking guests pay 20 EUR now", guests pay."""
+    is_phrase = not set(reason.split()) <= _ARTICLES
+    return _orders(before, verb) and not (is_phrase and (before.endswith("s") or before in _MANY))
 
 
 def _runs_on(sentence: str) -> bool:
