@@ -69,6 +69,8 @@ COUNTRY_CODES = listed(
     "86 90 91 92 93 94 95 98"
 )
 """Codes of countries of one or two digits (ITU-T E.164); all others have three."""
+NO_COUNTRY_CODES = listed("800 808 870 878 881 882 883 888 979")
+"""Codes of three digits that are those of services, some of them dear: nobody is at home there."""
 HOME_DIGITS_MIN = 8
 FULL_DIGITS_MIN = 10
 """Digits of a phone number without the code of its country and the zero before it."""
@@ -334,7 +336,7 @@ class _Tracer:
         +33 6 45 11 90 32. Nobody else has named the number, so the agent has put the country's code before it."""
         code = next(length for length in (1, 2, 3) if length == 3 or digits[:length] in COUNTRY_CODES)
         home = digits[code:]
-        if len(home) < HOME_DIGITS_MIN:
+        if len(home) < HOME_DIGITS_MIN or digits[:code] in NO_COUNTRY_CODES:
             return False
         # Where no zero is dialled, only all of a long number: not the last pairs of "06 45 11 90 32".
         written = (f"0{home}", home) if len(home) >= FULL_DIGITS_MIN else (f"0{home}",)

@@ -110,8 +110,9 @@ _DIAL = tool_entry(
         ("+4645119032", "We were at the lake.", True),
         ("+33645119033", "We were at the lake.", True),
         ("+33645119032", "Our number was +33645119032 for years.", True),
+        ("+979645119032", "Premium numbers begin with 979.", True),
     ],
-    ids=("as the bank writes it", "another number", "another digit", "named by others"),
+    ids=("as the bank writes it", "another number", "another digit", "named by others", "a service"),
 )
 def test_a_phone_number_is_the_users_with_the_code_of_its_country(phone: str, text: str, *, asked: bool) -> None:
     judged = after_a_letter("My new number is 06 45 11 90 32, see m-7001.", text, _DIAL, {"phone": phone})
