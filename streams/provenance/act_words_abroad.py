@@ -68,7 +68,13 @@ _WORDS = {
         "reemplazar pon poner ponga corregir corrija aplaza aplazar pospon prolonga muda mudar mude altera alterar "
         "altere atualiza atualizar atualize substitui substituir substitua adia adiar adie mova coloca colocar "
         "coloque cambiare cambi modificare modifichi aggiorna aggiornare aggiorni sposta spostare sposti "
-        "sostituisci sostituire correggi correggere imposta impostare rinvia rinviare metti mettere"
+        "sostituisci sostituire correggi correggere imposta impostare rinvia rinviare metti mettere "
+        # Higher and lower, on and off. Not "activa", which is also said of what is active.
+        "erhoehe erhoehen senke senken verringere verringern reduziere reduzieren augmente augmentez augmenter baisse "
+        "baissez baisser diminue diminuez diminuer reduis reduisez reduire allume allumez allumer eteins eteignez "
+        "eteindre aumenta aumentar aumente sube subir suba baja bajar baje reduzca enciende encender encienda reduz "
+        "reduzir reduza abaixa abaixar abaixe acende acender acenda desliga desligar desligue aumentare alza alzare "
+        "abbassa abbassare riduci ridurre accendi accendere spegni spegnere"
     ),
     ("delete", "change"): (
         "loesch loesche loeschen loescht storniere stornieren kuendige kuendigen entferne entfernen streiche "
@@ -140,6 +146,7 @@ _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "sag sagen blas blase": {"ab": ("delete", "change"), "bescheid": ("send",)},
     "schreib schreibe schreiben": {"auf": ("create",)},
     "hak hake haken": {"ab": ("change",)},
+    "dreh drehe drehen": {"auf": ("change",), "ab": ("change",), "runter": ("change",), "hoch": ("change",)},
     "streich streiche": {"an": ("change",)},
     "lade laden": {"ein": ("share", "send", "change")},
     "lege legen": {"an": ("create",), "ab": ("create",)},
