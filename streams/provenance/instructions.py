@@ -312,7 +312,7 @@ def _orders(before: str | None, verb: str) -> bool:
 
 
 def _is_order_behind(reason: str, before: str, verb: str) -> bool:
-    """Return whether an order stands behind a reason. Of "for parking guests pay 20 EUR now", guests pay."""
+    """Return whether an order stands behind a reason. Of "until Friday guests pay 20 EUR now", guests pay."""
     is_phrase = not set(reason.split()) <= _ARTICLES
     return _orders(before, verb) and not (is_phrase and (before.endswith("s") or before in _MANY))
 

@@ -64,7 +64,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         (
             r"\b(?:send|give|wire|get) (?:\S+ ){1,3}(?:my|his|her|our|their|the) (?:own )?"
             r"(?:share|half|cut|contribution|portion|(?<!the )(?:third|quarter|fifth|sixth|eighth|tenth|part)"
-            # "My quarter report" is no money.
+            # Not "my quarter report"
             r"(?=\s*(?:[.,!?;\n]|\Z)"
             r"| (?:of|for|in|to|on|by|as|at|from|via|and|too|back|now|today|tomorrow|please|this)\b))\b"
             r"(?! (?:of|in) (?:\w+ )?(?:file|report|page|work))",
