@@ -28,7 +28,8 @@ from streams.behaviour.presence import ALLOWED
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 SESSIONS_MAX = 8
-"""How many sessions of a destination are remembered, so that each counts once: fewer do to reach any threshold."""
+"""How many sessions of a destination are remembered, the last ones, so that each counts once. Later ones count as well:
+otherwise eight letters that are in order would buy silence for what follows."""
 
 
 class Stray(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -79,16 +80,17 @@ class OddContact(Keyed):
         if not is_new or context is None or context.total < it.min_support:
             return Scored(kept, noted=noted)
         session = digest_of(activity.session)
-        if session in stray.sessions or len(stray.sessions) >= SESSIONS_MAX:
+        if session in stray.sessions:
             return Scored(kept, noted=noted)
         usual = rows[4] or Mean()
         step = min(bits - usual.mean - it.allowance, STEP_BITS_MAX)
         # What goes on is not reported again: the alert says that it has begun.
         total = min(max(0.0, stray.total + step), SUM_SHARE_MAX * it.threshold)
-        kept = (Stray(stray.since_ms, total, (*stray.sessions, session)), *rows[1:])
+        sessions = (*stray.sessions, session)[-SESSIONS_MAX:]
+        kept = (Stray(stray.since_ms, total, sessions), *rows[1:])
         if total < self.faint or step <= 0.0:
             return Scored(kept, noted=noted)
-        words: dict[str, Any] = {"sum": total, "sessions": float(len(stray.sessions) + 1)}
+        words: dict[str, Any] = {"sum": total, "sessions": float(len(sessions))}
         return Scored(kept, total, words, noted)
 
     def _met(self, rows: Rows, now_ms: int) -> Stray:

@@ -106,3 +106,15 @@ def test_a_place_is_no_longer_new_after_its_window() -> None:
     observe_all(watch, rows, usual(21))
     observe_all(watch, rows, leak(1))
     assert names_found(observe_all(watch, rows, leak(4, first_day=32))) == []
+
+
+def test_many_sessions_in_turn_buy_no_silence_for_those_out_of_turn() -> None:
+    watch, rows = watcher(odd()), Rows()
+    observe_all(watch, rows, usual(21))
+    in_turn = [each for at in range(9) for each in session(21, 200 + at, "drop.example")]
+    assert names_found(observe_all(watch, rows, in_turn)) == []
+    assert names_found(observe_all(watch, rows, leak(5, first_day=22))) == ["odd_contact"]
+    before = dict(rows)
+    observe_all(watch, rows, [each for at in range(40) for each in session(28, 200 + at, "drop.example")])
+    # The sessions have rows of their own.
+    assert sum(len(rows[key]) for key in before) < sum(map(len, before.values())) + 100
