@@ -95,7 +95,7 @@ def test_its_last_lines_lead_from_the_alert_to_its_cause(shell: Shell, kept: str
     settings, alerts, why, before = commands
     assert settings == "export STOPLOG_SETTINGS=triage/stoplog.toml"
     assert "PROV-020" in shell.run(f"{settings}; {alerts}")
-    assert "read.untrusted" in shell.run(f"{settings}; {why}")
+    assert "came only from git/git_show" in shell.run(f"{settings}; {why}")
     assert "docs/vendor-notes.md" in shell.run(f"{settings}; {before}")
 
 
@@ -103,7 +103,7 @@ def test_its_settings_let_commands_trust_whom_its_gate_has_trusted(shell: Shell,
     (settings,) = [command.split("  ")[-1] for command in kept.splitlines() if "STOPLOG_SETTINGS" in command]
     heading, *entries = shell.run(f"{settings}; stoplog catalog list").splitlines()
     assert heading.rstrip().endswith("signed by")
-    assert {entry.split()[-1] for entry in entries if "  approved  " in entry} == {"operator@example.com"}
+    assert {entry.split()[-1] for entry in entries if "  approved, in force  " in entry} == {"operator@example.com"}
 
 
 def test_a_shell_that_does_not_find_stoplog_is_told_how(shell: Shell) -> None:

@@ -205,7 +205,7 @@ def test_a_fixture_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
     fixture.unlink()
     fixture.mkdir()
     assert [str(finding) for finding in run_case_files(root).findings] == [
-        f"p/p.tests.yaml:3:1: error: fixture `{fixture.resolve()}` can't be read: Is a directory [bad_fixture]"
+        f"p/p.tests.yaml:3:1: error: fixture `{fixture.resolve()}` is not a regular file [bad_fixture]"
     ]
 
 

@@ -31,6 +31,7 @@ BOOKED: Mapping[str, Any] = {
     "required": ["booking"],
 }
 BOOKING = tool_entry("desk", "booking", **READS, output_label=UNTRUSTED, output_owners=("customer",), schema=BOOKED)
+CANCEL = tool_entry("desk", "cancel_booking", **ACTS, kind="delete", sink_args=("/booking",))
 RETURN = tool_entry("desk", "return", **ACTS, sink_args=("/booking",), schema=BOOKED)
 FILE = tool_entry("files", "open", **READS, output_label=UNTRUSTED)
 VISIT = tool_entry("page", "visit", **{**READS, "open_world": True}, output_label=UNTRUSTED, sink_args=("/url",))
@@ -66,6 +67,7 @@ TELL = tool_entry(
 )  # fmt: skip
 BOTH = tool_entry("cal", "manage", **ACTS, sink_args=("/event",), schema=ACTIONS)
 ENTRIES = (
+    CANCEL,
     BOTH,
     TELL,
     PAY,
