@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
+from streams.provenance.act_words_abroad import word_without_accents
 from streams.provenance.arithmetic import MESSAGE_CHARS_MAX, NUMBER_WORDS
 from streams.provenance.numbers import MONTHS
 from streams.provenance.words import STOP_WORDS, listed, singular
@@ -30,26 +31,26 @@ _ABROAD = {
         "minute": "minuten minutes minutos minuti",
         "hour": "stunden stunde heures heure horas hora ore ora",
         "day": "tage tagen tag jours jour dias dia giorni giorno",
-        "night": "nachte nachten nacht nuits nuit noches noche noites noite notti notte",
+        "night": "naechte naechten nacht nuits nuit noches noche noites noite notti notte",
         "week": "wochen woche semaines semaine semanas semana settimane settimana",
         "month": "monate monaten monat mois meses mes mesi mese",
         "year": "jahre jahren jahr ans annees annee anos ano anni anno",
-        "person": "personen personnes personne personas persona pessoas pessoa persone leute gaste invites "
+        "person": "personen personnes personne personas persona pessoas pessoa persone leute gaeste gaesten invites "
         "huespedes ospiti",
         _ADULT: "erwachsene erwachsenen adultes adulte adultos adulto adulti",
         "child": "children kids kinder kindern enfants ninos criancas bambini",
         "star": "sterne sternen stern etoiles etoile estrellas estrella estrelas estrela stelle stella",
         "ticket": "karten tickets billets billet entradas bilhetes biglietti biglietto",
         "bag": "koffer taschen valises bagages maletas malas valigie bagagli",
-        "piece": "stuck pieces piezas pecas pezzi",
+        "piece": "stueck stuecke pieces piezas pecas pezzi",
     }.items()
     for word in words.split()
 }
-_NUMBER = rf"(?:\d{{1,6}}|{'|'.join(NUMBER_WORDS)})"
+_NUMBER = rf"(?:\d{{1,6}}|{'|'.join(sorted(set(map(word_without_accents, NUMBER_WORDS))))})"
 _NUMBER_BEFORE = re.compile(rf"(?<![\w.,#/-]){_NUMBER} (?:[a-z]{{3,12}} )?([a-z]{{3,16}})\b")
 _NOUN_BEFORE = re.compile(rf"\b([a-z]{{3,16}}) (?:to|of|at|auf|von|a|de|di|em|en) {_NUMBER}(?![\w-]|[.,:]\d)")
 _TABLE_FOR = re.compile(
-    rf"\b(?:for|fur|pour|para|per) {_NUMBER}(?![.,]\d)"
+    rf"\b(?:for|fuer|pour|para|per) {_NUMBER}(?![.,]\d)"
     r"(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel)\b)"
 )
 _AND = "(?:and|und|et|y|e)"

@@ -28,6 +28,11 @@ def _counted(text: str) -> set[str]:
         ("Reserva una mesa para cuatro personas.", "person"),
         ("D\u00e1 cinco estrelas a eles.", "star"),
         ("Prenota per tre notti.", "night"),
+        ("Buche ein Zimmer f\u00fcr f\u00fcnf N\u00e4chte.", "night"),
+        ("Reserviere einen Tisch f\u00fcr vier.", "person"),
+        ("Bestelle 5 St\u00fcck davon.", "piece"),
+        ("Buche einen Raum f\u00fcr zw\u00f6lf G\u00e4ste.", "person"),
+        ("Reserva por tr\u00eas noites.", "night"),
     ],
 )
 def test_a_message_says_how_many(text: str, thing: str) -> None:
