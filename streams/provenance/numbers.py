@@ -38,13 +38,13 @@ _MONTH_NAMES = (
 MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
 _BEFORE_DAYS = frozenset(MONTHS) - {"marco"}
 """Names that also stand before the day ("May 25"), but not `marco`, which names people, too: "pay Marco 25"."""
-_SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
-_CODES = listed(
+CURRENCY_SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
+CURRENCY_CODES = listed(
     "aed ars aud bdt bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy kes krw kwd mad "
     "mxn myr ngn nok nzd pen php pkr pln ron rub sar sek sgd thb try twd uah usd vnd zar btc eth usdt usdc"
 )
 _CURRENCIES = {
-    **{code: code for code in _CODES},
+    **{code: code for code in CURRENCY_CODES},
     "dollar": "usd", "dollars": "usd", "euro": "eur", "euros": "eur", "pound": "gbp", "pounds": "gbp", "yen": "jpy",
     "rupees": "inr", "bucks": "usd",
 }  # fmt: skip
@@ -296,9 +296,9 @@ def _amounts(match: re.Match[str], before: str, *, loose: bool) -> tuple[list[tu
     """Return the readings of a number as an amount, and where it ends."""
     sign, mark, number, unit = match.groups()
     value = decimal_value(number)
-    currency = _SIGNS.get(mark) or _CURRENCIES.get(before)
+    currency = CURRENCY_SIGNS.get(mark) or _CURRENCIES.get(before)
     end = match.end(3)
-    if unit and (after := _SIGNS.get(unit) or _CURRENCIES.get(unit.lower())):
+    if unit and (after := CURRENCY_SIGNS.get(unit) or _CURRENCIES.get(unit.lower())):
         currency, end = currency or after, match.end(4)
     if sign == "-" and value != "0":
         value = f"-{value}"

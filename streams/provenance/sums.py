@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from streams.provenance.numbers import decimal_value
+from streams.provenance.numbers import CURRENCY_CODES, CURRENCY_SIGNS, decimal_value
+from streams.provenance.words import listed
 
+_CODES = CURRENCY_CODES - listed("cop mad pen ron try")
+"""Without those that are words of English. Likewise, pounds and livres of other languages are weights and books too."""
 _CURRENCY = (
-    r"(?:(?:(?:us|ca|au|nz|r|a|c|s) ?)?\$|€|£|¥"
-    r"|(?:eur|usd|gbp|chf|brl|euros?|dollars?|pounds?|francs?|franken|dolar(?:es)?|reais|dollari|franchi|sterline)\b)"
+    rf"(?:(?:(?:us|ca|au|nz|r|a|c|s) ?)?\$|[{''.join(CURRENCY_SIGNS).replace('$', '')}]|(?:{'|'.join(sorted(_CODES))}"
+    r"|euros?|dollars?|pounds?|francs?|franken|francos|dolar(?:es)?|reais|pesos|dollari|franchi|sterline|yen|rupees"
+    r")\b)"
 )
 _THOUSANDS = r"(?:k|thousand|tausend|tsd|mille|mila|mil)"
 _MILLIONS = r"(?:m|mn|mln|mio|million(?:s|en)?|mil(?:lon|lones|hao|hoes|ion[ei]))"

@@ -42,6 +42,12 @@ def _sum(text: str) -> str | None:
         ("Pay Anna US$ 250.", "250"),
         ("Pague R$ 250 a Anna.", "250"),
         ("Pague 250 reais a Anna.", "250"),
+        ("Pay Anna \u20b95000.", "5000"),
+        ("Pay Anna 5000 JPY.", "5000"),
+        ("Paga 300 pesos a Anna.", "300"),
+        ("Pague 300 francos a Anna.", "300"),
+        ("Commande 3 livres et paie la facture.", None),
+        ("Order a pack of 3 pen refills and pay for it.", None),
         # For each
         ("Pay Anna \u20ac250 per day.", None),
         ("Pay Anna $250 each.", None),
