@@ -14,7 +14,6 @@ import msgspec
 
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity, Label
-from streams.model.session import ScopeSource
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, Value
@@ -51,10 +50,11 @@ from streams.provenance.origins import (
     seen_in,
     trace,
 )
+from streams.provenance.phones import dialled_at_home
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, place_at
 from streams.provenance.postal import assembled
-from streams.provenance.scope import SOURCES, Scope, ScopedArgument
+from streams.provenance.scope import DERIVED, Scope, ScopedArgument
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, listed, short_value, thing_of
 
 replace = msgspec.structs.replace
@@ -64,16 +64,6 @@ ORIGINS_MAX = 128
 
 PARTS_MAX = 2_048
 """Values inside of texts that are looked up."""
-COUNTRY_CODES = listed(
-    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 "
-    "86 90 91 92 93 94 95 98"
-)
-"""Codes of countries of one or two digits (ITU-T E.164); all others have three."""
-NO_COUNTRY_CODES = listed("800 808 870 878 881 882 883 888 979")
-"""Codes of three digits that are those of services, some of them dear: nobody is at home there."""
-HOME_DIGITS_MIN = 8
-FULL_DIGITS_MIN = 10
-"""Digits of a phone number without the code of its country and the zero before it."""
 UNDONE_MAX = 128
 """Amounts for a call of which others may have been worked out."""
 
@@ -160,7 +150,7 @@ def examine(
         owners,
         contents,
         pieces,
-        kind == _OTHER and any(tracer.has_said(word) for word in use.own_words),
+        kind == _OTHER and tracer.has_said_any(use.own_words),
         awaits=awaits,
     )
     examined.tells_person = asks_for_pieces and _tells_person(examined, tracer)
@@ -179,11 +169,11 @@ def _is_unspoken(examined: Examined, tracer: _Tracer) -> bool:
         if value.traced.origin is _USER and not value.traced.flags & Seen.SUBJECT:
             return False
     use = examined.use
-    if any(map(tracer.has_said, (*use.spoken_of, *use.words_of_settings(examined.args)))):
+    if tracer.has_said_any((*use.spoken_of, *use.words_of_settings(examined.args))):
         return False
     # "Bring my dog": as the value of a setting, a short word has no source.
     short = [short_value(value) for value in islice(examined.args.values(), SETTINGS_MAX) if isinstance(value, str)]
-    return not any(map(tracer.has_said, filter(None, short)))
+    return not tracer.has_said_any(filter(None, short))
 
 
 def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
@@ -191,7 +181,7 @@ def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
     for value in values:
         # A loop costs less than a function for each value.
         if value.is_sink and value.traced.origin is _USER and value.traced.flags & _INSTRUCTED:
-            return any(map(tracer.has_said, use.own_words))
+            return tracer.has_said_any(use.own_words)
     return False
 
 
@@ -205,7 +195,7 @@ def _tells_person(examined: Examined, tracer: _Tracer) -> bool:
             continue
         for path in content.paths_at(entry.path):
             words = personal_words(path)
-            if words and not any(tracer.has_said(word) for word in words):
+            if words and not tracer.has_said_any(words):
                 return True
     return False
 
@@ -236,7 +226,6 @@ _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
 _KNOWN = ValueOrigin.TRUSTED
 _OPERANDS = (_USER, _KNOWN, ValueOrigin.FIELD)
 """Where an amount can come from that another one was worked out of, the best source first."""
-_DERIVED = SOURCES.index(ScopeSource.DERIVED)
 # A name of a module is found at once, one of a class after a search of the class.
 _SAID, _INSTRUCTED = Seen.USER, Seen.INSTRUCTED
 _OWN, _FOREIGN, _OWNED = Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
@@ -288,9 +277,12 @@ class _Tracer:
         self._subject = subject
         self._comparison: Comparison | None = None
 
-    def has_said(self, word: str) -> bool:
-        """Return whether the user has said a word, in canonical form."""
-        entry = self.look(kind_of_words(word), word)
+    def has_said_any(self, words: Iterable[str]) -> bool:
+        """Return whether the user has said one of some words, in canonical form."""
+        return any(self._has_said(kind_of_words(word), word) for word in words)
+
+    def _has_said(self, kind: AtomKind, value: str) -> bool:
+        entry = self.look(kind, value)
         return entry is not None and bool(entry.flags & _SAID)
 
     def whole(
@@ -324,24 +316,17 @@ class _Tracer:
             return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
-        if any(each.kind is _PHONE and self._is_at_home(each.value) for each in founds):
+        if any(each.kind is _PHONE and self._has_dialled(each.value) for each in founds):
             return replace(seen, origin=_USER)
         built = built_on(founds, self.look) if is_sink else None
         if built is None and is_sink and is_told and isinstance(value, str):
             built = assembled(value, self.look) or joined(value, self._part)
         return self._missing if built is None else built
 
-    def _is_at_home(self, digits: str) -> bool:
-        """Return whether the user has named a phone number as it is dialled in its country: "06 45 11 90 32" for
-        +33 6 45 11 90 32. Nobody else has named the number, so the agent has put the country's code before it."""
-        code = next(length for length in (1, 2, 3) if length == 3 or digits[:length] in COUNTRY_CODES)
-        home = digits[code:]
-        if len(home) < HOME_DIGITS_MIN or digits[:code] in NO_COUNTRY_CODES:
-            return False
-        # Where no zero is dialled, only all of a long number: not the last pairs of "06 45 11 90 32".
-        written = (f"0{home}", home) if len(home) >= FULL_DIGITS_MIN else (f"0{home}",)
-        seen = [self.look(AtomKind.ACCOUNT, each) for each in written]
-        return any(entry is not None and entry.flags & _SAID for entry in seen)
+    def _has_dialled(self, digits: str) -> bool:
+        """Return whether the user has named a phone number as it is dialled in its country. Nobody else has named the
+        number, so the agent has put the country's code before it."""
+        return any(self._has_said(AtomKind.ACCOUNT, each) for each in dialled_at_home(digits))
 
     def _is_in_scope(self, pointer: str, value: str) -> bool:
         """Return whether a scope names a value, for all sinks or for this argument."""
@@ -403,7 +388,7 @@ class _Tracer:
     @property
     def is_usual(self) -> bool:
         """Whether the user has something go where it usually goes."""
-        return any(scope.kind == USUAL and scope.source == _DERIVED for scope in self._scopes)
+        return any(scope.kind == USUAL and scope.source == DERIVED for scope in self._scopes)
 
     def _worked_out(self, founds: Iterable[Found]) -> Traced:
         """Return where the amount comes from that the user has had another one worked out of.
@@ -412,7 +397,7 @@ class _Tracer:
         """
         # "12 eur" is 12 as well, and "-12" is what has gone instead of come.
         amounts = [each.value for each in founds if each.kind is _AMOUNT and each.value.replace(".", "", 1).isdigit()]
-        said = [scope.kind for scope in self._scopes if scope.source == _DERIVED]
+        said = [scope.kind for scope in self._scopes if scope.source == DERIVED]
         best, rank = NOWHERE, len(_OPERANDS)
         # Of what the user's words say, `operands` leaves out kinds of acts.
         for operand in operands(amounts, said, self._undone_left):

@@ -86,8 +86,8 @@ class Examined(msgspec.Struct):
         is_unspoken: whether nothing that the user has said names the tool, an argument that it sets, or a value of the
             call other than himself; False of reads, of outward acts, if he has said nothing, and before anything
             untrusted was read.
-        is_worded: whether the user has said what the tool does in the tool's own word; looked up only where others have
-            named, beside an instruction, a sink that the user has named as well.
+        is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
+            an instruction by others name the same sink.
     """
 
     row: ProvenanceRow
