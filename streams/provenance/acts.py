@@ -288,13 +288,17 @@ def speaks_of_usual(text: str) -> bool:
 
     What it says in a clause with a negation does not count: "but not to the same account as always".
     """
-    clauses = _CLAUSE_END.split(text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'"))
+    clauses = _CLAUSE_END.split(_lowered(text))
     return any(_USUAL_PLACE.search(each) is not None and NEGATIONS.isdisjoint(each.split()) for each in clauses)
+
+
+def _lowered(text: str) -> str:
+    return text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
 
 
 def plain_request(text: str) -> str:
     """Return a user's message as its words are compared: in lower case, and without accents."""
-    return _without_accents(text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'"))
+    return _without_accents(_lowered(text))
 
 
 def request_kinds(text: str) -> frozenset[str]:
@@ -310,10 +314,11 @@ def request_kinds(text: str) -> frozenset[str]:
         Kinds; with `DELEGATE` where the user leaves the choice of acts to data, with `FILL` where he leaves values of
         the acts to them, with `FOLLOW` where he speaks of links, and with `REVISE` where he has a payment changed.
     """
-    lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
+    lowered = _lowered(text)
     kinds = set(asked_kinds(lowered, by_user=True))
+    plain = _without_accents(lowered)
     leaves_acts = any(phrase in lowered for phrase in DELEGATING_PHRASES) or _HAS_IT_DONE.search(lowered) is not None
-    if leaves_acts or delegates(_without_accents(lowered)):
+    if leaves_acts or delegates(plain):
         kinds.add(DELEGATE)
     if _REPEATS.search(lowered) is not None:
         kinds |= REQUEST_KINDS["order"]
@@ -322,7 +327,7 @@ def request_kinds(text: str) -> frozenset[str]:
     if _POINTS_TO_DATA.search(lowered) is not None:
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
-    elif kinds and (_VALUE_IN_DATA.search(lowered) is not None or leaves_values(_without_accents(lowered))):
+    elif kinds and (_VALUE_IN_DATA.search(lowered) is not None or leaves_values(plain)):
         kinds.add(FILL)
     if _speaks_of_links(lowered):
         kinds.add(FOLLOW)

@@ -76,16 +76,16 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
 
 SOURCES = (ScopeSource.DERIVED, ScopeSource.PERSON, ScopeSource.ISSUER)
 """In the order of their weight; the order is the format of rows."""
+DERIVED = SOURCES.index(ScopeSource.DERIVED)
 
 
 def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
 
     One more says that the message agrees to what the agent has put to the user (`AGREE`), and one that something is to
-    go where it usually goes (`USUAL`). Those after it, in the place of a kind, are the operations by which the user has
-    amounts worked out (`streams.provenance.arithmetic`), and the things of which he says how many
-    (`streams.provenance.counted`). The last one states the largest amount of money that the
-    message names (`SUM`).
+    go where it usually goes (`USUAL`). After the kinds, and in the place of one, come the operations by which the user
+    has amounts worked out (`streams.provenance.arithmetic`), the things of which he says how many
+    (`streams.provenance.counted`), and last `SUM`, which states the largest amount of money that the message names.
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):

@@ -307,7 +307,7 @@ ACT = Struct(
         ),
         _bool(
             "exceeds",
-            "the call has an amount of money that is larger than each one that the user's last message names with its "
+            "the call has an amount of money that is larger than each one that the user has named with its "
             "currency; missing if not",
             optional=True,
         ),

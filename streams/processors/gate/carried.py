@@ -36,7 +36,7 @@ from streams.model.budget import (
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.proof import is_proven_by_server
-from streams.model.session import ScopeSource, SessionEvent
+from streams.model.session import SessionEvent
 from streams.model.topics import BUDGET_REQUEST
 from streams.model.verdict import Outcome
 from streams.ports.processor import Output, StateView
@@ -63,7 +63,7 @@ from streams.provenance.extract import extract_content
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 from streams.provenance.origins import SHAPED
-from streams.provenance.scope import REQUEST_KINDS, SOURCES, Scope
+from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
 
 FRESH_MS = 5_000
 """How old what is known of other sessions may be when a call is judged."""
@@ -72,7 +72,6 @@ STORES_MAX = 16
 CONVERSATION_CHARS_MAX = 256
 
 _OTHERS = Seen.FIELD | Seen.TEXT
-_DERIVED = SOURCES.index(ScopeSource.DERIVED)
 _PLACES = frozenset({ArgumentRole.TARGET, ArgumentRole.SELECTOR})
 _KIND_ASKED_FOR = "asked for"
 _CLEARS = Seen.USER | Seen.TRUSTED
@@ -312,7 +311,7 @@ def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, mem
         # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
         asked_for = {entry.digest for entry in entries}
         kinds = [kind for kind in REQUEST_KINDS if memory.digest(_KIND_ASKED_FOR, kind) in asked_for]
-        row = replace(row, scopes=(*row.scopes, *(Scope(source=_DERIVED, kind=kind) for kind in kinds)))
+        row = replace(row, scopes=(*row.scopes, *(Scope(source=DERIVED, kind=kind) for kind in kinds)))
     worse = {name: True for flag, name in _WHOLES if flags & flag}
     is_complete, calls_for = row.is_complete and not flags & Whole.INCOMPLETE, row.calls_for | calls_in(entries)
     return replace(row, is_complete=is_complete, calls_for=calls_for, **worse)
@@ -339,7 +338,7 @@ def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Me
 
 def _kinds_asked_for(row: ProvenanceRow, memory: Memory) -> list[Entry]:
     """Return the kinds of acts that the user's messages ask for, as values of the user."""
-    kinds = {scope.kind for scope in row.scopes if scope.source == _DERIVED}
+    kinds = {scope.kind for scope in row.scopes if scope.source == DERIVED}
     return [Entry(memory.digest(_KIND_ASKED_FOR, kind), Seen.USER) for kind in sorted(kinds)]
 
 

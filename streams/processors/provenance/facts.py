@@ -26,12 +26,11 @@ from streams.provenance.calls import Calls, compare, sends, sets_value
 from streams.provenance.counted import COUNTED
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
-from streams.provenance.scope import SOURCES
+from streams.provenance.scope import DERIVED, SOURCES
 
 _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
 _ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}
 _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
-_DERIVED = 0
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _CONTENT = ArgumentRole.CONTENT
 _AMOUNT = ArgumentRole.AMOUNT
@@ -44,7 +43,7 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     facts = [_origin_fact(value, examined) for value in examined.values]
     counted: set[str] = set()
     for scope in examined.row.scopes:
-        if scope.kind.startswith(COUNTED):
+        if scope.source == DERIVED and scope.kind.startswith(COUNTED):
             counted.add(scope.kind.removeprefix(COUNTED))
     if counted:
         for value, fact in zip(examined.values, facts, strict=True):
@@ -182,7 +181,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     covering = [scope for scope in own if covers(scope, examined)]
     inside = bool(covering)
     if examined.use.is_read and not any(limits_reads(scope, examined) for scope in own):
-        inside = inside or not examined.use.is_outward or weightiest == _DERIVED
+        inside = inside or not examined.use.is_outward or weightiest == DERIVED
     facts: dict[str, Any] = {"source": _SOURCE_WORDS[weightiest], "inside": inside}
     return {**facts, "amount": True} if covering and all(scope.amount_max for scope in covering) else facts
 

@@ -67,6 +67,7 @@ from streams.provenance.memory import (
 )
 from streams.provenance.pointers import steps_of
 from streams.provenance.scope import (
+    DERIVED,
     LIMITED_VALUES_MAX,
     SCOPES_MAX,
     SOURCES,
@@ -79,7 +80,6 @@ from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
 
-_DERIVED = SOURCES.index(ScopeSource.DERIVED)
 _ASKED = frozenset(kind.value for kind in ActKind)
 _NO_VALUE: ScopedArgument = ("", ())
 """What no argument has."""
@@ -330,7 +330,7 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
 
 def _is_number(scope: Scope) -> bool:
     """Return whether a scope says that the user has named a number."""
-    return scope.source == _DERIVED and (scope.kind == SUM or scope.kind.startswith(COUNTED))
+    return scope.source == DERIVED and (scope.kind == SUM or scope.kind.startswith(COUNTED))
 
 
 def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSource, memory: Memory) -> ProvenanceRow:

@@ -17,7 +17,7 @@ from streams.provenance.counted import is_counted
 from streams.provenance.memory import Seen
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, leaves, place_at
-from streams.provenance.scope import Scope, ScopedArgument
+from streams.provenance.scope import DERIVED, Scope, ScopedArgument
 from streams.provenance.words import thing_of
 
 
@@ -31,7 +31,6 @@ def is_requested(examined: Examined) -> bool:
 
 
 _AMOUNT_POINTER = "/amount"
-_DERIVED = 0
 _COUNTING = frozenset(("num", "number", "of", "no", "nr", "count", "total"))
 """Words beside that for a thing, in the name of an argument that counts it."""
 _DATED = frozenset(("year", "month", "week", "day", "hour", "minute", "seat", "ticket"))
@@ -191,10 +190,10 @@ def _is_within(scope: Scope, examined: Examined) -> bool:
 
 
 def exceeds_sum(examined: Examined) -> bool:
-    """Return whether a call has an amount of money, and more than the largest one that the user's message names."""
+    """Return whether a call has an amount of money, and more than the largest one that the user has named."""
     if not any(_is_money(value, examined.use.tool.uses) for value in examined.values):
         return False
-    named = [scope for scope in examined.row.scopes if scope.kind == SUM and scope.source == _DERIVED]
+    named = [scope for scope in examined.row.scopes if scope.kind == SUM and scope.source == DERIVED]
     return bool(named) and not any(_is_within(scope, examined) for scope in named)
 
 
