@@ -19,21 +19,21 @@ import msgspec
 _GIVEN_UP = "notifications/cancelled"
 
 
+class _Params(msgspec.Struct):
+    """What is looked at of the parameters of a message: which call a report of one that was given up is about."""
+
+    requestId: str | int | None = None  # noqa: N815 - as the protocol has it
+
+
 class _Message(msgspec.Struct):
     """What is looked at of a message. The rest of it, such as the arguments of a call, is skipped."""
 
     method: str | None = None
     id: str | int | None = None
-    params: msgspec.Raw = msgspec.Raw(b"null")
+    params: _Params | None = None
 
 
 _read = msgspec.json.Decoder(_Message).decode
-
-
-class _GivenUp(msgspec.Struct):
-    """The parameters of the report that a call was given up."""
-
-    requestId: str | int | None = None  # noqa: N815 - as the protocol has it
 
 
 class _Call:
@@ -61,7 +61,7 @@ class CallsUnderWay:
         task = asyncio.current_task()
         message = _message_of(request)
         if message.method == _GIVEN_UP:
-            await self._end(msgspec.json.decode(message.params, type=_GivenUp).requestId)
+            await self._end(None if message.params is None else message.params.requestId)
         elif task is not None and message.id is not None and message.method is not None:
             self._calls[task] = _Call(message.id)
         elif task is not None and (call := self._calls.get(task)) is not None and call.is_given_up:
