@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from io import BufferedWriter
 from pathlib import Path
 
@@ -35,12 +36,12 @@ def open_private(path: Path) -> BufferedWriter:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb")
 
 
-def write_new(path: Path, content: bytes, mode: int) -> None:
+def write_new(path: Path, write: Callable[[BufferedWriter], object], mode: int) -> None:
     """Write a file that is not there yet; it is on the disk when this returns, or not there. Blocking.
 
     Args:
         path: where.
-        content: what is in it.
+        write: writes what is in it.
         mode: who may use it, before the umask.
 
     Raises:
@@ -50,7 +51,7 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -74,7 +75,7 @@ def replace_whole(path: Path, content: bytes) -> None:
         return
     beside = file.with_name(f"{file.name}.{os.getpid()}.new")
     beside.unlink(missing_ok=True)
-    write_new(beside, content, _SHARED_MODE)
+    write_new(beside, lambda new: new.write(content), _SHARED_MODE)
     if file.exists():
         beside.chmod(stat.S_IMODE(file.stat().st_mode))
     beside.replace(file)

@@ -65,7 +65,7 @@ def make_root_key(path: Path) -> bytes:
     make_private(path.parent)
     key = secrets.token_bytes(_ROOT_KEY_BYTES)
     try:
-        write_new(path, key, 0o600)
+        write_new(path, lambda file: file.write(key), 0o600)
     except FileExistsError:
         raise RootKeyError(
             f"`{path}` exists already and is not replaced, because all open sessions depend on it"

@@ -84,7 +84,7 @@ def _write_private(path: Path, private: Ed25519PrivateKey | RSAPrivateKey, passp
 def _write_new(path: Path, content: bytes, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_new(path, content, mode)
+        write_new(path, lambda file: file.write(content), mode)
     except FileExistsError:
         raise SigningKeyError(f"`{path}` exists already", "give the name of a new file") from None
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedWriter
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from streams.model.errors import StoplogError
 from streams.operations.archive.files import COPIES, MODES, TABLE, ArchiveFile, ends_of, files_in
 from streams.operations.archive.rows import day_of
+from streams.operations.private_file import write_new
 from streams.operations.topics.reader import first_record, read_places
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
@@ -250,8 +250,5 @@ def write_whole(path: Path, write: Callable[[BufferedWriter], object], mode: int
     hidden = path.with_name(f".{path.name}.part")
     # A file that an earlier run has left would keep its mode.
     hidden.unlink(missing_ok=True)
-    with os.fdopen(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
-        write(stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_new(hidden, write, mode)
     hidden.replace(path)
