@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.model.canonical import CanonicalError, parse_strict
+from streams.model.keys import is_tenant_name
 from streams.model.types import Header, Millis, Proof, Record
 
 KIND_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
@@ -26,7 +27,7 @@ BYTES_MAX = 268_435_456
 """Bytes of entities that a gate holds by default."""
 
 TENANT_BYTES_MAX = 134_217_728
-"""Bytes of one tenant's entities that a gate holds by default: some 300,000 of the usual size."""
+"""Bytes of one tenant's entities that a gate holds by default: some 400,000 with five attributes."""
 
 OWNER_SUB = "owner_sub"
 """The attribute that says whose an entity is: the `sub` of its owner, or a list of them if it has several."""
@@ -112,7 +113,7 @@ def check_entity(tenant_uid: str, kind: str, entity_id: str) -> None:
     Raises:
         AttributesError: it can't be a name.
     """
-    if not tenant_uid or "|" in tenant_uid or "\x00" in tenant_uid:
+    if not is_tenant_name(tenant_uid):
         raise AttributesError(f"tenant `{tenant_uid[:80]}` is empty, or contains `|` or NUL")
     if not KIND_PATTERN.match(kind):
         raise AttributesError(f"kind `{kind[:80]}` is not a name of up to 40 lower-case letters, digits and `_`")

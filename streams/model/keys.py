@@ -10,6 +10,11 @@ _R = 24
 _MASK = 0xFFFFFFFF
 
 
+def is_tenant_name(text: str) -> bool:
+    """Return whether a tenant may be called so: the keys of records are made of its name."""
+    return bool(text) and "|" not in text and "\x00" not in text
+
+
 def session_key_of(tenant_uid: str, session_id: str) -> bytes:
     """Return `tenant|session_id`: the key of everything that belongs to a session.
 

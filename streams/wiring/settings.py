@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streams.model.errors import SettingsError
+from streams.model.keys import is_tenant_name
 from streams.ports.open_log import EMBEDDED_LOG_FILE
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ def _checked_instance(name: str) -> str:
 
 
 def _checked_tenant(name: str) -> str:
-    if not name or "|" in name or "\x00" in name:
+    if not is_tenant_name(name):
         # Commands would accept it, and gates no record of it: a stop of one of its sessions would stop nothing.
-        raise PydanticCustomError("tenant", "input should name a tenant, without `|`")
+        raise PydanticCustomError("tenant", "input should name a tenant, without `|` or NUL")
     return name
 
 

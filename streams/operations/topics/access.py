@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.model.errors import StoplogError
+from streams.model.keys import is_tenant_name
 from streams.model.topics import OUTCOME_PREFIX, REPORT, VERDICT, Role, Topic, outcome_topic_name
 from streams.operations.topics.plan import GrantAccess, Plan, Trouble
 from streams.ports import AclSpec
@@ -184,7 +185,7 @@ def read_tenants(stated: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ..
         PrincipalsError: a principal has no type, or a tenant's name is one that no record may have.
     """
     for tenant_uid in stated:
-        if not tenant_uid or "|" in tenant_uid or "\x00" in tenant_uid:
+        if not is_tenant_name(tenant_uid):
             text = f"setting `topics.tenants` names `{tenant_uid}`; a tenant must not be empty or contain `|` or NUL"
             raise PrincipalsError(text)
     return {tenant: _checked_principals(f"topics.tenants.{tenant}", named) for tenant, named in stated.items()}
