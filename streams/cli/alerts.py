@@ -29,7 +29,7 @@ from streams.operations.alert_handling import (
     write_statuses,
 )
 from streams.operations.operator import Operator
-from streams.operations.sessions.search import SessionMissingError, read_session_standing
+from streams.operations.sessions.search import read_session_standing
 from streams.operations.sessions.view import Standing
 from streams.operations.topics.reader import TopicReadError
 from streams.ports import LogError
@@ -111,7 +111,7 @@ def show(
     if handled.is_closed or screen.as_json:
         return
     uid = _short_ids(handling)[handled.alert.finding_uid]
-    key = "" if settings.alerts.allow_unsigned else " --key FILE"
+    key = settings.alerts.key_option
     steps = [
         ("you look after it", f"alerts ack {uid}{key}"),
         ("it is resolved", f"alerts close {uid} --why TEXT{key}"),
@@ -131,7 +131,7 @@ def _standing_of(operator: Operator, alert: Alert) -> Standing | None:
         return None
     try:
         return read_session_standing(operator, alert.header.tenant_uid, alert.session_id)
-    except (SessionMissingError, TopicReadError, LogError):
+    except (TopicReadError, LogError):
         return None
 
 

@@ -202,8 +202,8 @@ def export(
         screen.say(f"{place.topic}/{place.partition} begins with offset {offset}: earlier records are gone", WARN)
     for place, (first, following) in sorted(missed.items()):
         screen.say(
-            f"{place.topic}/{place.partition}: records from offset {first} to {following} may have been deleted before "
-            "they were archived; export more often than the topic forgets",
+            f"{place.topic}/{place.partition}: records from offset {first} to {following - 1} may have been deleted "
+            "before they were archived; export more often than the topic forgets",
             WARN,
         )
     if done.unreadable_count:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.apps import make_app
-from streams.cli.behaviour_announce import UNREADABLE, announce, announced, announced_of, tell_announced, withdraw
+from streams.cli.behaviour_announce import announce, announced, announced_of, tell_announced, withdraw
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -97,7 +97,7 @@ def show(
     if screen.as_json:
         return
     if expected is None:
-        screen.say(UNREADABLE, WARN)
+        screen.say("what is announced can't be read here", WARN)
     tell_announced(screen, expected or (), announced_by_all or ())
     _tell(screen, portrait)
     if html is not None:

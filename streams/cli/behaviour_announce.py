@@ -26,8 +26,6 @@ from streams.operations.behaviour.announcements import (
 from streams.operations.topics.lookup import tenant_and_name
 from streams.wiring.operators import open_operator
 
-UNREADABLE = "what is announced can't be read here"
-
 
 @takes_groups
 def announce(
@@ -106,7 +104,7 @@ def announce(
             announced.append((tenant, it))
         made = write_announcements(operator, announced, why, key)
         where = operator.log.name
-    signed = "" if settings.alerts.allow_unsigned else " --key FILE"
+    signed = settings.alerts.key_option
     for each in made:
         screen.record(_fields(each))
         screen.say(f"announced {_line(each)}, recorded on the {where}", OK)

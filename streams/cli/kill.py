@@ -38,7 +38,7 @@ from streams.wiring.operators import open_operator
 
 if TYPE_CHECKING:
     # Loaded where the state of a session is read.
-    from streams.operations.sessions.view import Standing
+    pass
 
 _Read = TypeVar("_Read")
 
@@ -171,7 +171,7 @@ def kill(
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
 
     A name need not be on the log. But if it is only the beginning of a session's id, as lists show it, the exit status
-    is 1, and the command with the whole id is shown. Of a session that has ended, a warning says so.
+    is 1, and the command with the whole id is shown. A warning says so if the session has ended.
     """
     kind, stated = target.chosen()
     settings = connection.settings()
@@ -357,21 +357,15 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
 def _check_state(operator: Operator, target: str) -> None:
     """Warn on standard error if a session has ended, so that its stop concerns only sessions that it has opened."""
     from streams.operations.sessions.search import (  # noqa: PLC0415 - only a session has a state, and a stop comes first
-        SessionMissingError,
         read_session_standing,
     )
 
-    def standing_now() -> Standing | None:
-        try:
-            return read_session_standing(operator, *tenant_and_name(target, ""))
-        except SessionMissingError:
-            # This client can't tell whether there is such a session.
-            return None
-
     what = f"session `{printable(target)}`"
-    standing = _read_after(f"whether {what} has ended", standing_now)
+    standing = _read_after(
+        f"whether {what} has ended", lambda: read_session_standing(operator, *tenant_and_name(target, ""))
+    )
     if standing is not None and standing.is_over:
-        _warn(f"{what} {standing.text()}. Its calls are denied without a stop; this one also stops its sub-sessions")
+        _warn(f"{what} {standing.text()}. Its calls are denied without a stop; the stop also stops its sub-sessions")
 
 
 def _steps(command: str, kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:

@@ -15,7 +15,7 @@ from streams.audit.content_officers import ContentOfficers, OfficersError
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.releasers import Releasers, ReleasersError
 from streams.audit.reviewers import Reviewers, ReviewersError
-from streams.model.attributes import Room
+from streams.model.attributes import BYTES_MAX, TENANT_BYTES_MAX, Room
 from streams.model.audit import RetentionClass
 from streams.model.content import ContentField
 from streams.model.errors import SettingsError
@@ -178,8 +178,8 @@ class AttributesSection(_Section):
     tenants: dict[str, list[str]] = {}
     kinds: dict[str, list[str]] = {}
     deployment: str = Field("", max_length=200)
-    bytes_max: int = Field(268_435_456, ge=1_048_576, le=8_589_934_592)
-    tenant_bytes_max: int = Field(134_217_728, ge=1_048_576, le=8_589_934_592)
+    bytes_max: int = Field(BYTES_MAX, ge=1_048_576, le=8_589_934_592)
+    tenant_bytes_max: int = Field(TENANT_BYTES_MAX, ge=1_048_576, le=8_589_934_592)
     allow_unsigned: bool = False
 
     def trusted(self) -> AttributeWriters:
@@ -219,6 +219,11 @@ class AlertsSection(_Section):
     tenants: dict[str, list[str]] = {}
     deployment: str = Field("", max_length=200)
     allow_unsigned: bool = False
+
+    @property
+    def key_option(self) -> str:
+        """Return what a suggested command about alerts needs for its signature, with a space before it."""
+        return "" if self.allow_unsigned else " --key FILE"
 
     def trusted(self) -> AlertHandlers:
         """Return the people who handle alerts.

@@ -152,15 +152,20 @@ def show_session(
 
 
 def read_session_standing(operator: Operator, tenant_uid: str, session_id: str) -> Standing | None:
-    """Return the state of a session now; None if this client can't tell it, because access control hides records: they
-    may say that gates have rejected the end of the session. Blocking.
+    """Return the state of a session now; None if this client can't tell it. Blocking.
+
+    It can't if it finds no such session, or if access control hides records: they may say that gates have rejected the
+    end of the session.
 
     Raises:
-        SessionMissingError, TopicReadError, LogError: see `show_session`.
+        TopicReadError, LogError: see `show_session`.
     """
     deployment, clock = operator.deployment, operator.clock
     trusted, officers = deployment.release.trusted(), deployment.content.trusted()
-    shown = show_session(operator.log, operator.codec, tenant_uid, session_id, clock, trusted, officers=officers)
+    try:
+        shown = show_session(operator.log, operator.codec, tenant_uid, session_id, clock, trusted, officers=officers)
+    except SessionMissingError:
+        return None
     return None if shown.hidden & {AUDIT.name, SESSION.name} else shown.view.standing(shown.revocations, clock.now_ms())
 
 

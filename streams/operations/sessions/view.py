@@ -46,9 +46,8 @@ class LifeState(StrEnum):
     REVOKED = "revoked"
 
 
-_NOTHING_TO_STOP = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED, LifeState.STOPPED})
-
 _OVER = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED})
+_NOTHING_TO_STOP = _OVER | {LifeState.STOPPED}
 
 _ENDED = REASON_TEXTS[Reason.SESSION_ENDED]
 _SAYS_NO_MORE = frozenset({_ENDED, REASON_TEXTS[Reason.SESSION_REVOKED]})

@@ -28,7 +28,7 @@ class KnownTools:
             server, _, name = pattern.text.partition(".")
             near = _from(self._by_text, beginning_of(pattern.text))
             if not beginning_of(server):
-                near = _from(self._by_name, beginning_of(name) if name else "")
+                near = _from(self._by_name, beginning_of(name))
             for tool in near:
                 matcher = matcher or ToolMatcher(match)
                 if matcher.matches(*tool, None):
