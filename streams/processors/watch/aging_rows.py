@@ -26,7 +26,7 @@ from streams.processors.rows import (
 SESSION_DAYS = 3
 """How long rows of sessions and incidents are kept after their last use: longer than any latch or hold."""
 BASELINE_DAYS = 45
-"""How long rows of agents, peers and terms are kept after their last use: longer than any history."""
+"""How long rows of agents, peers and terms are kept after their last use: as long as the longest history."""
 ROUNDED_DAYS = 7
 EXPIRED_PER_STEP_MAX = 500
 _MARK = b"1"
