@@ -269,15 +269,19 @@ class NovelCusum(Keyed):
         )
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
-        """Return the evidence of a sweep (a one-sided CUSUM, Page 1954, that fades)."""
+        """Return the evidence of a sweep (a one-sided CUSUM, Page 1954, that fades).
+
+        It notes whether the term is new, and None if it isn't known yet what is usual.
+        """
         it, (run, totals, term, since) = self.declaration, rows
         run, totals = run or Run(), totals or Totals()
         # Rows of earlier versions only say since when the tool is.
         since = since or Since(totals.since_ms or activity.time_ms)
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         bits = 0.0
-        is_settled = self._is_settled(totals, since, activity)
-        if is_known(term, activity.time_ms, it.history_ms):
+        is_settled = totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms
+        is_new = not is_known(term, activity.time_ms, it.history_ms)
+        if not is_new:
             total = max(0.0, left - KNOWN_BITS)
         elif not is_settled or (term is None and totals.distinct >= it.count_max):
             total = left
@@ -289,17 +293,13 @@ class NovelCusum(Keyed):
         run = replace(run, total=total, at_ms=max(run.at_ms, activity.time_ms))
         # What is known adds nothing, even while a run has not faded yet.
         kept = (run, rows[1], term, since)
-        return Scored(kept, total, {"bits": bits, "sum": total}) if bits else Scored(kept)
+        noted = is_new if is_settled and rows[1] is not None else None
+        return Scored(kept, total, {"bits": bits, "sum": total}, noted) if bits else Scored(kept, noted=noted)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
-        del noted
         it, (run, totals, term, since) = self.declaration, rows
-        if totals is not None and self._is_settled(totals, since, activity):
-            run = run.after(activity.time_ms, is_new=not is_known(term, activity.time_ms, it.history_ms))
+        if noted is not None:
+            run = run.after(activity.time_ms, is_new=noted)
         totals, term = counted(totals, term, activity, it.history_ms, it.count_max)
         return (run, totals, term, since)
-
-    def _is_settled(self, totals: Totals, since: Since, activity: Activity) -> bool:
-        it = self.declaration
-        return totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms
