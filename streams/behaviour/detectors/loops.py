@@ -156,7 +156,7 @@ def repeats(calls: tuple[int, ...]) -> int:
 def is_waiting(lately: Lately) -> bool:
     """Return whether the pauses between the last calls that are equal to the last one grow."""
     calls, times = lately.calls[-RING_MAX:], lately.times[-RING_MAX:]
-    at = [time for call, time in zip(calls, times, strict=True) if call == calls[-1]]
+    at = _of_last(calls, times)
     if len(at) < WAITING_MIN:
         return False
     third = (len(at) - 1) // 3
@@ -169,10 +169,10 @@ def is_poll(lately: Lately) -> bool:
     Calls about the same have to be equal, too, and to follow on each other: who asks otherwise each time gets nowhere.
     """
     if lately.wholes:
-        about = [whole for call, whole in zip(lately.calls, lately.wholes, strict=True) if call == lately.calls[-1]]
+        about = _of_last(lately.calls, lately.wholes)
         if about.count(0) > 1 or len({*about} - {0}) > 1:
             return False
-    at = [time for call, time in zip(lately.calls, lately.times, strict=True) if call == lately.calls[-1]]
+    at = _of_last(lately.calls, lately.times)
     if len(at) < WAITING_MIN:
         return False
     return all(
@@ -188,8 +188,14 @@ def goes_on(lately: Lately) -> bool:
     """
     if not lately.wholes:
         return False
-    about = [whole for call, whole in zip(lately.calls, lately.wholes, strict=True) if call == lately.calls[-1]]
+    about = _of_last(lately.calls, lately.wholes)
     return len(set(about)) == len(about)
+
+
+def _of_last(calls: tuple[int, ...], kept: tuple[int, ...]) -> list[int]:
+    """Return what is kept of the calls that are equal to the last one: when each was made, or its digest as a whole."""
+    last = calls[-1]
+    return [each for call, each in zip(calls, kept, strict=True) if call == last]
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
