@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.behaviour import growth
 from streams.behaviour.activity import DAY_MS
 
 FREE = 1
@@ -33,7 +34,7 @@ SHARE_MAX = 4.0
 """The share of the threshold from which on anything alerts."""
 FALSE_COUNTS = 3
 COUNT_MAX = 12
-NEVER = frozenset({"ceiling", "two_places", "growth"})
+NEVER = frozenset({"ceiling", "two_places", growth.KIND})
 """Kinds that don't ask what is usual: somebody's decision, a session in two places, and rows that are not kept."""
 
 replace = msgspec.structs.replace
@@ -52,9 +53,10 @@ def needed(row: Recurrence | None, now_ms: int) -> float:
     if row is None or row.count <= FREE:
         return 0.0
     times = row.count - FREE
-    span_ms = min(SPAN_MS << min(times - 1, COUNT_MAX), SPAN_MS_MAX)
+    span_ms = min(SPAN_MS << times - 1, SPAN_MS_MAX)
     if now_ms - row.at_ms >= span_ms:
         return 0.0
+    # A row that was ended, and then counted up by another alert that was false, knows of no strength.
     return min(min(RISE**times, RISE_MAX) * max(row.strongest, 1.0), SHARE_MAX)
 
 
@@ -72,8 +74,6 @@ def reported(row: Recurrence | None, share: float, now_ms: int) -> Recurrence:
     return Recurrence(min(row.count + 1, COUNT_MAX), max(row.at_ms, now_ms), strongest)
 
 
-def called_false(row: Recurrence | None, now_ms: int) -> Recurrence | None:
-    """Return the row after a person has called an alert false; None if there is none."""
-    if row is None:
-        return None
+def called_false(row: Recurrence, now_ms: int) -> Recurrence:
+    """Return the row after a person has called an alert false."""
     return replace(row, count=min(row.count + FALSE_COUNTS - 1, COUNT_MAX), at_ms=max(row.at_ms, now_ms))
