@@ -237,12 +237,14 @@ def latched(
         known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}
         asked = [key for key, _ in latches if key != about or each.kind not in REASONS]
         since_ms = _quiet_since(each, asked, known, now_ms)
-        if since_ms is None and not _recurs(rows, each, named.recurring, now_ms):
+        if since_ms is None:
+            key = recurrence_key(named.recurring, each)
+            if _has_recurred(rows, each, key, now_ms):
+                # It is known as the agent's way, which explains nothing else.
+                continue
+            _count(rows, each, key, now_ms)
             _report(rows, each, latches, known, now_ms)
             return (each,), len(found) - 1
-        if since_ms is None:
-            # It is known as the agent's way, which explains nothing else.
-            continue
         if each is ordered[0]:
             _go_on(rows, latches[-2][0], now_ms, RHYTHM_MS_MAX if each.kind == RHYTHM else ONGOING_MS_MAX)
             if now_ms - since_ms <= EXPLAINED_MS:
@@ -262,16 +264,21 @@ def recurrence_key(recurring: str, finding: Finding) -> bytes:
     return row_key(recurring, (it.tenant, it.agent, finding.name, tool))
 
 
-def _recurs(rows: OpenRows, finding: Finding, recurring: str, now_ms: int) -> bool:
-    """Return whether a finding has recurred without becoming stronger; otherwise count it as reported."""
-    key = recurrence_key(recurring, finding)
-    if not key:
-        return False
-    row, strength = rows.load(key, recurrence.Recurrence), finding.strength or finding.share
-    if strength < recurrence.needed(row, now_ms):
-        return True
-    rows.store(key, recurrence.reported(row, strength, now_ms))
-    return False
+def _has_recurred(rows: OpenRows, finding: Finding, key: bytes, now_ms: int) -> bool:
+    """Return whether a finding has recurred without becoming stronger. An empty key says that nothing counts it."""
+    row = rows.load(key, recurrence.Recurrence) if key else None
+    return _strength(finding) < recurrence.needed(row, now_ms)
+
+
+def _count(rows: OpenRows, finding: Finding, key: bytes, now_ms: int) -> None:
+    """Count a finding as reported. Likewise."""
+    if key:
+        row = rows.load(key, recurrence.Recurrence)
+        rows.store(key, recurrence.reported(row, _strength(finding), now_ms))
+
+
+def _strength(finding: Finding) -> float:
+    return finding.strength or finding.share
 
 
 def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, Latch], now_ms: int) -> int | None:
