@@ -12,7 +12,7 @@ contracts would have read one thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.acts import is_of_secrets, only_reads
@@ -43,7 +43,7 @@ def needs_sign(kind: str, share: float, activity: Activity) -> bool:
 
 
 def has_sign(
-    signals: Iterable[Signal], rows: Iterable[tuple[RiskRow | None, int]], now_ms: int, kinds: Mapping[str, str]
+    signals: Iterable[Signal], rows: Iterable[tuple[RiskRow | None, int]], now_ms: int, signs: frozenset[str]
 ) -> bool:
     """Return whether there is a second sign.
 
@@ -51,12 +51,12 @@ def has_sign(
         signals: what detectors say about the activity.
         rows: the evidence about the agent and about the session, each with its half-life.
         now_ms: event time.
-        kinds: the kind of each detector.
+        signs: the names of the detectors whose kind is one of `SIGNS`.
     """
-    if any(each.share >= SIGN_SHARE and kinds.get(each.name) in SIGNS for each in signals):
+    if any(each.share >= SIGN_SHARE and each.name in signs for each in signals):
         return True
     return any(
-        kinds.get(each.name) in SIGNS and each.share * decay(now_ms - each.at_ms, half_life_ms) >= SIGN_SHARE
+        each.name in signs and each.share * decay(now_ms - each.at_ms, half_life_ms) >= SIGN_SHARE
         for row, half_life_ms in rows
         if row is not None
         for each in row.evidence

@@ -27,7 +27,7 @@ from streams.behaviour.announced import (
     with_announcement,
     without_announcement,
 )
-from streams.behaviour.breadth import has_sign, needs_sign
+from streams.behaviour.breadth import SIGNS, has_sign, needs_sign
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -162,9 +162,8 @@ class Watcher:
         whose: the field that tells incidents apart, beside the session. What is found of a delegation is an
             incident of its root in any case: a storm of many agents is one.
         """
-        self._latch = f"@latch{suffix}"
         self._reported, self._bar = f"@reported{suffix}", f"@bar{suffix}"
-        self._names = RowNames(self._latch, f"@recurring{suffix}")
+        self._names = RowNames(f"@latch{suffix}", f"@recurring{suffix}")
         self._whose = whose
         detectors: list[Detector] = [DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK]
         risks = [
@@ -184,7 +183,7 @@ class Watcher:
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
-        self._kinds = {name: each.kind for name, each in self._declarations.items()}
+        self._signs = frozenset(name for name, each in self._declarations.items() if each.kind in SIGNS)
         rooted = {each.name for each in declared.detectors if _ROOT in each.key}
         self._of_roots = rooted | {each.name for each in declared.correlations if _ROOT in each.group_by}
         self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
@@ -192,7 +191,10 @@ class Watcher:
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
         self._remembered = RememberedRows()
-        names = {self._latch, *(page_name(place.fields, suffix) for place, _ in places if _PASSING & {*place.fields})}
+        names = {
+            self._names.latch,
+            *(page_name(place.fields, suffix) for place, _ in places if _PASSING & {*place.fields}),
+        }
         names |= {correlations.row_name(each) for each in declared.correlations if _is_passing(each)}
         self.short_lived = frozenset(name.encode() for name in names)
 
@@ -275,7 +277,7 @@ class Watcher:
         """
         it = finding.activity
         whose = self._whose_is(finding.name, it)
-        about = about_key(self._latch, finding)
+        about = about_key(self._names.latch, finding)
         row = Reported(
             it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose,
             about=about, recurs=recurrence_key(self._names.recurring, finding),
@@ -307,7 +309,9 @@ class Watcher:
         who = (tenant, reported.agent, reported.session)
         kind = self._kind_of(reported.name)
         incident = self._incidents.get(reported.name, reported.name)
-        for key, _ in latches_of(self._latch, who, (reported.whose, incident), kind, reported.alike, reported.about):
+        for key, _ in latches_of(
+            self._names.latch, who, (reported.whose, incident), kind, reported.alike, reported.about
+        ):
             latch = rows.load(key, Latch)
             if latch is not None and latch.reported_ms <= reported.time_ms:
                 rows.store(key, Latch())
@@ -374,12 +378,13 @@ class Watcher:
 
     def _alerts(self, signal: Signal, signals: tuple[Signal, ...], case: Case) -> bool:
         """Return whether a signal is a finding. That much is read needs a second sign."""
-        if signal.share < 1.0 or not self._declarations[signal.name].alerts:
+        it = self._declarations[signal.name]
+        if signal.share < 1.0 or not it.alerts:
             return False
-        if not needs_sign(self._kinds[signal.name], signal.share, case.activity):
+        if not needs_sign(it.kind, signal.share, case.activity):
             return True
-        evidence = [(case.row(slot), it.half_life_ms) for it, slot in self._risks]
-        return has_sign(signals, evidence, case.activity.time_ms, self._kinds)
+        evidence = [(case.row(slot), risk.half_life_ms) for risk, slot in self._risks]
+        return has_sign(signals, evidence, case.activity.time_ms, self._signs)
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]
