@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from streams.behaviour.activity import Activity
 from streams.behaviour.acts import is_of_secrets, only_reads
 from streams.behaviour.detectors.risk import RiskRow
-from streams.behaviour.estimators import decay
 from streams.behaviour.signals import Signal
 
 BREADTH = "fan_out"
@@ -56,7 +55,7 @@ def has_sign(
     if any(each.share >= SIGN_SHARE and each.name in signs for each in signals):
         return True
     return any(
-        each.name in signs and each.share * decay(now_ms - each.at_ms, half_life_ms) >= SIGN_SHARE
+        each.name in signs and each.left(now_ms, half_life_ms) >= SIGN_SHARE
         for row, half_life_ms in rows
         if row is not None
         for each in row.evidence

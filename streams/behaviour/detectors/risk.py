@@ -30,6 +30,10 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     share: float
     at_ms: int
 
+    def left(self, now_ms: int, half_life_ms: int) -> float:
+        """Return what is left of the share at an instant."""
+        return self.share * decay(now_ms - self.at_ms, half_life_ms)
+
 
 class RiskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The evidence about one agent or session, sorted by detector."""
@@ -49,7 +53,7 @@ def accumulated(row: RiskRow | None, signals: Iterable[Signal], now_ms: int, hal
     known = {each.name: each for each in row.evidence} if row is not None else {}
     for signal in signals:
         share, before = min(signal.share, SHARE_MAX), known.get(signal.name)
-        if before is None or before.share * decay(now_ms - before.at_ms, half_life_ms) < share:
+        if before is None or before.left(now_ms, half_life_ms) < share:
             known[signal.name] = Evidence(signal.name, share, max(now_ms, before.at_ms if before is not None else 0))
     return RiskRow(tuple(known[name] for name in sorted(known))[:CAUSES_MAX])
 
@@ -68,7 +72,7 @@ def risk_of(
     """
     strongest: dict[str, tuple[float, str]] = {}
     for each in row.evidence:
-        part = each.share * decay(now_ms - each.at_ms, half_life_ms) - allowance
+        part = each.left(now_ms, half_life_ms) - allowance
         incident = incidents.get(each.name, each.name)
         if part > 0 and (incident not in strongest or (part, each.name) > strongest[incident]):
             strongest[incident] = (part, each.name)
