@@ -63,13 +63,11 @@ def only_reads(tool: str) -> bool:
     return _ACTING.isdisjoint(words) and _READING.issuperset(further)
 
 
-@lru_cache(maxsize=TOOLS_CACHED_MAX)
 def is_of_secrets(tool: str) -> bool:
     """Return whether a tool (`server.name`) is about keys and passwords."""
     return not _SECRETS.isdisjoint(word.lower() for word in _WORDS.findall(tool))
 
 
-@lru_cache(maxsize=TOOLS_CACHED_MAX)
 def only_prepares(tool: str) -> bool:
     """Return whether a tool (`server.name`) makes a draft that somebody else has to send."""
     words = _words_of(tool)
@@ -83,6 +81,16 @@ def sends_from(tool: str) -> float:
     if only_prepares(tool):
         return inf
     return READ_BYTES_MAX + 1 if only_reads(tool) else 0
+
+
+def may_send(tool: str, size_bytes: int) -> bool:
+    """Return whether a call of a tool (`server.name`) that names a destination may bring data there.
+
+    Args:
+        tool: the tool.
+        size_bytes: how large the arguments are.
+    """
+    return size_bytes >= sends_from(tool)
 
 
 def _words_of(tool: str) -> tuple[str, ...]:

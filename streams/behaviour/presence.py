@@ -11,7 +11,7 @@ from math import isfinite
 from types import MappingProxyType
 
 from streams.behaviour.activity import LEARNABLE, Activity
-from streams.behaviour.acts import sends_from
+from streams.behaviour.acts import may_send
 
 DESTINATION, OBJECT, OWNER, ROOT, USER, INSTANCE, CALL, EPOCH, AMOUNT, ALLOWED, SENT = (1 << bit for bit in range(11))
 """A value of the field or measure of this name; `ALLOWED`: the outcome that baselines learn from; and `SENT`: a
@@ -47,5 +47,5 @@ def presence_of(activity: Activity) -> int:
         | (EPOCH if it.epoch else 0)
         | (AMOUNT if amount is not None and isfinite(amount) else 0)
         | (ALLOWED if it.outcome == LEARNABLE else 0)
-        | (SENT if it.destination is not None and it.size_bytes >= sends_from(it.tool) else 0)
+        | (SENT if it.destination is not None and may_send(it.tool, it.size_bytes) else 0)
     )

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
-from streams.behaviour.acts import sends_from
+from streams.behaviour.acts import may_send
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import Since, decay, new_bits
@@ -192,7 +192,7 @@ class NewTerms(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the bits of a new term."""
         it, (own, term, peers, peer_term) = self.declaration, rows
-        if self._is_of_places and activity.size_bytes < sends_from(activity.tool):
+        if self._is_of_places and not may_send(activity.tool, activity.size_bytes):
             return Scored(rows, noted=_ASKS)
         if is_known(term, activity.time_ms, it.history_ms):
             return Scored(rows)
