@@ -54,12 +54,11 @@ class OddContact(Keyed):
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the destination, of the agent's first call to any, and of three rows of the peers: their
         first call to the destination, what comes before the tool, and how much that surprises."""
-        term, it = self.declaration.term or "", self.declaration
-        known = Place((*it.peer, term), f"{it.name}~known", is_required=False)
+        term = self.declaration.term or ""
         return (
             self.own(term),
             self.own(),
-            known,
+            self.peers(term, part="known"),
             self.peers("tool.name", part="before"),
             self.peers("tool.name", part="usual"),
         )
