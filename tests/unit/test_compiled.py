@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.compiled import REPOSITORY, compiled_modules, split_records
+from streams.behaviour.detectors.registry import DETECTORS
 
 MODULE = '''"""Counts."""
 
@@ -76,3 +77,9 @@ def test_no_record_of_a_listed_module_is_compiled(module: str, tmp_path: Path) -
     assert {each.name for each in ast.parse(path.read_text()).body if isinstance(each, ast.FunctionDef)} == {
         each.name for each in ast.parse(text).body if isinstance(each, ast.FunctionDef)
     }
+
+
+def test_all_detectors_are_compiled_as_what_they_inherit_from_is() -> None:
+    """A class that is not compiled can't inherit from one that is, so a watch with one left out would not start."""
+    modules = {f"{kind.__module__.replace('.', '/')}.py" for kind in DETECTORS.values()}
+    assert modules <= set(compiled_modules())
