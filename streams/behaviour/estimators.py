@@ -145,7 +145,8 @@ def updated_mean(stat: Mean, value: float, now_ms: int, half_life_ms: int, sd_mi
             value = stat.mean + reach
     weight, at_ms = stat.weight, stat.at_ms
     if now_ms > at_ms:
-        weight, at_ms = weight * decay(now_ms - at_ms, half_life_ms), now_ms
+        # As `decay` would reckon it.
+        weight, at_ms = weight * power(0.5, (now_ms - at_ms) / half_life_ms), now_ms
     weight += 1.0
     step, difference = 1.0 / weight, value - stat.mean
     mean = stat.mean + step * difference
@@ -227,9 +228,11 @@ def is_number(value: float | None) -> TypeGuard[float]:
 def counted_up(counts: tuple[tuple[Name, int], ...], name: Name, names_max: int) -> tuple[tuple[Name, int], ...]:
     """Return how often each name was seen after one more time, sorted; the rarest makes room for a new one."""
     found, at = list(counts), bisect_left(counts, (name, 0))
-    if at < len(found) and found[at][0] == name:
-        found[at] = (name, found[at][1] + 1)
-        return tuple(found)
+    if at < len(found):
+        known, count = found[at]
+        if known == name:
+            found[at] = (name, count + 1)
+            return tuple(found)
     found.insert(at, (name, 1))
     if len(found) > names_max:
         found.remove(min(counts, key=lambda each: (each[1], each[0])))

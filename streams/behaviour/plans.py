@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.case import PATTERNS_MAX
 from streams.behaviour.pages import Layout
 from streams.behaviour.presence import presence_of
 from streams.behaviour.signals import Detector, learns
-from streams.behaviour.straight import Outcome, Pages, Plan, compiled_scoring, compiled_writing
+from streams.behaviour.straight import Outcome, Pages, Plan, compiled_scoring
 
 
 class Concerned(NamedTuple):
     """The detectors that an activity concerns, as functions.
 
     Attributes:
-        learning: lets them score and learn, `scoring` lets them score alone. Nothing changes by that.
-        write: puts their rows into the pages, and returns a bit for each page that has changed.
+        learning: lets them score and learn, `scoring` lets them score alone. Both put their rows into the pages.
+        plans: the detectors, in their order.
     """
 
     learning: Callable[[Pages, Activity], Outcome]
     scoring: Callable[[Pages, Activity], Outcome]
-    write: Callable[[Pages, tuple[Any, ...]], int]
+    plans: tuple[Plan, ...]
 
 
 class Plans:
@@ -78,7 +78,7 @@ class Plans:
         made = self._of_plans.get(ids)
         if made is None:
             learning, scoring = (compiled_scoring(plans, is_taught=is_taught) for is_taught in (True, False))
-            made = self._of_plans[ids] = Concerned(learning, scoring, compiled_writing(plans))
+            made = self._of_plans[ids] = Concerned(learning, scoring, plans)
         if len(self._concerned) >= PATTERNS_MAX:
             self._concerned.clear()
         self._concerned[kind] = made

@@ -2,8 +2,9 @@
 
 **Idea.** Which detectors score a decision, and where their rows are, depends on the kind of decision, and few kinds
 occur. So for each kind, the calls of its detectors are written out one after the other, with the places of their rows
-as constants, and Python compiles that. Rows are read where they are in their pages. The rows afterwards are returned,
-and put back by another such function: whether it may be learned from is known when all have scored.
+as constants, and Python compiles that. Rows are read where they are in their pages, and those that have changed are put
+back at once. Whether they may stay is known when all have scored. Almost always they may, so what there was before is
+returned beside them.
 
 Source is made of numbers alone. Detectors, thresholds and everything else that has a name are values.
 
@@ -45,60 +46,58 @@ class Plan(NamedTuple):
     needs: int
 
 
-Outcome = tuple[tuple[tuple[Plan, Scored], ...], tuple[Any, ...]]
-"""What detectors have found, and their rows after an activity, one after the other."""
+Outcome = tuple[tuple[tuple[Plan, Scored], ...], int, tuple[Any, ...]]
+"""What detectors have found, a bit for each page that has changed, and their rows before, one after the other."""
 
 
 def compiled_scoring(plans: Sequence[Plan], *, is_taught: bool) -> Callable[[Pages, Activity], Outcome]:
-    """Return a function of the pages of a decision and the decision.
+    """Return a function of the pages of a decision and the decision, which lets some detectors score.
 
-    It returns what the detectors have found, as pairs of plan and score, and their rows after the decision, one after
-    the other. It changes nothing.
+    It puts their rows into the pages. `put_back` undoes that.
 
     Args:
         plans: the detectors.
         is_taught: whether they learn from the decision.
     """
     lines, names = [], dict[str, object]()
-    after: list[str] = []
+    before: list[str] = []
     for at, plan in enumerate(plans):
         names |= {f"plan{at}": plan, f"score{at}": plan.score, f"learn{at}": plan.learn, f"faint{at}": plan.faint}
         rows = [f"r{at}_{number}" for number in range(len(plan.slots))]
-        lines.append(f"scored = score{at}(({_read(plan.slots)}), activity)")
+        old = [f"b{at}_{number}" for number in range(len(plan.slots))]
+        places = [f"page{slot.shape}[{slot.number}]" for slot in plan.slots]
+        lines += [f"{row} = {place}" for row, place in zip(old, places, strict=True)]
+        lines.append(f"scored = score{at}(({_listed(old)}), activity)")
         lines.append(f"if scored.score >= faint{at}: found += ((plan{at}, scored),)")
         learned = f"learn{at}(scored.rows, activity, scored.noted)"
         lines.append(f"{_listed(rows)} = {learned if is_taught and plan.learn is not None else 'scored.rows'}")
-        after += rows
-    slots = [slot for plan in plans for slot in plan.slots]
-    source = ["found = ()", *_unpacked(slots), *lines, f"return found, ({_listed(after)})"]
+        lines += [
+            f"if {row} is not {was}: {place} = {row}; changed |= {1 << slot.shape}"
+            for row, was, place, slot in zip(rows, old, places, plan.slots, strict=True)
+        ]
+        before += old
+    shapes = sorted({slot.shape for plan in plans for slot in plan.slots})
+    pages = [f"page{shape} = pages[{shape}]" for shape in shapes]
+    source = ["found, changed = (), 0", *pages, *lines, f"return found, changed, ({_listed(before)})"]
     return _compiled("pages, activity", source, names)
 
 
-def compiled_writing(plans: Sequence[Plan]) -> Callable[[Pages, tuple[Any, ...]], int]:
-    """Return a function that puts the rows of some detectors into the pages of a decision.
+def put_back(pages: Pages, plans: Sequence[Plan], before: tuple[Any, ...]) -> None:
+    """Leave the pages of a decision as they were before some detectors have scored.
 
-    It is given the rows as scoring has returned them, and returns a bit for each page that has changed.
+    Args:
+        pages: the pages; changed.
+        plans: the detectors.
+        before: their rows, as scoring has returned them.
     """
     slots = [slot for plan in plans for slot in plan.slots]
-    lines = [f"{_listed([f'r{at}' for at in range(len(slots))])} = rows" if slots else "pass"]
-    for at, slot in enumerate(slots):
-        row = f"page{slot.shape}[{slot.number}]"
-        lines.append(f"if r{at} is not {row}: {row} = r{at}; changed |= {1 << slot.shape}")
-    return _compiled("pages, rows", ["changed = 0", *_unpacked(slots), *lines, "return changed"], {})
-
-
-def _read(slots: Sequence[Slot]) -> str:
-    return _listed([f"page{slot.shape}[{slot.number}]" for slot in slots])
+    for slot, row in zip(slots, before, strict=True):
+        pages[slot.shape][slot.number] = row
 
 
 def _listed(names: Sequence[str]) -> str:
     """Return names as the parts of a tuple, also of one or none."""
     return "".join(f"{name}, " for name in names)
-
-
-def _unpacked(slots: Sequence[Slot]) -> list[str]:
-    """Return the lines that name the pages of some places."""
-    return [f"page{shape} = pages[{shape}]" for shape in sorted({slot.shape for slot in slots})]
 
 
 def _compiled(signature: str, lines: Sequence[str], names: dict[str, object]) -> Callable[..., Any]:

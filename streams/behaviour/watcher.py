@@ -54,7 +54,7 @@ from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, Row
 from streams.behaviour.plans import Plans
 from streams.behaviour.recurrence import Recurrence, called_false
 from streams.behaviour.signals import Detector, Scored, Signal, explained
-from streams.behaviour.straight import Plan
+from streams.behaviour.straight import Plan, put_back
 from streams.model.alert_status import Announced, with_status
 
 replace = msgspec.structs.replace
@@ -235,7 +235,7 @@ class Watcher:
         # it turns out that nothing may be learned.
         is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
         concerned = self._plans.concerned_by(case.activity, case.missing)
-        scored, learned = (concerned.learning if is_taught else concerned.scoring)(case.pages, case.activity)
+        scored, changed, before = (concerned.learning if is_taught else concerned.scoring)(case.pages, case.activity)
         signals = tuple([self._signal(each, case) for each in scored]) if scored else ()
         found: list[Finding] = []
         risks = _NO_RISKS
@@ -257,8 +257,9 @@ class Watcher:
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
             if is_taught:
-                _, learned = concerned.scoring(case.pages, case.activity)
-        case.changed |= concerned.write(case.pages, learned)
+                put_back(case.pages, concerned.plans, before)
+                _, changed, _ = concerned.scoring(case.pages, case.activity)
+        case.changed |= changed
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)

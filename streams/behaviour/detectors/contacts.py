@@ -20,7 +20,7 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, has_days, learned
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, both_learned, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
@@ -183,10 +183,11 @@ class NewContact(Keyed):
             return (meeting or Meeting(now_ms), met, peers, surprised, largest)
         meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted, meeting.largest)
         peers = peers or Met(now_ms)
+        own, of_peers = both_learned(met.peak, peers.peak, meeting.good, now_ms, it)
         return (
             meeting,
-            Met(met.since_ms, learned(met.peak, meeting.good, now_ms, it)),
-            Met(peers.since_ms, learned(peers.peak, meeting.good, now_ms, it)),
+            Met(met.since_ms, own),
+            Met(peers.since_ms, of_peers),
             surprised,
             largest,
         )

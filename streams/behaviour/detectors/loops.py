@@ -10,7 +10,16 @@ import msgspec
 from streams.behaviour.activity import Activity, digest_of, digest_once
 from streams.behaviour.acts import only_reads
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import DAYS_MIN, NOT_KNOWN, SKETCH_MAX, Sketch, compared, learned, usual_limit
+from streams.behaviour.detectors.peaks import (
+    DAYS_MIN,
+    NOT_KNOWN,
+    SKETCH_MAX,
+    Sketch,
+    both_learned,
+    compared,
+    learned,
+    usual_limit,
+)
 from streams.behaviour.estimators import Peak
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, CALL
@@ -60,7 +69,8 @@ class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
         first = kept + 1 - calls_max if kept >= calls_max else 0
         # Rows of earlier versions have no times, and no whole calls.
         times = self.times if len(self.times) == kept else (now_s,) * kept
-        while first < len(times) and now_s - times[first] > window_ms // 1_000:
+        oldest_s = now_s - window_ms // 1_000
+        while first < kept and times[first] < oldest_s:
             first += 1
         wholes: tuple[int, ...] = ()
         if whole is not None:
@@ -133,7 +143,7 @@ class Loop(Keyed):
         if ring.spoiled:
             return rows
         it, now_ms, count = self.declaration, activity.time_ms, float(noted)
-        return (ring, learned(peak, count, now_ms, it), learned(of_type, count, now_ms, it))
+        return (ring, *both_learned(peak, of_type, count, now_ms, it))
 
 
 def repeats(calls: tuple[int, ...]) -> int:
@@ -263,11 +273,11 @@ class LoopRun(Keyed):
         kept = (stretch, stays)
         if stays.calls < it.min_support or stretch.count == 1:
             return Scored(kept)
-        stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX)
-        score = -(stretch.length - 1.0) * log10(max(stay, 1e-3))
-        if stays.peak.past.weight >= DAYS_MIN:
+        stay, length = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX), stretch.length
+        score = -(length - 1.0) * log10(max(stay, 1e-3))
+        if score >= self.faint and stays.peak.past.weight >= DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
-            score = min(score, it.threshold * stretch.length / usual_limit(stays.peak, it.deviations))
+            score = min(score, it.threshold * length / usual_limit(stays.peak, it.deviations))
         return Scored(kept, score, {"count": stretch.count, "stay": stay}) if score >= self.faint else Scored(kept)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:

@@ -89,12 +89,19 @@ class SeqSurprise(Keyed):
         """Return the accumulated surprise of the session above what is usual."""
         it, usual = self.declaration, rows[4] or Mean()
         odd = rows[0] or Oddness()
-        left = odd.total * decay(activity.time_ms - odd.at_ms, it.half_life_ms)
-        bits = min(surprise_bits(rows[1:4], digest_of(activity.tool)), SURPRISE_BITS_MAX)
-        total = left
+        now_ms, at_ms, total = activity.time_ms, odd.at_ms, odd.total
+        if now_ms > at_ms:
+            total, at_ms = total * decay(now_ms - at_ms, it.half_life_ms), now_ms
+        bits = surprise_bits(rows[1:4], digest_of(activity.tool))
+        bits = bits if bits < SURPRISE_BITS_MAX else SURPRISE_BITS_MAX
         if usual.weight >= it.min_support:
-            total = max(0.0, left + min(bits - usual.mean - usual.var**0.5 - it.allowance, STEP_BITS_MAX))
-        kept = (Oddness(total, max(odd.at_ms, activity.time_ms)), *rows[1:])
+            step = bits - usual.mean - usual.var**0.5 - it.allowance
+            total += step if step < STEP_BITS_MAX else STEP_BITS_MAX
+            total = total if total > 0.0 else 0.0
+        kept = (Oddness(total, at_ms), *rows[1:])
+        if total < self.faint:
+            # Beside what is usual it would be less.
+            return Scored(kept, noted=(bits, total))
         found = compared(total, self._beside_days, rows[5:], ODD_COLD_FACTOR)
         if found.score < self.faint:
             return Scored(kept, noted=(bits, total))

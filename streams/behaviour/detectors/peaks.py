@@ -102,6 +102,18 @@ def learned(peak: Peak | None, count: float, now_ms: int, declaration: Declarati
     return updated_peak(peak or Peak(), value, now_ms, declaration.history_ms)
 
 
+def both_learned(
+    own: Peak | None, peers: Peak | None, count: float, now_ms: int, declaration: Declaration
+) -> tuple[Peak, Peak]:
+    """Return the peaks of an agent and of its peers after another count. Likewise."""
+    value, day = log1p(count) if count > 0.0 else 0.0, now_ms // DAY_MS
+    if own is None or value > own.highest or day > own.day:
+        own = updated_peak(own or Peak(), value, now_ms, declaration.history_ms)
+    if peers is None or value > peers.highest or day > peers.day:
+        peers = updated_peak(peers or Peak(), value, now_ms, declaration.history_ms)
+    return own, peers
+
+
 class Sketch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many different values there were: exact up to `SKETCH_MAX`, then by the smallest digests.
 

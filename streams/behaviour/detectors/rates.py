@@ -9,7 +9,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import beside_days, has_days, learned
+from streams.behaviour.detectors.peaks import beside_days, both_learned, has_days
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
     Mean,
@@ -87,10 +87,11 @@ class Ceiling(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the used part of the allowance."""
         limit, window_ms = self.declaration.limit, self.declaration.window_ms
-        due_ms = max(NEVER.due_ms if rows[0] is None else rows[0].due_ms, float(activity.time_ms)) + window_ms / limit
-        used = (due_ms - activity.time_ms) / window_ms
+        now_ms, before = float(activity.time_ms), NEVER if rows[0] is None else rows[0]
+        due_ms = (before.due_ms if before.due_ms > now_ms else now_ms) + window_ms / limit
+        used = (due_ms - now_ms) / window_ms
         # An event beyond the limit adds nothing, so that the allowance is back after one window.
-        kept = (Arrival(min(due_ms, activity.time_ms + 2.0 * window_ms)),)
+        kept = (Arrival(due_ms if used < 2.0 else min(due_ms, now_ms + 2.0 * window_ms)),)
         return (
             Scored(kept, used, {"count": round(used * limit), "limit": limit}) if used >= self.faint else Scored(kept)
         )
@@ -105,9 +106,11 @@ def rolled(bucket: Bucket | None, index: int, window_ms: int, history_ms: int) -
     past = bucket.past
     if bucket.good:
         over_ms = bucket.index * window_ms
-        past = updated_mean(past, float(bucket.good), over_ms, history_ms, max(past.mean, 1.0) ** 0.5)
+        sd_min = past.mean**0.5 if past.mean > 1.0 else 1.0
+        past = updated_mean(past, float(bucket.good), over_ms, history_ms, sd_min)
         if past.weight > SETTLED_WINDOWS:
-            level, spread = log(max(past.mean, COUNT_MIN)), max(past.var**0.5, COUNT_MIN)
+            level, spread = log(past.mean if past.mean > COUNT_MIN else COUNT_MIN), past.var**0.5
+            spread = spread if spread > COUNT_MIN else COUNT_MIN
             past = Mean(past.mean, past.var, past.weight, past.at_ms, tethered(past.tether, level, spread, over_ms))
     return Bucket(index, 0, 0, past)
 
@@ -176,8 +179,8 @@ class RateNb(Keyed):
             past = peer.past
             if past.weight < it.min_support:
                 return Scored(kept)
-        level = past.mean if past.tether is None else min(past.mean, exp(past.tether.level))
-        if count < self._times * level:
+        times, tether = self._times, past.tether
+        if count < times * past.mean and (tether is None or count < times * exp(tether.level)):
             return Scored(kept)
         score = beside_days(surprise_of(count, past), count, rows[2:], it)
         if score < self.faint:
@@ -194,8 +197,7 @@ class RateNb(Keyed):
             # The peers learn what their members usually do, once in each window of each member.
             past = updated_mean(peer.past, own.past.mean, activity.time_ms, it.history_ms, 1.0)
             peer = Bucket(peer.index, peer.count, peer.good, past)
-        good = float(own.good)
-        return (own, peer, learned(peak, good, activity.time_ms, it), learned(peer_peak, good, activity.time_ms, it))
+        return (own, peer, *both_learned(peak, peer_peak, float(own.good), activity.time_ms, it))
 
 
 def with_prior(spread: float, days: float) -> float:
@@ -266,8 +268,7 @@ class Egress(Keyed):
         """Return the rows with the peaks of the day."""
         volume, own, peer, known = rows
         good = volume.good + noted[0]
-        own = learned(own, good, activity.time_ms, self.declaration)
-        peer = learned(peer, good, activity.time_ms, self.declaration)
+        own, peer = both_learned(own, peer, good, activity.time_ms, self.declaration)
         known_good = volume.known_good + noted[1]
         volume = Volume(volume.total, good, volume.at_ms, volume.known, known_good, volume.known_calls)
         if known is None and self.declaration.term:

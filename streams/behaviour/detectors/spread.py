@@ -8,7 +8,7 @@ import msgspec
 
 from streams.behaviour.activity import HOUR_MS, Activity, digest_of
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import NOT_KNOWN, Sketch, compared, learned
+from streams.behaviour.detectors.peaks import NOT_KNOWN, Sketch, both_learned, compared, learned
 from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
@@ -103,8 +103,7 @@ class FanOut(Keyed):
         window, own, peer = rows
         if window.spoiled:
             return rows
-        own = learned(own, noted, activity.time_ms, self.declaration)
-        return (window, own, learned(peer, noted, activity.time_ms, self.declaration))
+        return (window, *both_learned(own, peer, noted, activity.time_ms, self.declaration))
 
 
 class DelegVelocity(FanOut):
@@ -173,7 +172,8 @@ def visited(places: Places, instance: str, now_ms: int, window_ms: int) -> tuple
     digest = digest_of(instance)
     if len(places.visited) == 1 and places.visited[0][0] == digest:
         # It has not moved, as hardly any session does.
-        return Places(((digest, max(now_ms, places.visited[0][1])),), places.returns), False
+        at_ms = places.visited[0][1]
+        return places if now_ms <= at_ms else Places(((digest, now_ms),), places.returns), False
     recent = tuple(place for place in places.visited if now_ms - place[1] <= window_ms)
     is_return = bool(recent) and recent[-1][0] != digest and any(place[0] == digest for place in recent)
     kept = tuple(place for place in recent if place[0] != digest)[-PLACES_MAX + 1 :]

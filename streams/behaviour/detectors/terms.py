@@ -135,7 +135,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
             kept = 0.5 if it.seen >= FRESH_SEEN_MAX else 1.0
             seen, fresh = (it.seen + it.seen_today) * kept, (it.fresh + it.fresh_today) * kept
             it = Run(it.total, it.at_ms, seen, fresh, day)
-        return replace(it, seen_today=it.seen_today + 1, fresh_today=it.fresh_today + is_new)
+        return Run(it.total, it.at_ms, it.seen, it.fresh, it.day, it.seen_today + 1, it.fresh_today + is_new)
 
 
 def is_known(term: Term | None, now_ms: int, history_ms: int) -> bool:
@@ -150,7 +150,8 @@ def counted(
     totals = totals or Totals(since_ms=activity.time_ms)
     if term is not None and term.count > 1 and activity.time_ms - term.last_ms <= history_ms:
         # What is well known, as almost all is.
-        term = Term(term.count + 1, max(term.last_ms, activity.time_ms), term.knowers, term.surprised_by, term.versions)
+        last_ms = activity.time_ms if activity.time_ms > term.last_ms else term.last_ms
+        term = Term(term.count + 1, last_ms, term.knowers, term.surprised_by, term.versions)
         return totals.after(totals.once, totals.distinct), term
     is_first = term is None or not term.count
     if is_first and totals.distinct >= distinct_max:
@@ -277,12 +278,14 @@ class NovelCusum(Keyed):
         run, totals = run or Run(), totals or Totals()
         # Rows of earlier versions only say since when the tool is.
         since = since or Since(totals.since_ms or activity.time_ms)
-        left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
+        now_ms, at_ms, left = activity.time_ms, run.at_ms, run.total
+        if now_ms > at_ms:
+            left, at_ms = left * decay(now_ms - at_ms, it.half_life_ms), now_ms
         bits = 0.0
-        is_settled = totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms
-        is_new = not is_known(term, activity.time_ms, it.history_ms)
+        is_settled = totals.total >= it.min_support and now_ms - since.at_ms >= it.settle_ms
+        is_new = not is_known(term, now_ms, it.history_ms)
         if not is_new:
-            total = max(0.0, left - KNOWN_BITS)
+            total = left - KNOWN_BITS if left > KNOWN_BITS else 0.0
         elif not is_settled or (term is None and totals.distinct >= it.count_max):
             total = left
         else:
@@ -290,7 +293,7 @@ class NovelCusum(Keyed):
             if run.fresh:
                 bits = min(bits, -log2(run.fresh_share))
             total = max(0.0, left + bits - it.allowance)
-        run = replace(run, total=total, at_ms=max(run.at_ms, activity.time_ms))
+        run = Run(total, at_ms, run.seen, run.fresh, run.day, run.seen_today, run.fresh_today)
         # What is known adds nothing, even while a run has not faded yet.
         kept = (run, rows[1], term, since)
         noted = is_new if is_settled and rows[1] is not None else None

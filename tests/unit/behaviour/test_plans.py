@@ -16,6 +16,7 @@ from streams.behaviour.plans import Plans
 from streams.behaviour.presence import ALLOWED, BITS, SENT, presence_of
 from streams.behaviour.signals import Scored
 from streams.behaviour.straight import Plan as Planned
+from streams.behaviour.straight import put_back
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared
 from tests.unit.processors.watch.watch_bench import SHIPPED
 
@@ -152,16 +153,16 @@ def test_detectors_in_one_function_do_what_each_does_by_itself(*, is_taught: boo
         ]
         before = [[*page] for page in pages]
         concerned, chosen = plans.concerned_by(each, missing), plans.chosen_for(each, missing)
-        found, after = (concerned.learning if is_taught else concerned.scoring)(pages, each)
-        expected = [_one_by_one(plan, before, each, is_taught=is_taught) for plan in chosen]
+        judge = concerned.learning if is_taught else concerned.scoring
+        put_back(pages, concerned.plans, judge(pages, each)[-1])
         assert pages == before
+        found, changed, _ = judge(pages, each)
+        expected = [_one_by_one(plan, before, each, is_taught=is_taught) for plan in chosen]
         assert found == tuple(
             (plan, scored) for plan, (scored, _) in zip(chosen, expected, strict=True) if scored.score >= plan.faint
         )
-        assert after == tuple(row for _, its in expected for row in its)
-        changed = concerned.write(pages, after)
         slots = [slot for plan in chosen for slot in plan.slots]
-        assert [pages[slot.shape][slot.number] for slot in slots] == [*after]
+        assert [pages[slot.shape][slot.number] for slot in slots] == [row for _, its in expected for row in its]
         assert {at for at, page in enumerate(pages) if page != before[at]} <= {
             at for at in range(len(pages)) if changed >> at & 1
         }
