@@ -18,6 +18,7 @@ from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
 from streams.operations.bounded_file import read_bounded
+from streams.operations.catalog.proposed_facts import asks_for_sinks, possible_sinks
 from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
@@ -42,6 +43,7 @@ def read_catalog(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[
 
     where `tools` is what the server's `tools/list` returned, and `report_keys` are the keys that sign the server's
     reports. Keys, and a tool with facts, are approved if `reviewed_by` is given; every other tool is only proposed.
+    Where no fact says which arguments are sinks, all that can carry text or name a thing are.
 
     Args:
         now_ms: the time of entries from JSON.
@@ -106,7 +108,10 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
             reviewed_by=reviewed_by,
             entropy=ids,
         )
-        yield from (msgspec.structs.replace(entry, proposed_by=proposed_by) for entry in entries)
+        for entry in entries:
+            # Nobody may look at this entry again: arguments of which nobody has said that they send nothing are sinks.
+            sinks = possible_sinks(entry) if asks_for_sinks(known.get(entry.name)) else entry.sink_args
+            yield msgspec.structs.replace(entry, proposed_by=proposed_by, sink_args=sinks)
         if keys is not None:
             yield report_keys_entry(
                 server_id,

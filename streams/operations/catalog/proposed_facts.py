@@ -62,12 +62,12 @@ def with_proposed_facts(
     """
     if approved is None:
         proposed = _proposals(entry, others)
-        if stated is not None and not _asks_for_sinks(stated):
+        if not asks_for_sinks(stated):
             del proposed["sink_args"]
         return _filled(entry, proposed)
     known = {place.path for place in places_of(_schema_of(approved))}
     kept = {name: getattr(approved, name) for name in (FACT_FIELDS if stated is None else _PROPOSED)}
-    if stated is None or _asks_for_sinks(stated):
+    if asks_for_sinks(stated):
         was = set(possible_sinks(approved))
         kept["sink_args"] = (*approved.sink_args, *(each for each in possible_sinks(entry) if each not in was))
     if kept["arg_roles"]:
@@ -76,10 +76,14 @@ def with_proposed_facts(
     return msgspec.structs.replace(entry, **kept) if stated is None else _filled(entry, kept)
 
 
-def _asks_for_sinks(stated: ToolFacts) -> bool:
-    """Return whether stated facts leave open which arguments are sinks. A tool that only reads, and not in the open
-    world, has none: nothing is acted on, and data goes nowhere."""
-    return stated.sink_args is None and not (stated.read_only and not stated.open_world)
+def asks_for_sinks(stated: ToolFacts | None) -> bool:
+    """Return whether it is left open which arguments are sinks. A tool that only reads, and not in the open world, has
+    none: nothing is acted on, and data goes nowhere.
+
+    Args:
+        stated: what the operator states about the tool; None if that is nothing.
+    """
+    return stated is None or (stated.sink_args is None and not (stated.read_only and not stated.open_world))
 
 
 _PROPOSED = (

@@ -53,6 +53,22 @@ def test_a_tool_with_facts_is_approved_and_every_other_proposed(tmp_path: Path) 
     assert send.output_label.integrity is Integrity.TRUSTED
 
 
+@pytest.mark.parametrize(
+    ("facts", "sinks"),
+    [
+        ({"send": {"destructive": False}}, ("/to",)),
+        ({}, ("/to",)),
+        ({"send": {"sink_args": []}}, ()),
+        ({"send": {"read_only": True, "open_world": False}}, ()),
+    ],
+)
+def test_arguments_are_sinks_unless_the_facts_say_otherwise(
+    tmp_path: Path, facts: dict[str, Any], sinks: tuple[str, ...]
+) -> None:
+    send, _ = read(tmp_path, listing(facts=facts))
+    assert send.sink_args == sinks
+
+
 def test_without_a_reviewer_nothing_is_approved(tmp_path: Path) -> None:
     assert {entry.state for entry in read(tmp_path, listing(reviewed_by=None))} == {EntryState.PROPOSED}
 
