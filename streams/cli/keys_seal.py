@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, PassphraseOption, checked_public, load_key
 from streams.cli.screen import OK, Screen
 from streams.codec.instants import format_instant
-from streams.operations.private_file import replace_whole
+from streams.operations.private_file import changing, replace_whole
 from streams.operations.root_key import load_root_key
 from streams.operations.signing_keys import make_key_file
 from streams.wiring.clock import SystemClock
@@ -102,19 +104,39 @@ def list_seal_keys(
     number and drops its signatures, so sign it again.
     """
     screen = output.screen()
-    before = _read(file, deployment)
-    keys = _changed(before, add or [], retire or [], revoke or [], SystemClock().now_ms())
-    after = before if keys == list(before.keys) and deployment in (None, before.deployment) else before.changed(keys)
-    if deployment is not None:
-        after = SealKeyList(deployment=deployment, serial=after.serial, keys=after.keys, signatures=after.signatures)
-    if key is not None:
-        after = after.signed(load_key(key, passphrase_file))
-    if not after.keys:
-        raise SealKeysError(f"`{file}` is not there, and lists no key yet; name the first one with `--add NAME=KEY`")
-    after.checked(None)
-    if after != before:
-        _write(file, after)
+    # First, because it may ask for a passphrase.
+    holder = None if key is None else load_key(key, passphrase_file)
+    with _alone(file):
+        before = _read(file, deployment)
+        keys = _changed(before, add or [], retire or [], revoke or [], SystemClock().now_ms())
+        after = (
+            before if keys == list(before.keys) and deployment in (None, before.deployment) else before.changed(keys)
+        )
+        if deployment is not None:
+            after = SealKeyList(
+                deployment=deployment, serial=after.serial, keys=after.keys, signatures=after.signatures
+            )
+        if holder is not None:
+            after = after.signed(holder)
+        if not after.keys:
+            raise SealKeysError(
+                f"`{file}` is not there, and lists no key yet; name the first one with `--add NAME=KEY`"
+            )
+        after.checked(None)
+        if after != before:
+            _write(file, after)
     _show(screen, file, after)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Let two commands change the list one after the other: what one of them revokes must not count again."""
+    with ExitStack() as opened:
+        try:
+            opened.enter_context(changing(file))
+        except OSError as error:
+            raise SealKeysError(f"`{file}` can't be read: {error.strerror}") from None
+        yield
 
 
 def _read(file: Path, deployment: str | None) -> SealKeyList:

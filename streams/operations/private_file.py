@@ -3,9 +3,11 @@ which a full disk must neither leave half written nor destroy."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
 
@@ -79,3 +81,23 @@ def replace_whole(path: Path, content: bytes) -> None:
     if file.exists():
         beside.chmod(stat.S_IMODE(file.stat().st_mode))
     beside.replace(file)
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Let nobody else change the files of a folder in this way meanwhile: who reads one and replaces it loses nothing.
+    Blocks until others are done.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: its folder can't be opened.
+    """
+    # The folder, and not the file, which is another one afterwards.
+    handle = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

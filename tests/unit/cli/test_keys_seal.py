@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from streams.audit.seal_key_list import SealKeyList
 from streams.audit.seal_keys import KeyState, derived_seal_key
+from streams.cli.main import run
 from streams.operations.signing_keys import load_key_file
 from streams.sdk import SealKeyFile
 from tests.unit.cli.conftest import Stoplog
@@ -54,6 +56,27 @@ def test_to_retire_a_key_lets_no_seal_count_again(stoplog: Stoplog) -> None:
     assert made(stoplog, "seal", "list", "list.json", "--retire", "a") == retired
     assert SealKeyList.parse(Path("list.json").read_bytes()) == listed
     assert {key.name: key.state for key in listed.keys} == {"a": KeyState.RETIRED, "b": KeyState.REVOKED}
+
+
+def test_two_that_change_the_list_at_once_lose_no_change(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [str(made(stoplog, "seal", "new", "--out", f"{name}.key")["public_key"]) for name in "ab"]
+    made(stoplog, "seal", "list", "list.json", "--add", f"a={keys[0]}")
+    parse, other = (
+        SealKeyList.parse,
+        threading.Thread(target=run, args=(["keys", "seal", "list", "list.json", "--revoke", "a"],)),
+    )
+
+    def parse_beside_another(data: bytes) -> SealKeyList:
+        if other.ident is None:
+            other.start()
+            other.join(timeout=1)  # for as long as it is not alone, which it is only without the lock
+        return parse(data)
+
+    monkeypatch.setattr(SealKeyList, "parse", parse_beside_another)
+    made(stoplog, "seal", "list", "list.json", "--add", f"b={keys[1]}")
+    other.join()
+    listed = parse(Path("list.json").read_bytes())
+    assert {key.name: key.state for key in listed.keys} == {"a": KeyState.REVOKED, "b": KeyState.ACTIVE}
 
 
 def test_a_name_with_a_line_end_writes_no_line_of_its_own(stoplog: Stoplog) -> None:
