@@ -14,7 +14,7 @@ from stoplog_demo.view import View
 from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import HMAC
-from streams.operations.root_key import ROOT_KEY_BYTES_MIN
+from streams.model.proof import ROOT_KEY_BYTES_MIN
 from streams.operations.settings import CatalogSection, ReleaseSection, RulesSection
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import CreateTopic

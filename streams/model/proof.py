@@ -22,6 +22,8 @@ from streams.model.types import Actor, Proof, ProofAlg
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+ROOT_KEY_BYTES_MIN = 32
+ROOT_KEY_BYTES_MAX = 4_096
 _KEY_INFO = b"stoplog session key v1"
 _WRITER_INFO = b"stoplog session-writer key v1"
 _PROOF_DOMAIN = "stoplog intent proof v1"

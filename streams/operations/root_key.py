@@ -7,10 +7,10 @@ import stat
 from pathlib import Path
 
 from streams.model.errors import AdvisedError
+from streams.model.proof import ROOT_KEY_BYTES_MAX, ROOT_KEY_BYTES_MIN
 from streams.operations.private_file import write_new
 from streams.stores.private_folder import make_private
 
-ROOT_KEY_BYTES_MIN = 32
 _ROOT_KEY_BYTES = 64
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -26,18 +26,24 @@ def load_root_key(path: Path) -> bytes:
         RootKeyError: the file is missing or can't be used; says what to do.
     """
     try:
-        mode = path.stat().st_mode
-        key = path.read_bytes()
+        with path.open("rb") as file:
+            mode = path.stat().st_mode
+            key = file.read(ROOT_KEY_BYTES_MAX + 1)
     except FileNotFoundError:
         raise RootKeyError(
             f"there is no root key at `{path}`", "create it with `stoplog keys new`, or copy that of the other gates"
         ) from None
     except OSError as error:
         raise RootKeyError(f"root key `{path}` can't be read: {error.strerror}") from None
+    if stat.S_ISCHR(mode):
+        # It may have no end, and others use it: nobody should change its mode.
+        raise RootKeyError(f"root key `{path}` is a device; name the file of the root key")
     if mode & _OTHERS:
         raise RootKeyError(f"root key `{path}` can be read by others", f"run `chmod 600 {path}`")
     if len(key) < ROOT_KEY_BYTES_MIN:
         raise RootKeyError(f"root key `{path}` has {len(key)} bytes; at least {ROOT_KEY_BYTES_MIN} are required")
+    if len(key) > ROOT_KEY_BYTES_MAX:
+        raise RootKeyError(f"root key `{path}` has more than {ROOT_KEY_BYTES_MAX} bytes; name the file of the root key")
     return key
 
 

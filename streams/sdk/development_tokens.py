@@ -15,7 +15,13 @@ from streams.model.delegation import Delegation, GrantBody, ToolGrant
 from streams.model.ids import sub_session_id
 from streams.model.keys import revocation_key
 from streams.model.labels import Label
-from streams.model.proof import proven_event, session_secret, session_writer_key
+from streams.model.proof import (
+    ROOT_KEY_BYTES_MAX,
+    ROOT_KEY_BYTES_MIN,
+    proven_event,
+    session_secret,
+    session_writer_key,
+)
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_targets import EVERYTHING, session_target
 from streams.model.session import SessionEvent, SessionEventType
@@ -31,8 +37,6 @@ from streams.sdk.errors import PublishError, TokenServiceError
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
-ROOT_KEY_BYTES_MIN = 32
-ROOT_KEY_BYTES_MAX = 4_096
 SESSION_TTL_MS = 3_600_000
 SESSIONS_MAX = 100_000
 """How many sessions one service keeps track of at a time."""

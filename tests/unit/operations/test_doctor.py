@@ -223,6 +223,17 @@ def test_a_key_that_is_too_short_fails(deployment: Settings) -> None:
     assert "5 bytes" in findings()["root key"].text
 
 
+def test_a_file_that_is_too_long_for_a_key_fails(deployment: Settings) -> None:
+    deployment.key_path.write_bytes(bytes(4_097))
+    assert "more than 4096 bytes" in findings()["root key"].text
+
+
+def test_a_device_is_no_root_key(deployment: Settings) -> None:
+    deployment.key_path.unlink()
+    deployment.key_path.symlink_to("/dev/null")
+    assert "is a device" in findings()["root key"].text
+
+
 def test_little_room_warns_and_none_fails(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for least, low, status in ((0, 1 << 60, Status.WARN), (1 << 60, 1 << 60, Status.FAIL), (0, 0, Status.OK)):
         monkeypatch.setattr(doctor_module, "FREE_BYTES_MIN", least)
