@@ -77,7 +77,8 @@ def _show(screen: Screen, story: Story) -> None:
     if story.erasure is not None:
         screen.say(f"the arguments can't be shown: {erasure_text(story.erasure)}", WARN)
     if story.first is not None:
-        screen.say(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}", FAINT)
+        answered = f"; then {', '.join(story.answers)}" if story.answers else ""
+        screen.say(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}{answered}", FAINT)
     rows = _value_rows(story.values[:_VALUES_SHOWN_MAX])
     screen.say()
     if rows:
@@ -148,6 +149,7 @@ def _fields(story: Story) -> dict[str, Any]:
         "story": sentence(story),
         "values": [value._asdict() | {"told": told_origin(value)} for value in story.values],
         "rules": [{"rule_id": hit.rule_id, "effect": hit.effect.value, "reason": hit.reason} for hit in story.rules],
+        "answers": list(story.answers),
         "ran": story.ran or None,
         "hidden_topics": sorted(story.shown.hidden),
         "erased": None if story.erasure is None else erasure_text(story.erasure),

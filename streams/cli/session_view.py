@@ -86,7 +86,7 @@ def session_fields(shown: Shown, standing: Standing, lines_max: int) -> dict[str
         "read": [_line(line) for line in view.read[-lines_max:]],
         "did": [_line(line) for line in view.did[-lines_max:]],
         "documents": [_document(view, each) for each in _last(view.documents, lines_max)],
-        "intents": [_intent(call) for call in _last(view.intents, lines_max)],
+        "intents": [_intent(view, call) for call in _last(view.intents, lines_max)],
         "hidden_topics": sorted(shown.hidden),
         "erased": None if shown.erasure is None else erasure_text(shown.erasure.newest),
     }
@@ -184,7 +184,7 @@ def _args_of(view: SessionView, document: Document) -> str | None:
     return None if call is None else call.args_json
 
 
-def _intent(call: ProposedCall) -> dict[str, Any]:
+def _intent(view: SessionView, call: ProposedCall) -> dict[str, Any]:
     return {
         "intent_id": call.intent_id,
         "verdict_id": call.verdict_id,
@@ -198,6 +198,7 @@ def _intent(call: ProposedCall) -> dict[str, Any]:
         "rules": list(call.rules),
         "args_json": call.args_json,
         "label": call.label,
+        "answers": list(view.answers.get(call.intent_id, ())),
         "ran": call.ran,
         "ran_ms": call.ran_ms,
     }
@@ -264,13 +265,14 @@ def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
         held = "" if call.held is None else f"{call.held.value} then "
         names = [name_text(rule_id, is_shadow=rule_id in call.in_shadow) for rule_id in call.rules]
         rules = f" ({', '.join(names)})" if names else ""
+        answered = "".join(f"; {each}" for each in view.answers.get(call.intent_id, ()))
         ran = f"; {call.ran} at {time_text(call.ran_ms)}" if call.ran else ""
         screen.rich(
             Text.assemble(
                 (f"{time_text(call.judged_ms)}  ", FAINT),
                 (f"{held}{call.outcome.value}", _OUTCOMES[call.outcome]),
                 (printable(f"  {call.tool}"), STRONG),
-                printable(f"  {call.reason}: {call.text}{rules}{ran}"),
+                printable(f"  {call.reason}: {call.text}{rules}{answered}{ran}"),
             )
         )
         screen.rich(Text(f"              intent {printable(call.intent_id)}, the session was then {call.label}", FAINT))

@@ -64,6 +64,7 @@ class Story(NamedTuple):
         first: the first one, if the call was held before the last.
         outcome, reason, reason_text: of the last verdict or its audit record.
         values: the values of the arguments, those that matter most first; empty if the verdict has no origins.
+        answers: what people have answered about the call: `approved by ann`.
         ran: what the executor reported.
         erasure: the order that has erased the content of the call; its arguments are missing from the story then.
     """
@@ -78,6 +79,7 @@ class Story(NamedTuple):
     reason: str
     reason_text: str
     values: tuple[Value, ...]
+    answers: tuple[str, ...]
     ran: str
     erasure: GivenOrder | None = None
 
@@ -132,6 +134,7 @@ def read_story(
         reason=call.reason,
         reason_text=call.text,
         values=() if last is None else _values(last, _Readings(shown, events)),
+        answers=shown.view.answers.get(call.intent_id, ()),
         ran=call.ran,
         erasure=erasure,
     )
@@ -146,7 +149,8 @@ def sentence(story: Story) -> str:
     rule = next((hit for hit in story.rules if hit.effect is _EFFECTS.get(story.outcome)), None)
     decided = reason if rule is None else f"rule {rule.rule_id}: {rule.reason}"
     why = f"{told} ({decided})" if told else reason
-    return f"{_OUTCOME_WORDS[story.outcome]}: {why}"
+    approved = "".join(f", {each}" for each in story.answers) if story.outcome is Outcome.ALLOW else ""
+    return f"{_OUTCOME_WORDS[story.outcome]}{approved}: {why}"
 
 
 _OUTCOME_WORDS = {

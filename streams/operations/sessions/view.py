@@ -12,6 +12,7 @@ import msgspec
 from streams.delegation.authority import AuthorityRow, authority_row
 from streams.delegation.digest import lineage_of
 from streams.delegation.errors import GrantError
+from streams.model.approval import GRANT_MADE, GRANT_USED
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
@@ -134,7 +135,12 @@ class Document:
 
 @dataclass
 class SessionView:
-    """A session as the log shows it. `scopes` are the effective ones, after all events that narrowed them."""
+    """A session as the log shows it.
+
+    Attributes:
+        scopes: the effective ones, after all events that narrowed them.
+        answers: what people have answered about a call, by its intent: `approved by ann`.
+    """
 
     tenant_uid: str
     session_id: str
@@ -153,6 +159,7 @@ class SessionView:
     read: list[Line] = field(default_factory=list)
     did: list[Line] = field(default_factory=list)
     intents: dict[str, ProposedCall] = field(default_factory=dict)
+    answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     active_ms: int = 0
     _counted: set[str] = field(default_factory=set)
@@ -223,6 +230,7 @@ class SessionView:
         self.read.clear()
         self.did.clear()
         self.intents.clear()
+        self.answers.clear()
         self.documents.clear()
         self._counted.clear()
 
@@ -237,6 +245,18 @@ class SessionView:
         elif record.event_type is AuditEventType.REFUSAL and record.intent_id in self.intents:
             call = self.intents[record.intent_id]
             call.ran, call.ran_ms = f"refused by the executor: {record.reason_text or record.reason}", time_ms
+
+        elif record.event_type is AuditEventType.APPROVAL and record.reason != GRANT_MADE:
+            self._take_answer(record)
+
+    def _take_answer(self, record: AuditEvent) -> None:
+        """Take that a person has answered about a call, now or beforehand. It can come before the call's verdict."""
+        by = record.act.sub
+        answer = f"approved by a grant of {by}" if record.reason == GRANT_USED else f"{record.reason} by {by}"
+        known = self.answers.get(record.intent_id or "", ())
+        self.answers[record.intent_id or ""] = tuple(dict.fromkeys((*known, answer)))
+        if len(self.answers) > LINES_MAX:
+            del self.answers[next(iter(self.answers))]
 
     def standing(self, revocations: RevocationSet, now_ms: int) -> Standing:
         """Return its state, according to the records of gates and the revocations in force."""

@@ -45,9 +45,10 @@ TOPICS = (
     DELEGATION,
     REPORT,
     INTENT,
+    # A gate judges at the instant of the answer, and asks at that of its verdict.
+    APPROVAL_DECISION,
     VERDICT,
     APPROVAL_REQUEST,
-    APPROVAL_DECISION,
     AUDIT,
     AUDIT_REPORTED,
     ALERT,

@@ -11,14 +11,16 @@ import msgspec
 import pytest
 
 from streams.model.alert import Alert
+from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.audit import AuditEventType
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import ALERT, AUDIT_REPORTED
-from streams.model.types import Header
-from streams.model.verdict import Outcome
+from streams.model.topics import ALERT, APPROVAL_DECISION, AUDIT_REPORTED, VERDICT
+from streams.model.types import Actor, Header
+from streams.model.verdict import Outcome, Verdict
 from streams.operations.timeline.entries import Entry, Tone, Who
 from streams.operations.timeline.page import page_of
+from streams.operations.topics.reader import read_to_end
 from streams.processors.audit import dead_letter_event
 from tests.unit.cli.conftest import Result, Stoplog
 from tests.unit.cli.recorded_site import Site, configure
@@ -103,6 +105,36 @@ class TestSession:
             writer.write(AUDIT_REPORTED, b"default|s-0", forged)
         writer.log.close()
         assert [stoplog(*command).records for command in commands] == before
+
+    def test_an_answer_stands_before_the_verdict_that_it_led_to(
+        self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(folder, tmp_path / "copy")
+        configure(monkeypatch, tmp_path / "copy")
+        writer = Site()
+        key, found = b"default|s-0", read_to_end(writer.log, (VERDICT.name,), writer.clock)
+        records = [
+            writer.codec.decode(each.topic, each.value or b"", each.headers) for each in found if each.key == key
+        ]
+        made = next(each for each in records if isinstance(each, Verdict))
+        decision = ApprovalDecision(
+            header=made.header,
+            task_id=made.verdict_id,
+            intent_id=made.intent_id,
+            session_id="s-0",
+            status=ApprovalStatus.APPROVED,
+            approver=Actor(iss="i", sub="lena"),
+            args_digest=made.args_digest,
+        )
+        writer.write(APPROVAL_DECISION, key, decision)
+        (answered,) = read_to_end(writer.log, (APPROVAL_DECISION.name,), writer.clock)
+        # A gate judges at the broker's time of the record that it has read.
+        last = derived_uuid("after the answer")
+        made = msgspec.structs.replace(made, verdict_id=last, evaluated_at=answered.timestamp_ms)
+        writer.write(VERDICT, key, made)
+        writer.log.close()
+        story = [who for who, _ in told(stoplog("audit", "session", "s-0", "--json"))]
+        assert story.index("person") == len(story) - 2
 
     def test_alerts_of_another_tenant_are_not_in_it(
         self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path

@@ -8,10 +8,12 @@ import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, header
 from streams.embedded.admin import EmbeddedAdmin
+from streams.model.approval import GRANT_MADE, GRANT_USED
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ArgumentRole
 from streams.model.session import SessionEventType
 from streams.model.topics import VERDICT
+from streams.model.types import Actor
 from streams.model.verdict import ArgumentOrigin, Outcome, RuleEffect, RuleHit, RuleMode, ValueOrigin
 from tests.kit import FILES_READ, MAIL_SEND
 from tests.unit.cli.conftest import Stoplog
@@ -52,6 +54,16 @@ class Case:
     def judged(self, outcome: Outcome, *origins: ArgumentOrigin, **changes: Any) -> str:
         self.writer.put(self.maker, [verdict_on(self.sent, outcome, origins=origins, **changes)])
         return self.sent.intent_id
+
+    def answer(self, reason: str, by: str) -> AuditEvent:
+        return AuditEvent(
+            header=header(f"answer {reason}", self.writer.now_ms, "default"),
+            event_type=AuditEventType.APPROVAL,
+            session_id="s-1",
+            intent_id=self.sent.intent_id,
+            act=Actor(iss="https://id.example", sub=by),
+            reason=reason,
+        )
 
     def origin(self, pointer: str, origin: ValueOrigin, *, by: str = "", **changes: Any) -> ArgumentOrigin:
         role = ArgumentRole.DESTINATION if pointer == "/to" else ArgumentRole.CONTENT
@@ -137,6 +149,30 @@ def test_a_call_that_was_held_first_tells_of_both_decisions(deployed: Stoplog, c
     (told,) = deployed("explain", intent).records
     assert (told["outcome"], told["held"]) == ("ALLOW", "REQUIRE_APPROVAL")
     assert "first it was held (REQUIRE_APPROVAL): a lead must agree" in deployed("explain", intent, "--no-json").out
+
+
+@pytest.mark.parametrize(
+    ("reason", "answer"), [("approved", "approved by lena"), (GRANT_USED, "approved by a grant of lena")]
+)
+def test_who_has_approved_a_call_is_told(deployed: Stoplog, case: Case, reason: str, answer: str) -> None:
+    case.judged(Outcome.REQUIRE_APPROVAL, reason_text="a lead must agree")
+    intent = case.judged(Outcome.ALLOW, reason_text="a user who may send")
+    for told_as in (GRANT_MADE, reason):
+        case.writer.put(case.maker, [case.answer(told_as, "lena")])
+    (told,) = deployed("explain", intent).records
+    assert (told["story"], told["answers"]) == (f"allowed, {answer}: a user who may send", [answer])
+    assert f"a lead must agree; then {answer}" in deployed("explain", intent, "--no-json").out
+    (shown,) = deployed("session", "show", intent).records
+    assert [call["answers"] for call in shown["intents"] if call["intent_id"] == intent] == [[answer]]
+    assert f"; {answer}" in deployed("session", "show", intent, "--no-json").out
+
+
+def test_who_has_denied_a_call_is_told(deployed: Stoplog, case: Case) -> None:
+    case.judged(Outcome.REQUIRE_APPROVAL, reason_text="a lead must agree")
+    intent = case.judged(Outcome.DENY, reason="approval_denied", reason_text="a person denied it")
+    case.writer.put(case.maker, [case.answer("denied", "lena")])
+    (told,) = deployed("explain", intent).records
+    assert (told["story"], told["answers"]) == ("denied: a person denied it", ["denied by lena"])
 
 
 def test_a_decision_without_origins_is_told_by_its_reason(deployed: Stoplog, case: Case) -> None:
