@@ -29,8 +29,7 @@ def fill_grant(value: dict[str, object], tenant_uid: str, session_id: str, time_
     for depth, body in enumerate(bodies):
         body.setdefault("tenant_uid", tenant_uid)
         body.setdefault("depth", depth)
-        if body is not value:
-            body.setdefault("op", "GRANT")
+        body.setdefault("op", "GRANT")
         if depth:
             _follow(bodies[depth - 1], body)
             continue

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from streams.codec.history import parse_line
+from streams.codec.history import format_line, parse_line
 from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import Standard, verify
-from streams.model.delegation import Delegation
+from streams.model.delegation import Delegation, DelegationOp
+from streams.model.topics import DELEGATION
 from streams.model.verdict import Verdict
 from streams.operations.trial import TryReport, run_history
 from streams.operations.trial_engine import Tried
@@ -140,6 +141,14 @@ def test_what_is_left_out_follows_from_the_chain() -> None:
     assert (grant.depth, grant.parent_uid, grant.root_uid, grant.sub) == (1, "g-1", "g-1", "alice")
     assert (grant.issuer_uid, grant.exp, grant.scopes) == ("planner", START_MS + 60_000, ())
     assert read(line("delegation", hop())) == grant
+    unstated = {name: value for name, value in hop().items() if name != "op"}
+    assert read(line("delegation", unstated)).op is DelegationOp.GRANT
+
+
+def test_what_was_exported_as_taken_back_is_read_as_taken_back() -> None:
+    taken = read(line("delegation", root() | {"op": "REVOKE"}))
+    exported = format_line(DELEGATION.name, b"acme|s-2", START_MS, taken)
+    assert read(exported) == taken
 
 
 def test_a_grant_lets_through_what_it_conveys(tmp_path: Path) -> None:
