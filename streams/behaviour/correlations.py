@@ -122,7 +122,7 @@ class Matches(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fired_ms: int | None = None
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """An activity with what detectors say about it."""
 
     activity: Activity

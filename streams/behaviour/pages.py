@@ -18,8 +18,8 @@ detector that is added in the middle would give all others a wrong row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from operator import attrgetter, itemgetter
+from functools import lru_cache, reduce
+from operator import attrgetter, itemgetter, or_
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -27,6 +27,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from streams.behaviour.activity import ATTRIBUTES, FIELDS, Activity, row_key
+from streams.behaviour.presence import BITS
 
 KEYS_MADE_MAX = 16_384
 """For how many activities the keys of a group of shapes are remembered."""
@@ -113,9 +114,13 @@ class Shape:
         name: what the keys of the pages begin with.
         page_type: the class of the pages as they are written.
         blank: a page that there is not. Nobody changes it.
+        needs: bits (`presence`) of what each activity has that concerns one of its rows. Others have no such page.
     """
 
-    def __init__(self, fields: tuple[str, ...], suffix: str, page_type: type, *, is_required: bool) -> None:
+    def __init__(
+        self, fields: tuple[str, ...], suffix: str, page_type: type, needs: int = 0, *, is_required: bool
+    ) -> None:
+        self.needs = needs
         self.fields, self.name, self.page_type = fields, page_name(fields, suffix), page_type
         self.blank: list[Any] = [None] * len(msgspec.structs.fields(page_type))
         self._is_required = is_required
@@ -135,30 +140,30 @@ class _Keys:
     Those that were made before are remembered: to make them costs more than what detectors do with the pages.
 
     Attributes:
+        numbers: the numbers of the shapes in the layout.
         read: reads of an activity what the keys are made of.
-        made: the keys that were made, by what was read, with a bit for each shape of the layout that has none.
+        made: the keys that were made, by what was read.
     """
 
     def __init__(self, shapes: Mapping[int, Shape]) -> None:
         """Args:
-        shapes: the shapes by their numbers in the layout.
+        shapes: the shapes by their numbers in the layout. What they need is the same.
         """
-        self._shapes = shapes
-        fields = {field for shape in shapes.values() for field in shape.fields}
-        plain = attrgetter(
-            *sorted({"tenant", "agent", *(_ATTRIBUTES[field] for field in fields if field != TIME_PART)})
-        )
+        self.numbers = tuple(shapes)
+        self._shapes = tuple(shapes.values())
+        self.needs = self._shapes[0].needs
+        fields = {field for shape in self._shapes for field in shape.fields}
+        plain = attrgetter(*sorted({"tenant", *(_ATTRIBUTES[field] for field in fields if field != TIME_PART)}))
         self.read: Callable[[Activity], Any] = (
             (lambda a: (plain(a), FIELDS[TIME_PART](a))) if TIME_PART in fields else plain
         )
-        self.made: dict[Any, tuple[tuple[bytes | None, ...], int]] = {}
+        self.made: dict[Any, tuple[bytes | None, ...]] = {}
 
-    def make(self, activity: Activity, read: object) -> tuple[tuple[bytes | None, ...], int]:
+    def make(self, activity: Activity, read: object) -> tuple[bytes | None, ...]:
         """Return the keys of the pages of an activity, in the order of the shapes, and remember them."""
         if len(self.made) >= KEYS_MADE_MAX:
             self.made.clear()
-        keys = {number: shape.key(activity) for number, shape in self._shapes.items()}
-        made = self.made[read] = tuple(keys.values()), sum(1 << number for number, key in keys.items() if key is None)
+        made = self.made[read] = tuple([shape.key(activity) for shape in self._shapes])
         return made
 
 
@@ -169,63 +174,85 @@ class Layout:
         shapes: the kinds of pages. Two of them have the same pages if some places require the fields and some do not.
     """
 
-    def __init__(self, places: Iterable[tuple[Place, type]], suffix: str = "") -> None:
+    def __init__(
+        self, places: Iterable[tuple[Place, type]], suffix: str = "", needs: Mapping[Place, int] = MappingProxyType({})
+    ) -> None:
         """Args:
         places: each place with the class of its row; no two have the same fields and slot.
         suffix: ends the names of the pages, where two layouts share a view.
+        needs: bits (`presence`) of what each activity has that concerns a place, beside the fields that it requires.
         """
         slots: dict[tuple[str, ...], dict[str, type]] = {}
-        asked: dict[tuple[tuple[str, ...], bool], None] = {}
+        asked: dict[tuple[tuple[str, ...], bool], int] = {}
         for place, row_type in places:
             slots.setdefault(place.fields, {})[place.slot] = row_type
-            asked[_shape_of(place)] = None
+            its_needs = needs.get(place, 0) | required_by(place)
+            asked[_shape_of(place)] = its_needs & asked.get(_shape_of(place), its_needs)
         types = {fields: _page_type(page_name(fields, suffix), rows) for fields, rows in slots.items()}
         self._numbers = {
             (fields, slot): number for fields, rows in slots.items() for number, slot in enumerate(sorted(rows))
         }
         self._indexes = {each: number for number, each in enumerate(asked)}
         self.shapes = tuple(
-            Shape(fields, suffix, types[fields], is_required=is_required) for fields, is_required in asked
+            Shape(fields, suffix, types[fields], its_needs, is_required=is_required)
+            for (fields, is_required), its_needs in asked.items()
         )
-        self._groups, self._in_order = _grouped(self.shapes)
+        self._groups = _grouped(self.shapes)
+        self._of_presence: dict[int, _Present] = {}
 
     def slot(self, place: Place) -> Slot:
         """Return where a place is."""
         return Slot(self._indexes[_shape_of(place)], self._numbers[place.fields, place.slot])
 
-    def keys_and_missing(self, activity: Activity) -> tuple[tuple[bytes | None, ...], int]:
-        """Return the keys of the pages of an activity, in the order of the shapes, and which shapes have no page.
+    def keys(self, activity: Activity, presence: int) -> tuple[bytes | None, ...]:
+        """Return the keys of the pages of an activity, in the order of the shapes; None for a shape without a page.
 
-        The key of one without a page is None, and it has a bit.
+        Args:
+            activity: the activity.
+            presence: what it has (`presence_of`).
         """
-        made: list[bytes | None] = []
-        missing = 0
-        for group in self._groups:
+        groups, in_order = self._of_presence.get(presence) or self._present(presence)
+        made: list[bytes | None] = [None]
+        for group in groups:
             read = group.read(activity)
-            keys, without = group.made.get(read) or group.make(activity, read)
-            made += keys
-            missing |= without
-        return self._in_order(made), missing
+            made += group.made.get(read) or group.make(activity, read)
+        return in_order(made)
+
+    def _present(self, presence: int) -> _Present:
+        """Return the groups of shapes that activities with these bits have pages of, and remember them."""
+        groups = tuple(group for group in self._groups if not group.needs & ~presence)
+        # The first of the keys is that of all shapes without a page.
+        numbers = [-1, *(number for group in groups for number in group.numbers)]
+        places = [numbers.index(number) if number in numbers else 0 for number in range(len(self.shapes))]
+        in_order = itemgetter(*places) if len(places) > 1 else lambda made: (made[places[0]],)
+        made = self._of_presence[presence] = _Present(groups, in_order)
+        return made
 
 
-def _grouped(
-    shapes: tuple[Shape, ...],
-) -> tuple[tuple[_Keys, ...], Callable[[list[bytes | None]], tuple[bytes | None, ...]]]:
-    """Return the shapes in groups whose keys are made together, and what brings all keys into the order of the shapes.
+class _Present(NamedTuple):
+    """The groups of shapes that some activities have pages of, and what brings keys into the order of all shapes."""
 
-    Shapes are in a group if they have the same fields apart from those with few values. So there are few groups, and
-    few different values of the fields of a group.
+    groups: tuple[_Keys, ...]
+    in_order: Callable[[list[bytes | None]], tuple[bytes | None, ...]]
+
+
+def required_by(place: Place) -> int:
+    """Return bits (`presence`) of the fields that an activity must have for a place to concern it."""
+    fields = place.fields if place.is_required else ()
+    return reduce(or_, [BITS.get(field, 0) for field in fields if field not in _ALWAYS], 0)
+
+
+def _grouped(shapes: tuple[Shape, ...]) -> tuple[_Keys, ...]:
+    """Return the shapes in groups whose keys are made together.
+
+    Shapes are in a group if they have the same fields apart from those with few values, and if the same activities have
+    pages of them. So there are few groups, and few different values of the fields of a group.
     """
-    groups: dict[frozenset[str], list[int]] = {}
+    groups: dict[tuple[frozenset[str], int], dict[int, Shape]] = {}
     for number, shape in enumerate(shapes):
-        groups.setdefault(frozenset(_BEFORE.get(field, field) for field in shape.fields) - _FEW_VALUES, []).append(
-            number
-        )
-    numbers = [number for group in groups.values() for number in group]
-    made = tuple(_Keys({number: shapes[number] for number in group}) for group in groups.values())
-    if numbers == sorted(numbers):
-        return made, tuple
-    return made, itemgetter(*(numbers.index(number) for number in range(len(shapes))))
+        fields = frozenset(_BEFORE.get(field, field) for field in shape.fields) - _FEW_VALUES
+        groups.setdefault((fields, shape.needs), {})[number] = shape
+    return tuple(map(_Keys, groups.values()))
 
 
 def _shape_of(place: Place) -> tuple[tuple[str, ...], bool]:
@@ -317,16 +344,19 @@ class OpenRows:
         Whoever judges a decision changes them in place, and notes the page in `changed`. They are nobody else's: what
         is remembered is forgotten when it is taken, and a decision that fails takes its step along.
         """
-        page: list[Any] | None = self.rows.get(key)
-        if page is None:
-            found = self._fetched(key, shape.page_type)
-            if found is None:
-                page = [*shape.blank]
-                self.created.add(key)
-            else:
-                # What is remembered is a page as it was when it was open.
-                page = found if isinstance(found, list) else [*astuple(found)]
-            self.rows[key] = page
+        return self.rows.get(key) or self.opened(key, shape)
+
+    def opened(self, key: bytes, shape: Shape) -> list[Any]:
+        """Return the rows of a page that is not open yet. Likewise."""
+        found = self._fetched(key, shape.page_type)
+        page: list[Any]
+        if found is None:
+            page = [*shape.blank]
+            self.created.add(key)
+        else:
+            # What is remembered is a page as it was when it was open.
+            page = found if isinstance(found, list) else [*astuple(found)]
+        self.rows[key] = page
         return page
 
     def _fetched(self, key: bytes, row_type: type) -> Any:

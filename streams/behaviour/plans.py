@@ -8,13 +8,14 @@ once, and no detector is asked about every activity (ADR 0099). What they do one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import chain
+from operator import or_
 from typing import NamedTuple
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.case import PATTERNS_MAX
-from streams.behaviour.pages import Layout
-from streams.behaviour.presence import presence_of
+from streams.behaviour.pages import Layout, Place, required_by
 from streams.behaviour.signals import Detector, learns
 from streams.behaviour.straight import Outcome, Pages, Plan, compiled_scoring
 
@@ -42,36 +43,30 @@ class Plans:
         """
         self._plans = tuple(_planned(each, layout) for each in detectors)
         self._tools = frozenset(chain.from_iterable(each.declaration.tools for each in self._plans))
-        self._concerned: dict[tuple[int, int, str], Concerned] = {}
+        self._concerned: dict[tuple[int, str], Concerned] = {}
         # Many kinds of activities concern the same detectors.
         self._of_plans: dict[tuple[int, ...], Concerned] = {}
 
-    def concerned_by(self, activity: Activity, missing: int) -> Concerned:
+    def concerned_by(self, activity: Activity, presence: int) -> Concerned:
         """Return the detectors that an activity concerns.
 
         Args:
             activity: the activity.
-            missing: a bit for each shape of the layout of which it has no page.
+            presence: what it has (`presence_of`).
         """
-        kind = (presence_of(activity), missing, activity.tool if activity.tool in self._tools else "")
-        return self._concerned.get(kind) or self._remember(kind, self.chosen_for(activity, missing))
+        kind = (presence, activity.tool if activity.tool in self._tools else "")
+        return self._concerned.get(kind) or self._remember(kind, self.chosen_for(activity, presence))
 
-    def chosen_for(self, activity: Activity, missing: int) -> tuple[Plan, ...]:
-        """Return the detectors that an activity concerns, in their order; every detector is asked.
-
-        Args:
-            activity: the activity.
-            missing: see `concerned_by`.
-        """
-        lacks, tool = ~presence_of(activity), activity.tool
+    def chosen_for(self, activity: Activity, presence: int) -> tuple[Plan, ...]:
+        """Return the detectors that an activity concerns, in their order; every detector is asked. Likewise."""
+        lacks, tool = ~presence, activity.tool
         return tuple(
             plan
             for plan in self._plans
-            if not (missing & plan.shapes or plan.needs & lacks)
-            and (not plan.declaration.tools or tool in plan.declaration.tools)
+            if not plan.needs & lacks and (not plan.declaration.tools or tool in plan.declaration.tools)
         )
 
-    def _remember(self, kind: tuple[int, int, str], plans: tuple[Plan, ...]) -> Concerned:
+    def _remember(self, kind: tuple[int, str], plans: tuple[Plan, ...]) -> Concerned:
         """Return the functions of the detectors that this kind of activity concerns, and remember them."""
         # The plans live as long as this object, so their ids name them.
         ids = tuple(map(id, plans))
@@ -85,14 +80,31 @@ class Plans:
         return made
 
 
+def layout_of(detectors: Iterable[Detector], others: Iterable[tuple[Place, type]] = (), suffix: str = "") -> Layout:
+    """Return the pages of some detectors.
+
+    Args:
+        detectors: the detectors.
+        others: further places, with the classes of their rows.
+        suffix: ends the names of the pages.
+    """
+    detectors = tuple(detectors)
+    places = [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
+    needs = {place: needs_of(each) for each in detectors for place in each.places}
+    return Layout([*others, *places], suffix, needs)
+
+
+def needs_of(detector: Detector) -> int:
+    """Return bits (`presence`) of what an activity must have for a detector to concern it."""
+    return reduce(or_, map(required_by, detector.places), detector.needs)
+
+
 def _planned(detector: Detector, layout: Layout) -> Plan:
-    slots = tuple(map(layout.slot, detector.places))
     return Plan(
         declaration=detector.declaration,
         faint=detector.faint,
         score=detector.score,
         learn=detector.learn if learns(detector) else None,
-        slots=slots,
-        shapes=sum(1 << shape for shape in {slot.shape for slot in slots}),
-        needs=detector.needs,
+        slots=tuple(map(layout.slot, detector.places)),
+        needs=needs_of(detector),
     )

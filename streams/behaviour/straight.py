@@ -33,7 +33,6 @@ class Plan(NamedTuple):
         faint: the score from which on it is reported.
         score: how it scores, and `learn` how it learns; None if it does not.
         slots: where they are.
-        shapes: a bit for each shape of its pages.
         needs: a bit for each thing that an activity must have.
     """
 
@@ -42,7 +41,6 @@ class Plan(NamedTuple):
     score: Callable[[Rows, Activity], Scored]
     learn: Callable[[Rows, Activity, Any], Rows] | None
     slots: tuple[Slot, ...]
-    shapes: int
     needs: int
 
 

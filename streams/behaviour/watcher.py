@@ -50,8 +50,9 @@ from streams.behaviour.findings import (
     too_much,
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
-from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
-from streams.behaviour.plans import Plans
+from streams.behaviour.pages import OpenRows, Place, RememberedRows, RowView
+from streams.behaviour.plans import Plans, layout_of
+from streams.behaviour.presence import presence_of
 from streams.behaviour.recurrence import Recurrence, called_false
 from streams.behaviour.signals import Detector, Scored, Signal, explained
 from streams.behaviour.straight import Plan, put_back
@@ -175,8 +176,7 @@ class Watcher:
             (EXPECTED, Expected),
             *((place, RiskRow) for _, place in risks),
         ]
-        places += [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
-        layout = self._layout = Layout(places, suffix)
+        layout = self._layout = layout_of(detectors, places, suffix)
         self._tail, self._expected = layout.slot(_TAIL), layout.slot(EXPECTED)
         self._counted = Counted(layout)
         self._plans = Plans(detectors, layout)
@@ -193,7 +193,7 @@ class Watcher:
         self._remembered = RememberedRows()
         names = {
             self._names.latch,
-            *(page_name(place.fields, suffix) for place, _ in places if _PASSING & {*place.fields}),
+            *(shape.name for shape in layout.shapes if _PASSING & {*shape.fields}),
         }
         names |= {correlations.row_name(each) for each in declared.correlations if _is_passing(each)}
         self.short_lived = frozenset(name.encode() for name in names)
@@ -221,7 +221,8 @@ class Watcher:
         event = digest_once(activity.event_id)
         if event in tail.seen:
             return Observed(is_repeated=True)
-        case = self._case(rows, activity, tail)
+        presence = presence_of(activity)
+        case = self._case(rows, activity, tail, presence)
         # As `case.row` would read it: every decision asks.
         expected: Expected | None = case.pages[self._expected.shape][self._expected.number]
         left = None if expected is None else counted_off(expected, activity)
@@ -234,7 +235,7 @@ class Watcher:
         # Almost always nothing is found. So detectors learn as soon as they have scored, and score once more if
         # it turns out that nothing may be learned.
         is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
-        concerned = self._plans.concerned_by(case.activity, case.missing)
+        concerned = self._plans.concerned_by(case.activity, presence)
         scored, changed, before = (concerned.learning if is_taught else concerned.scoring)(case.pages, case.activity)
         signals = tuple([self._signal(each, case) for each in scored]) if scored else ()
         found: list[Finding] = []
@@ -263,7 +264,7 @@ class Watcher:
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
-        full = not grown.terms_left
+        full = grown.is_full and not grown.terms_left
         if may_learn and not (signals or lowered_count or full):
             return _USUAL
         return Observed(signals, reported, quiet_count, lowered_count, may_learn, full, risks=risks.raised)
@@ -399,15 +400,15 @@ class Watcher:
         tail: SessionTail | None = rows.page(key, shape)[self._tail.number]
         return tail or SessionTail()
 
-    def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> Case:
+    def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail, presence: int) -> Case:
         activity = replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
-        keys, missing = self._layout.keys_and_missing(activity)
-        known, page = rows.rows, rows.page
+        keys = self._layout.keys(activity, presence)
+        known, opened = rows.rows, rows.opened
         pages = [
-            shape.blank if key is None else known.get(key) or page(key, shape)
+            shape.blank if key is None else known.get(key) or opened(key, shape)
             for key, shape in zip(keys, self._layout.shapes, strict=True)
         ]
-        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages, missing)
+        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages)
 
     def _signal(self, found: tuple[Plan, Scored], case: Case) -> Signal:
         it, scored = found[0].declaration, found[1]

@@ -18,7 +18,9 @@ from streams.behaviour.detectors.loops import repeats
 from streams.behaviour.detectors.rates import OVERDISPERSION, times_below
 from streams.behaviour.detectors.registry import DETECTORS
 from streams.behaviour.estimators import count_of, count_surprise, counted_up
-from streams.behaviour.pages import Layout, OpenRows, RememberedRows
+from streams.behaviour.pages import OpenRows, RememberedRows
+from streams.behaviour.plans import Plans, layout_of
+from streams.behaviour.presence import presence_of
 from streams.behaviour.watcher import Watcher
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
@@ -169,14 +171,17 @@ def test_the_rows_of_a_fleet_do_not_depend_on_the_order_of_hashes() -> None:
 def test_keys_that_are_remembered_are_those_that_would_be_made(stream: list[Activity]) -> None:
     declarations = [each for each in parse_behaviour(SHIPPED).declared.detectors if each.kind != "risk"]
     detectors = [DETECTORS[each.kind](each) for each in declarations]
-    places = [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
-    lasting = Layout(places)
+    lasting = layout_of(detectors)
     for at, each in enumerate(stream):
         before = ("crm.read", "mail.send", "")[at % 3]
         activity = msgspec.structs.replace(each, previous_tool=before, before_tool=before[:3])
-        keys, missing = lasting.keys_and_missing(activity)
-        assert keys == tuple(shape.key(activity) for shape in lasting.shapes)
-        assert missing == sum(1 << number for number, key in enumerate(keys) if key is None)
+        presence = presence_of(activity)
+        keys = lasting.keys(activity, presence)
+        made = tuple(None if shape.needs & ~presence else shape.key(activity) for shape in lasting.shapes)
+        assert keys == made
+        # What a detector looks at has a page.
+        chosen = Plans(detectors, lasting).chosen_for(activity, presence)
+        assert None not in {keys[slot.shape] for plan in chosen for slot in plan.slots}
 
 
 @given(stream=STREAMS, sizes=st.lists(st.integers(1, 15), min_size=1))

@@ -36,7 +36,7 @@ def after(context: Context | None, tool: int) -> Context:
         return Context(((tool, 1),), 1)
     follow = counted_up(context.follow, tool, CONTEXT_TOOLS_MAX)
     is_full = len(follow) == CONTEXT_TOOLS_MAX
-    return Context(follow, sum(count for _, count in follow) if is_full else context.total + 1)
+    return Context(follow, sum([count for _, count in follow]) if is_full else context.total + 1)
 
 
 class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from math import exp, log1p
-from typing import NamedTuple
 
 import msgspec
 
@@ -31,7 +31,7 @@ SKETCH_MAX = 64
 _DIGEST_MAX = 2.0**63
 
 
-class Compared(NamedTuple):
+class Compared(msgspec.Struct, frozen=True, gc=False):
     """A count beside what is usual.
 
     Attributes:
@@ -126,9 +126,10 @@ class Sketch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def with_digest(self, digest: int) -> Sketch:
         """Return the sketch with one more value."""
         known = self.digests
-        if digest in known or (len(known) == SKETCH_MAX and digest > known[-1]):
+        at = bisect_left(known, digest)
+        if at == SKETCH_MAX or (at < len(known) and known[at] == digest):
             return self
-        return Sketch(tuple(sorted((*known, digest)))[:SKETCH_MAX])
+        return Sketch((*known[:at], digest, *known[at:])[:SKETCH_MAX])
 
     def count(self) -> float:
         """Return how many different values there were."""

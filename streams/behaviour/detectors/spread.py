@@ -39,10 +39,6 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     added: tuple[tuple[int, int], ...] = ()
 
 
-_NO_WINDOW = Window()
-_NOTHING = Sketch()
-
-
 class FanOut(Keyed):
     """More different terms in a window than is usual for this agent and tool.
 
@@ -60,11 +56,10 @@ class FanOut(Keyed):
         return (self.own(), self.own(part="peak"), self.peers())
 
     def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
-        index = activity.time_ms // self.declaration.window_ms
-        window = window or _NO_WINDOW
-        if index > window.index:
-            return Window(index, _NOTHING.with_digest(digest_of(term)))
-        seen, added = window.seen.with_digest(digest_of(term)), window.added
+        index, digest = activity.time_ms // self.declaration.window_ms, digest_of(term)
+        if window is None or index > window.index:
+            return Window(index, Sketch((digest,)))
+        seen, added = window.seen.with_digest(digest), window.added
         if window.spoiled and seen is not window.seen:
             added = counted_up(added, digest_of(activity.session), ADDING_MAX)
         return Window(window.index, seen, window.spoiled, added)

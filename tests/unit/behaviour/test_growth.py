@@ -68,6 +68,14 @@ def test_what_is_known_of_the_agent_goes_on_and_there_is_room_again_on_the_next_
     assert len(rows) > before
 
 
+def test_what_brings_nothing_new_is_learned_also_when_there_is_no_room() -> None:
+    """A call without a destination has no page of one that could be new."""
+    watch, rows = Watcher(Declared((NEW_DEST, AMOUNT))), Rows()
+    observe_all(watch, rows, new_names(100))
+    assert watch.observe(rows, activity(AFTER_MS + 200_000, session="x")).has_learned
+    assert not watch.observe(rows, new_names(1, AFTER_MS + 201_000, session="y")[0]).has_learned
+
+
 def test_sessions_have_a_bound_of_their_own() -> None:
     loop = declared("loop", 10, key=("session.id",), min_support=5)
     watch, rows = Watcher(Declared((loop,))), Rows()

@@ -11,8 +11,8 @@ from simulation.fleet.fleet import Plan, make_fleet
 from streams.behaviour.activity import FIELDS, MEASURES, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS
-from streams.behaviour.pages import Layout, OpenRows, RememberedRows
-from streams.behaviour.plans import Plans
+from streams.behaviour.pages import OpenRows, RememberedRows
+from streams.behaviour.plans import Plans, layout_of
 from streams.behaviour.presence import ALLOWED, BITS, SENT, presence_of
 from streams.behaviour.signals import Scored
 from streams.behaviour.straight import Plan as Planned
@@ -56,9 +56,8 @@ def without(*fields: str) -> Activity:
 def concerned(each: Activity, declarations: Iterable[Declaration] = SHIPPED.declared.detectors) -> set[str]:
     """The names of the detectors that an activity concerns."""
     detectors = [DETECTORS[it.kind](it) for it in declarations if it.kind != "risk"]
-    layout = Layout([pair for it in detectors for pair in zip(it.places, it.row_types, strict=True)])
-    _, missing = layout.keys_and_missing(each)
-    return {plan.declaration.name for plan in Plans(detectors, layout).chosen_for(each, missing)}
+    layout = layout_of(detectors)
+    return {plan.declaration.name for plan in Plans(detectors, layout).chosen_for(each, presence_of(each))}
 
 
 def test_everything_that_an_activity_may_lack_has_a_bit() -> None:
@@ -142,17 +141,18 @@ def test_detectors_in_one_function_do_what_each_does_by_itself(*, is_taught: boo
     """Over a fleet with attacks: what they find, their rows, and which pages change."""
     declarations = [it for it in SHIPPED.declared.by_scope()[0].detectors if it.kind != "risk"]
     detectors = [DETECTORS[it.kind](it) for it in declarations]
-    layout = Layout([pair for it in detectors for pair in zip(it.places, it.row_types, strict=True)])
+    layout = layout_of(detectors)
     plans, rows, found_count = Plans(detectors, layout), OpenRows(Rows(), RememberedRows()), 0
     for planned in make_fleet(3, Plan(agents_count=4, days_count=6, quiet_days_count=2, attacks_each=1)):
         each = planned.activity
-        keys, missing = layout.keys_and_missing(each)
+        presence = presence_of(each)
+        keys = layout.keys(each, presence)
         pages = [
             shape.blank if key is None else rows.page(key, shape)
             for key, shape in zip(keys, layout.shapes, strict=True)
         ]
         before = [[*page] for page in pages]
-        concerned, chosen = plans.concerned_by(each, missing), plans.chosen_for(each, missing)
+        concerned, chosen = plans.concerned_by(each, presence), plans.chosen_for(each, presence)
         judge = concerned.learning if is_taught else concerned.scoring
         put_back(pages, concerned.plans, judge(pages, each)[-1])
         assert pages == before
@@ -183,10 +183,10 @@ def _one_by_one(
 def test_few_functions_are_made_however_many_kinds_of_activities_there_are() -> None:
     """Whoever chooses what a call has chooses its kind, and functions take milliseconds to be made."""
     detectors = [DETECTORS[it.kind](it) for it in (declared("ceiling", 1.0, limit=9), declared("loop", 5.0))]
-    layout = Layout([pair for it in detectors for pair in zip(it.places, it.row_types, strict=True)])
+    layout = layout_of(detectors)
     plans, made = Plans(detectors, layout), set()
     for count in range(len(LACKING) + 1):
         for fields in combinations(sorted(LACKING), count):
             each = without(*fields)
-            made.add(id(plans.concerned_by(each, layout.keys_and_missing(each)[1])))
+            made.add(id(plans.concerned_by(each, presence_of(each))))
     assert len(made) == 2
