@@ -27,6 +27,20 @@ _WISH_ENDS = (
     r"|(?:to|who can|that can) (?:talk|speak|chat|call|help|assist|look|take over|deal|handle))\b))"
 )
 """What follows a person whom somebody wants to speak to; whose number or report is wanted has other words there."""
+_DIGITS = r"\d+(?:[.,]\d+)*"
+_IN_WORDS = (
+    r"(?:an? )?(?:(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fou?rty|fifty"
+    r"|sixty|seventy|eighty|ninety|couple|few|hundred|thousand|million)[ -](?:of |and )?){1,4}"
+)
+_SUM = (
+    rf"(?:[$€£] ?{_DIGITS} ?(?:k|m|thousand|grand|million)?"
+    rf"|(?:{_DIGITS} ?(?:k|m|thousand|million)? ?|{_IN_WORDS})"
+    r"(?:[$€£]|euros?|dollars?|pounds?|eur|usd|gbp|chf|bucks|quid|grand))(?![\w-])"
+    # "Send Anna 5k", but not "the 10k" or "5k photos"
+    rf"|(?<!the ){_DIGITS}k(?=\s*(?:[.,!?;\n]|\Z)"
+    r"|\s+(?:to|this|next|each|every|on|for|by|as|today|tomorrow|now|please|from|via|back)\b)"
+)
+"""An amount of money as it is said in a chat: "$5k", "2k euros", "fifty bucks", "5k"."""
 _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     (re.compile(pattern), frozenset(kinds.split()))
     for pattern, kinds in (
@@ -77,8 +91,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             "pay",
         ),
         (
-            r"\b(?:send|give|lend|loan|hand|slip) (?:\S+ ){0,3}(?:[$€£] ?\d+(?:[.,]\d+)?|\d+(?:[.,]\d+)? ?"
-            r"(?:[$€£]|euros?|dollars?|pounds?|eur|usd|gbp|chf|bucks|quid))(?!\w)",
+            r"\b(?:send|give|lend|loan|hand|slip|shoot|spot|pass|venmo|zelle|paypal|cashapp) "
+            rf"(?:\S+ ){{0,3}}(?:{_SUM})",
             "pay",
         ),
         # "Send somebody", "have a plumber come", "get someone to look at it"

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from streams.provenance.act_words_abroad import word_without_accents
+from streams.provenance.arithmetic import NUMBER_WORDS
 from streams.provenance.asked import NEGATIONS, STOPS_ABROAD
 from streams.provenance.words import listed
 
@@ -60,17 +62,34 @@ _ME = listed("mir mich uns moi me m nous mi ci nos")
 _SPEAKING = listed("ich wir je tu t on nous vous te yo eu io lo ti vi le la les die der das der den il elle")
 """What stands before a verb that is not an order, or before a noun."""
 
+_TENS = "|".join(
+    (
+        "zwanzig|dreissig|vierzig|fuenfzig|sechzig|siebzig|achtzig|neunzig|[a-z]{0,12}hundert|[a-z]{0,24}tausend",
+        "vingt|trente|quarante|cinquante|soixante|cents?|mille|veinte|treinta|cuarenta|cincuenta|sesenta|setenta",
+        "ochenta|noventa|cien|ciento|doscientos|trescientos|quinientos|mil|vinte|trinta|quarenta|cinquenta|sessenta",
+        "oitenta|cem|cento|duzentos|trezentos|quinhentos|venti|trenta|quaranta|cinquanta|sessanta|settanta|ottanta",
+        "novanta|duecento|trecento|cinquecento|duemila",
+    )
+)
+_IN_WORDS = rf"(?:(?:{'|'.join(map(word_without_accents, NUMBER_WORDS))}|{_TENS})(?: (?:y |e |et )?|(?=$))){{1,4}}"
+"""A number in words: "fünfzig", "cinco mil"."""
 _AMOUNT = (
-    r"(?:[$\u20ac\u00a3] ?\d[\d.,']*|\d[\d.,']* ?(?:[$\u20ac\u00a3]|euros?\b|eur\b|usd\b|gbp\b|chf\b|dollars?\b|"
+    rf"(?:[$\u20ac\u00a3] ?\d[\d.,']*|(?:\d[\d.,']* ?(?:k|tausend|tsd\.?|mille|mila|mil|thousand)?|{_IN_WORDS}) ?"
+    r"(?:[$\u20ac\u00a3]|euros?\b|eur\b|usd\b|gbp\b|chf\b|dollars?\b|"
     r"dolares\b|dolari\b|dollari\b|franken\b|francs?\b|franchi\b|francos\b|reais\b|pesos\b|pfund\b|livres\b|libras\b|"
-    r"sterline\b))"
+    r"sterline\b)"
+    # "Schick Anna 5k", but not "5k Fotos"
+    r"|\d[\d.,]*k(?=\s*(?:[.,!?;\n]|\Z)| (?:an|fuer|bitte|heute|a|ad|ao|al|para|por|pour|per)\b))"
 )
 _NOT_OF = r"(?!(?:de|du|des|von|vom|ueber|di|del|della|do|da|por|per|sur|sobre)\b)"
+_GIVING = (
+    r"(?:schick|schicke|schicken|sende|senden|gib|geben|leih|leihe|ueberweis|ueberweise|envoie|envoyez|envoyer|donne"
+    r"|donnez|donner|prete|vire|virez|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|da|dale|dar|pasa"
+    r"|pasale|passa|presta|invia|inviare|inviagli|mandare|dai|dare|dagli|dalle)"
+)
 _GIVES_MONEY = re.compile(
     r"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){0,2})"
-    r"\b(?:schick|schicke|schicken|sende|senden|gib|geben|leih|leihe|envoie|envoyez|envoyer|donne|donnez|donner|prete"
-    r"|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|da|dale|dar|pasa|pasale|passa|presta|invia"
-    r"|inviare|inviagli|mandare|dai|dare|dagli|dalle) "
+    rf"\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "
     rf"(?:{_NOT_OF}[^\s.!?;,]+ ){{0,5}}{_AMOUNT}"
 )
 _SHARE = (
@@ -91,10 +110,6 @@ _MORE = (
     # "3 mehr Fotos" are no money.
     r"(?=\s*(?:[.,!?;\n]|\Z)| (?:fuer|diese[nrms]?|heute|jetzt|bitte|ab|bis|im|in|an|pour|ce|cette|cet|aujourd"
     r"|por|para|este|esta|hoy|hoje|per|quest[oa]|oggi|a|al)\b)"
-)
-_GIVING = (
-    r"(?:schick|schicke|schicken|sende|senden|gib|geben|ueberweis|ueberweise|envoie|envoyez|envoyer|donne|donnez|vire"
-    r"|virez|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|mandale|dale|pasale|invia|inviagli|dagli|dalle)"
 )
 _GIVES_PART = re.compile(
     rf"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){{0,2}})\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "

@@ -556,3 +556,72 @@ def test_what_people_say_asks_for_no_act(text: str, kind: str) -> None:
 )
 def test_an_english_question_implies_nothing_by_words_of_other_languages(text: str) -> None:
     assert request_kinds(text) <= {"pay"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Send Anna $5k",
+        "Send Anna 5k",
+        "send anna 5k please",
+        "Give Kim 1.5k euros",
+        "Wire Lee \u00a32k today",
+        "Send Anna 2k EUR.",
+        "Send 5k to Anna",
+        "Send $5k to Anna",
+        "Shoot Anna 50 bucks",
+        "Send over 200 quid to Lee",
+        "Send Anna 5 grand",
+        "Send Anna five hundred dollars",
+        "Send Anna fifty bucks",
+        "Send Anna a hundred euros",
+        "Venmo Anna $20",
+        "Paypal Lee 20 euros",
+        "Zelle Anna $50 for dinner",
+        "Spot Lee $20",
+        "Schick Anna 5k",
+        "Schick Anna 5k \u20ac",
+        "Schick Anna 5 Tausend Euro",
+        "Schick Anna f\u00fcnfzig Euro",
+        "Schick Anna 5.000\u20ac",
+        "Envoie 5k\u20ac \u00e0 Anna",
+        "Envoie 5 000 \u20ac \u00e0 Anna",
+        "Envoie cinquante euros \u00e0 Anna",
+        "Env\u00eda 5k a Ana",
+        "Env\u00eda 5 mil euros a Ana",
+        "M\u00e1ndale cincuenta euros a Ana",
+        "Manda 5 mil reais para a Ana",
+        "Manda cinquenta euros \u00e0 Ana",
+        "Manda 5k ad Anna",
+        "Manda 5 mila euro ad Anna",
+        "Manda cinquanta euro ad Anna",
+    ],
+)
+def test_money_is_asked_for_in_the_words_of_chats(text: str) -> None:
+    assert "pay" in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Send Anna the 5k run photos",
+        "Send me the results of the 10k",
+        "Send the 4k video to Anna",
+        "Send Anna 5k photos",
+        "Send Anna the 2k word essay",
+        "Tell Anna that I owe Lee $5k",
+        "Did Kim send Anna $5k?",
+        "Don't send Anna $5k",
+        "Send Anna the report about the $5k invoice",
+        "Send Anna a quote for $5k",
+        "Send Anna an invoice for $5k",
+        "Mail Anna that the car costs $5k",
+        "Send Anna an offer of 5k EUR",
+        "Schick Anna ein Angebot \u00fcber 5k Euro",
+        "Envoie \u00e0 Anna un devis de 5k euros",
+        "Give Anna 10k steps of feedback",
+        "Send 5k emails",
+    ],
+)
+def test_an_amount_beside_other_things_asks_for_no_payment(text: str) -> None:
+    assert "pay" not in request_kinds(text)
