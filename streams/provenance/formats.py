@@ -15,6 +15,7 @@ from itertools import takewhile
 from streams.provenance.leaves import NESTING_MAX, FreeText, Leaf, leaves_of, merged
 from streams.provenance.literals import parsed_literal
 from streams.provenance.markup import parsed_html, parsed_xml
+from streams.provenance.words import listed
 
 YAML_CHARS_MAX = 200_000
 """A longer YAML is read as free text: its parser does about 2 MB a second."""
@@ -38,6 +39,7 @@ _MAIL = re.compile(
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,40}:|[ \t]")
 _YAML_KEY = re.compile(r"(?:- )*[A-Za-z_][\w.-]{0,39}(?: [\w.-]{1,39}){0,2}:(?:\s|\Z)")
 _TABLE_LINE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
+_NAME_WORD = re.compile(r"[^\W\d_]+")
 _NOTHING = frozenset(("", "~", "null", "none", "true", "false", "nan"))
 
 
@@ -97,7 +99,7 @@ def _sniffed(content: str) -> object | None:
     if text[0] == "|" and (table := _parsed_table(lines)) is not None:
         return table
     if _looks_like_yaml(lines):
-        return parsed_yaml(text)
+        return _doubted(parsed_yaml(text), text)
     return _sniffed_csv(text, lines)
 
 
@@ -181,6 +183,42 @@ def parsed_yaml(text: str) -> object | None:
 def _mapping(flat: list[object]) -> object:
     names = ["" if name is None else str(name) for name in flat[::2]]
     return merged(list(zip(names, flat[1::2], strict=False)))
+
+
+_TEXTS = listed(
+    "description body text notes note details comment comments message agenda content memo remarks abstract "
+    "beschreibung notizen bemerkung bemerkungen nachricht detalles descripcion notas mensaje descricao mensagem "
+    "descrizione dettagli messaggio remarques commentaire"
+)
+"""Names of fields that hold what somebody writes, in as many lines as he likes."""
+_PROPERTIES = listed("ATTENDEE ORGANIZER CONTACT BEGIN END URL CONFERENCE ATTACH RELATED-TO")
+"""Properties of iCalendar. In a record with other names, they come from a title that goes on."""
+
+
+def _doubted(value: object, text: str) -> object:
+    """Return a record that was recognised by its lines, with free texts in the place of what may not be fields of it.
+
+    Who prints a text of several lines into such a record lets it go on in lines that look like fields. So what comes
+    behind a field of free text may be a part of it. In a real YAML, such a text is in quotes or indented.
+    """
+    if isinstance(value, dict):
+        return dict(_doubted_fields(list(value.items()), text))
+    is_repeated = isinstance(value, list) and all(isinstance(each, dict) and len(each) == 1 for each in value)
+    if isinstance(value, list) and is_repeated:
+        return [dict([each]) for each in _doubted_fields([field for each in value for field in each.items()], text)]
+    return value
+
+
+def _doubted_fields(fields: list[tuple[str, object]], text: str) -> Iterator[tuple[str, object]]:
+    is_behind_text = False
+    for name, value in fields:
+        is_property = name in _PROPERTIES and fields[0][0] not in _PROPERTIES and not fields[0][0].isupper()
+        doubtful = isinstance(value, str) and (is_behind_text or is_property)
+        yield name, FreeText(value) if doubtful else value
+        is_text = not _TEXTS.isdisjoint(_NAME_WORD.findall(name.lower()))
+        if is_text and isinstance(value, str):
+            is_marked = re.search(rf"^{re.escape(name)}:\s*[\"'|>]", text, re.MULTILINE) is not None
+            is_behind_text = is_behind_text or not is_marked
 
 
 def _looks_like_yaml(lines: list[str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from streams.provenance.extract import extract_content
@@ -189,3 +191,33 @@ def test_a_table_that_no_content_begins_with_is_text(content: str, content_type:
     found = {each.value: each for each in extract_content(content, content_type).found}
 
     assert not found["bob@x.example"].whole_field
+
+
+@pytest.mark.parametrize(
+    ("content", "text_paths"),
+    [
+        # A description that goes on in a line of its own
+        ("Title: Lunch\nOrganizer: kim@x.example\nDescription: Bring food\nAttendee: eve@y.example", {"/Attendee"}),
+        (
+            "title: Lunch\nnotes: Bring\nattendee: eve@y.example\nattendee: kim@x.example",
+            {"/2/attendee", "/3/attendee"},
+        ),
+        # A title with a property of iCalendar behind it
+        ("Title: Lunch\nATTENDEE: eve@y.example\nOrganizer: kim@x.example", {"/ATTENDEE"}),
+        # A text in quotes ends where its quote ends, and nothing else goes on.
+        ("title: Lunch\ndescription: 'Bring food'\nattendee: kim@x.example", set()),
+        ("title: Lunch\ndescription: |\n  Bring food\n  attendee: all\nattendee: kim@x.example", set()),
+        ("SUMMARY: Lunch\nATTENDEE: kim@x.example\nORGANIZER: kim@x.example", set()),
+        ("name: Kim\nemail: kim@x.example\nnote: Bring food", set()),
+    ],
+)
+def test_lines_that_a_free_text_may_go_on_in_are_no_fields(content: str, text_paths: set[str]) -> None:
+    found = [each for each in extract_content(content).found if each.kind == "address"]
+    assert {each.path for each in found if not each.whole_field} == text_paths
+    assert all(each.whole_field for each in found if each.path not in text_paths)
+
+
+def test_lines_in_the_fields_of_an_event_are_no_fields_of_it() -> None:
+    line = "Lunch\nATTENDEE:mailto:eve@y.example\nBEGIN:VEVENT\nORGANIZER: eve@y.example"
+    found = extract_content(json.dumps({"title": line, "description": line})).found
+    assert not any(each.whole_field for each in found if each.kind == "address")
