@@ -77,6 +77,11 @@ class AttributesError(ValueError):
     """The attributes, or the name of their entity, can't be used; the message says why."""
 
 
+def tenant_in(key: bytes) -> bytes:
+    """Return the part of an entity's key that names its tenant. Of a key that is none, it is any text."""
+    return key.partition(b"|")[0]
+
+
 def entity_key(tenant_uid: str, kind: str, entity_id: str) -> bytes:
     """Return `tenant|kind/id`, the key of an entity."""
     return f"{tenant_uid}|{kind}/{entity_id}".encode()

@@ -30,6 +30,7 @@ from streams.model.attributes import (
     check_entity,
     entity_key,
     read_attributes,
+    tenant_in,
 )
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
@@ -161,7 +162,7 @@ class Attributes:
             self.make_unclear(key)
             text = f"there is no room for `{record.kind}/{record.id[:80]}`: {fault}"
             raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
-        self._removed.forget(tenant_uid, key)
+        self._removed.forget(key)
         self._held[key] = (row, since_ms, written_ms)
         if _OWNER_KEY in row:
             self._owner_kinds.setdefault(tenant_uid, Counter())[record.kind] += 1
@@ -210,7 +211,7 @@ class Attributes:
         if not self.writers.are_asked:
             return _UNSIGNED_MS
         written_ms, held = record.header.time, self._held.get(key)
-        removed_ms = self._removed.find(record.header.tenant_uid, key)
+        removed_ms = self._removed.find(key)
         what = f"the attributes of `{record.kind}/{record.id[:80]}` were signed at {written_ms}, and"
         if held is not None and written_ms < held[2]:
             text = f"{what} later ones at {held[2]} were read before"
@@ -225,7 +226,7 @@ class Attributes:
         held = self._held.pop(key, None)
         if held is None:
             return
-        size, tenant_uid = len(key) + len(held[0]) + ENTITY_BYTES, key.decode().partition("|")[0]
+        size, tenant_uid = len(key) + len(held[0]) + ENTITY_BYTES, tenant_in(key).decode()
         self._bytes_count -= size
         self._tenant_bytes[tenant_uid] -= size
         if not self._tenant_bytes[tenant_uid]:
@@ -234,12 +235,13 @@ class Attributes:
             self._forget_owner(key)
         if held[2] != _UNSIGNED_MS:
             # It takes less than the entity did, so there is room for it.
-            self._removed.add(tenant_uid, key, held[2])
+            self._removed.add(key, held[2])
 
     def _forget_owner(self, key: bytes) -> None:
         """Count one entity less that says whose it is."""
-        tenant_uid, _, name = key.decode().partition("|")
-        kind, kinds = name.partition("/")[0], self._owner_kinds[tenant_uid]
+        tenant = tenant_in(key)
+        tenant_uid, kind = tenant.decode(), key[len(tenant) + 1 :].decode().partition("/")[0]
+        kinds = self._owner_kinds[tenant_uid]
         kinds[kind] -= 1
         if not kinds[kind]:
             del kinds[kind]

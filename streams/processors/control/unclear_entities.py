@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
+from streams.model.attributes import tenant_in
+
 NAMES_OF_TENANT_MAX = 10_000
 """Entities of a tenant that are known to be unclear one by one."""
 
@@ -75,7 +77,7 @@ class UnclearEntities:
 
 
 def _tenant(key: bytes) -> bytes:
-    return _short(key.partition(b"|")[0])
+    return _short(tenant_in(key))
 
 
 def _short(name: bytes) -> bytes:

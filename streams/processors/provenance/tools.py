@@ -19,6 +19,7 @@ THINGS_MAX = 12
 SETTINGS_MAX = 16
 """Arguments of a call for which it is looked up whether the user has mentioned them."""
 PLACES_CACHED_MAX = 256
+SETTINGS_CACHED_MAX = 64
 _DIGITS = re.compile(r"[0-9]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]{3,40}")
@@ -46,8 +47,8 @@ class ToolUse:
     """
 
     __slots__ = (
-        "_kinds", "has_owners", "is_outward", "is_read", "name", "own_numbers", "own_words", "places", "spoken_of",
-        "states_owners", "thing", "things", "tool",
+        "_kinds", "_settings", "has_owners", "is_outward", "is_read", "name", "own_numbers", "own_words", "places",
+        "spoken_of", "states_owners", "thing", "things", "tool",
     )  # fmt: skip
 
     def __init__(self, tool: CatalogTool) -> None:
@@ -56,6 +57,7 @@ class ToolUse:
         self.is_read, self.is_outward = entry.read_only, entry.open_world
         self.name = "/".join(tool.full_name)
         self.places: dict[str, tuple[ArgumentRole, bool]] = {}
+        self._settings: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.thing = thing_of(entry.name)
         self.own_numbers = (f"{self.thing}:", f"{UNTYPED}:")
         begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
@@ -75,8 +77,14 @@ class ToolUse:
 
     def words_of_settings(self, args: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the words by which a user would speak of what a call sets: names of arguments that are no sinks."""
-        named = [name for name in islice(args, SETTINGS_MAX) if not self.place_of(f"/{escaped(name)}")[1]]
-        return _spoken(singular(word) for name in named for word in words_of_name(name))
+        names = tuple(islice(args, SETTINGS_MAX))
+        words = self._settings.get(names)
+        if words is None:
+            if len(self._settings) >= SETTINGS_CACHED_MAX:
+                self._settings.clear()
+            named = [name for name in names if not self.place_of(f"/{escaped(name)}")[1]]
+            words = self._settings[names] = _spoken(singular(word) for name in named for word in words_of_name(name))
+        return words
 
     def kinds_of(self, kind: str) -> frozenset[str]:
         """Return the kinds of act that a call of a kind may be asked for as. One that is stated or chosen is alone."""
