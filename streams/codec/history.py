@@ -13,6 +13,7 @@ from streams.codec.history_contents import Contents
 from streams.codec.history_defaults import SESSION_KEY, Line, complete, fill, key_of
 from streams.codec.history_grant_defaults import state_grant
 from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, to_json, unknown_name
+from streams.model.canonical import CanonicalError, unique_members
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Delegation
 from streams.model.errors import StoplogError
@@ -297,21 +298,14 @@ def _key(line: dict[str, object]) -> bytes | None:
 def _load(text: str) -> object:
     """Parse JSON, and reject what parsers read differently. Integers are exact, whatever their size."""
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=unique_members, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         # The error counts lines, too, but here a line is a text of its own, so each is on "line 1".
         raise JsonFormError(f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} (column {error.colno})") from None
+    except CanonicalError as error:
+        raise JsonFormError(str(error)) from None
     except ValueError as error:
         raise JsonFormError(f"is not JSON: {error}") from None
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise JsonFormError(f"an object has the member `{twice[:60]}` twice")
-    return result
 
 
 def _no_constant(name: str) -> NoReturn:

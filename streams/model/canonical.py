@@ -79,7 +79,7 @@ def parse_strict(text: str) -> object:
         raise CanonicalError(f"nested deeper than {NESTING_MAX} levels")
     try:
         return json.loads(
-            text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_int=_exact_int, parse_float=float
+            text, object_pairs_hook=unique_members, parse_constant=_no_constant, parse_int=_exact_int, parse_float=float
         )
     except CanonicalError:
         raise
@@ -135,10 +135,17 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 _DEPTH_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON, for `object_pairs_hook`.
+
+    Raises:
+        CanonicalError: two members have the same name: parsers differ in which of them counts.
+    """
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise CanonicalError("an object has the same key twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CanonicalError(f"an object has the member `{twice[:60]}` twice")
     return result
 
 

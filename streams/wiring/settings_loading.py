@@ -7,6 +7,7 @@ Environment names are `STOPLOG_` and the path of the setting in capitals, with `
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
+from streams.model.canonical import CanonicalError, unique_members
 from streams.model.errors import SettingsError
 from streams.wiring.settings import SECRETIVE, SECTIONS, Settings, section_class, setting_names, worded
 from streams.wiring.settings_file import FAULTS_MAX, file_faults
@@ -71,17 +73,23 @@ def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return what the environment states: each section as a mapping.
 
     Raises:
-        SettingsError: a variable of several values is not JSON.
+        SettingsError: a variable of several values is not JSON, or states one of them twice.
     """
     if not _are_stated(environment):
         return {}
     # It takes 20 ms to load, with asyncio and all other sources that the library knows. Most commands need none.
     from pydantic_settings import EnvSettingsSource  # noqa: PLC0415 - see above
 
+    class Source(EnvSettingsSource):
+        def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+            del field_name, field
+            # Of two members with one name, such as an issuer, the second would count without a word.
+            return json.loads(value, object_pairs_hook=unique_members)
+
     stated = {name.upper().removeprefix(ENV_PREFIX).partition("__")[0].lower() for name in environment}
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in Settings.model_fields.items()}
     fields |= {name: (section_class(name), {}) for name in SECTIONS if name in stated}
-    source = EnvSettingsSource(
+    source = Source(
         create_model("Environment", **fields),
         case_sensitive=False,
         env_prefix=ENV_PREFIX,
@@ -97,7 +105,8 @@ def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
         try:
             source()
         except ValueError as error:
-            raise SettingsError(f"environment variable `{name}` is not JSON: {error.__cause__}") from None
+            wrong_json = "" if isinstance(error.__cause__, CanonicalError) else " is not JSON"
+            raise SettingsError(f"environment variable `{name}`{wrong_json}: {error.__cause__}") from None
     raise wrong
 
 

@@ -169,6 +169,26 @@ def test_the_variable_that_is_not_json_is_named(
     assert fault().startswith(f"environment variable `{name}` is not JSON: Expecting value")
 
 
+def test_a_variable_that_states_a_value_twice_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_GATE__TRUST_ANCHORS", '{"https://a": "hmac", "https://a": "ed25519:x"}')
+    assert fault() == "environment variable `STOPLOG_GATE__TRUST_ANCHORS`: an object has the member `https://a` twice"
+
+
+def test_every_number_has_an_upper_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond some number, sums of instants overflow: no gate would say so before it decides."""
+    numbers = [
+        (name, field)
+        for name in SECTIONS
+        for field, about in section_class(name).model_fields.items()
+        if about.annotation is int
+    ]
+    assert len(numbers) > 40
+    for name, field in numbers:
+        with monkeypatch.context() as stated:
+            stated.setenv(f"STOPLOG_{name}__{field}".upper(), str(10**20))
+            assert f"setting `{name}.{field}`: input should be less than or equal to" in fault()
+
+
 def test_a_section_of_which_nothing_is_stated_has_its_defaults() -> None:
     settings = load_settings()
     for name in SECTIONS:
