@@ -78,7 +78,7 @@ class AttributesError(ValueError):
 
 
 def tenant_in(key: bytes) -> bytes:
-    """Return the part of an entity's key that names its tenant. Of a key that is none, it is any text."""
+    """Return the part of an entity's key that names its tenant; of malformed keys, it may be any text."""
     return key.partition(b"|")[0]
 
 
