@@ -68,9 +68,12 @@ class Counted:
         return growth_on(case.pages[self._growth.shape][self._growth.number], case.activity.time_ms)
 
     def is_too_much(self, case: Case, growth: Growth) -> bool:
-        """Return whether the activity brings something new that is not remembered any more today."""
-        if not growth.is_full:
-            return False
+        """Return whether the activity brings something new that is not remembered any more today.
+
+        Args:
+            case: the activity.
+            growth: what the agent has added, which is full.
+        """
         full = (0 if growth.terms_left else self._terms) | (0 if growth.sessions_left else self._sessions)
         created = case.rows.created
         return any(full >> number & 1 and key in created for number, key in enumerate(case.keys))

@@ -318,7 +318,7 @@ def observed(correlation: Correlation, row: Matches | None, seen: Seen, matched:
     if value is None:
         return row, False
     event, time_ms = digest_once(seen.activity.event_id), seen.activity.time_ms
-    if any(match.event == event for match in row.found):
+    if event in [match.event for match in row.found]:
         return row, False
     found = list(row.found)
     for rule in matched:

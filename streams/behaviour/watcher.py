@@ -246,7 +246,8 @@ class Watcher:
             found += risks.findings
         grown = self._counted.growth(case)
         found += self._correlate(case, signals, risks.scores, grown)
-        if self._counted.is_too_much(case, grown):
+        is_full = grown.is_full
+        if is_full and self._counted.is_too_much(case, grown):
             found.append(too_much(activity, case.events))
         reported: tuple[Finding, ...] = ()
         quiet_count = lowered_count = 0
@@ -264,7 +265,7 @@ class Watcher:
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
-        full = grown.is_full and not grown.terms_left
+        full = is_full and not grown.terms_left
         if may_learn and not (signals or lowered_count or full):
             return _USUAL
         return Observed(signals, reported, quiet_count, lowered_count, may_learn, full, risks=risks.raised)

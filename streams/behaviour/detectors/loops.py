@@ -113,11 +113,11 @@ class Loop(Keyed):
         else:
             call = digest_once(activity.call)
         ring = before.after(call, activity.time_ms, self.declaration.window_ms, KEPT_MAX, whole)
-        count = repeats(ring.calls[-RING_MAX:])
+        kept, count = (ring, rows[1], rows[2]), repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
-            return Scored((ring, *rows[1:]), noted=count)
+            return Scored(kept, noted=count)
         if goes_on(ring) or (only_reads(activity.tool) and is_poll(ring)):
-            return Scored((ring, *rows[1:]), noted=0.0)
+            return Scored(kept, noted=0.0)
         counted = float(count)
         if is_waiting(ring):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
@@ -125,10 +125,9 @@ class Loop(Keyed):
             counted = min(counted, count * WAITING_SHARE)
         found = compared(counted, self.declaration, self._peaks(rows), LOOP_COLD_FACTOR)
         if self._term and found.usual is NOT_KNOWN:
-            return Scored((ring, *rows[1:]), noted=counted)
+            return Scored(kept, noted=counted)
         if found.score >= self.declaration.threshold:
-            ring = Lately(ring.calls, True, ring.times)
-        kept = (ring, *rows[1:])
+            kept = (Lately(ring.calls, True, ring.times), rows[1], rows[2])
         if found.score < self.faint:
             return Scored(kept, noted=counted)
         return Scored(kept, found.score, {"count": count, "usual": found.usual}, counted)
@@ -143,7 +142,8 @@ class Loop(Keyed):
         if ring.spoiled:
             return rows
         it, now_ms, count = self.declaration, activity.time_ms, float(noted)
-        return (ring, *both_learned(peak, of_type, count, now_ms, it))
+        peak, of_type = both_learned(peak, of_type, count, now_ms, it)
+        return (ring, peak, of_type)
 
 
 def repeats(calls: tuple[int, ...]) -> int:

@@ -87,30 +87,31 @@ class SeqSurprise(Keyed):
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the accumulated surprise of the session above what is usual."""
-        it, usual = self.declaration, rows[4] or Mean()
-        odd = rows[0] or Oddness()
+        it, (odd, third, second, first, usual, peak) = self.declaration, rows
+        odd, usual = odd or Oddness(), usual or Mean()
         now_ms, at_ms, total = activity.time_ms, odd.at_ms, odd.total
         if now_ms > at_ms:
             total, at_ms = total * decay(now_ms - at_ms, it.half_life_ms), now_ms
-        bits = surprise_bits(rows[1:4], digest_of(activity.tool))
+        tool = digest_of(activity.tool)
+        bits = surprise_bits((third, second, first), tool)
         bits = bits if bits < SURPRISE_BITS_MAX else SURPRISE_BITS_MAX
         if usual.weight >= it.min_support:
             step = bits - usual.mean - usual.var**0.5 - it.allowance
             total += step if step < STEP_BITS_MAX else STEP_BITS_MAX
             total = total if total > 0.0 else 0.0
-        kept = (Oddness(total, at_ms), *rows[1:])
+        kept = (Oddness(total, at_ms), third, second, first, rows[4], peak)
         if total < self.faint:
             # Beside what is usual it would be less.
-            return Scored(kept, noted=(bits, total))
-        found = compared(total, self._beside_days, rows[5:], ODD_COLD_FACTOR)
+            return Scored(kept, noted=(bits, total, tool))
+        found = compared(total, self._beside_days, (peak,), ODD_COLD_FACTOR)
         if found.score < self.faint:
-            return Scored(kept, noted=(bits, total))
+            return Scored(kept, noted=(bits, total, tool))
         words = {"bits": bits, "sum": total, "usual": found.usual}
-        return Scored(kept, found.score, words, (bits, total))
+        return Scored(kept, found.score, words, (bits, total, tool))
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call after its contexts."""
-        (bits, total), it, tool = noted, self.declaration, digest_of(activity.tool)
+        (bits, total, tool), it = noted, self.declaration
         odd, third, second, first, usual, peak = rows
         usual = usual or Mean()
         if usual.weight >= it.min_support:

@@ -45,7 +45,8 @@ class Compared(msgspec.Struct, frozen=True, gc=False):
 
 def has_days(peak: Peak, declaration: Declaration) -> bool:
     """Return whether enough days of a peak are known to compare with."""
-    return peak.past.weight >= max(declaration.min_support, 1.0)
+    weight = peak.past.weight
+    return weight >= 1.0 and weight >= declaration.min_support
 
 
 def usual_limit(peak: Peak, wanted_deviations: float) -> float:

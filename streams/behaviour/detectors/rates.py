@@ -197,7 +197,8 @@ class RateNb(Keyed):
             # The peers learn what their members usually do, once in each window of each member.
             past = updated_mean(peer.past, own.past.mean, activity.time_ms, it.history_ms, 1.0)
             peer = Bucket(peer.index, peer.count, peer.good, past)
-        return (own, peer, *both_learned(peak, peer_peak, float(own.good), activity.time_ms, it))
+        peak, peer_peak = both_learned(peak, peer_peak, float(own.good), activity.time_ms, it)
+        return (own, peer, peak, peer_peak)
 
 
 def with_prior(spread: float, days: float) -> float:

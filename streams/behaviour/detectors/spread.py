@@ -98,7 +98,8 @@ class FanOut(Keyed):
         window, own, peer = rows
         if window.spoiled:
             return rows
-        return (window, *both_learned(own, peer, noted, activity.time_ms, self.declaration))
+        own, peer = both_learned(own, peer, noted, activity.time_ms, self.declaration)
+        return (window, own, peer)
 
 
 class DelegVelocity(FanOut):
@@ -112,7 +113,8 @@ class DelegVelocity(FanOut):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the children of the root in the window, and what the depth of the chain adds."""
         window = self._counted(rows[0], activity, activity.session)
-        return self._beside_peaks(window, rows, DEPTH_WEIGHT * max(0, activity.depth - DEPTH_FREE))
+        beyond = activity.depth - DEPTH_FREE
+        return self._beside_peaks(window, rows, DEPTH_WEIGHT * beyond if beyond > 0 else 0)
 
 
 class Owners(msgspec.Struct, frozen=True, array_like=True, gc=False):
