@@ -82,7 +82,7 @@ class Counted:
         """Keep the pages that have changed, new ones only as far as the agent may add some."""
         rows, keys, created, changed = case.rows, case.keys, case.rows.created, case.rows.changed
         terms = sessions = 0
-        for number, page_type, is_term, is_session in self._known(case.changed):
+        for number, page_type, is_term, is_session in self._changed.get(case.changed) or self._known(case.changed):
             key = keys[number]
             if key is None:
                 continue
@@ -103,9 +103,6 @@ class Counted:
 
     def _known(self, changed: int) -> tuple[_Changed, ...]:
         """Return the shapes with these bits, and remember them: few combinations occur again and again."""
-        known = self._changed.get(changed)
-        if known is not None:
-            return known
         if len(self._changed) >= PATTERNS_MAX:
             self._changed.clear()
         made = self._changed[changed] = tuple(

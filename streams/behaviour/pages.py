@@ -167,6 +167,9 @@ class _Keys:
         return made
 
 
+_Present = tuple[tuple[_Keys, ...], Callable[[list[bytes | None]], tuple[bytes | None, ...]]]
+
+
 class Layout:
     """The pages that some places need, and where in them each place is.
 
@@ -219,21 +222,14 @@ class Layout:
         return in_order(made)
 
     def _present(self, presence: int) -> _Present:
-        """Return the groups of shapes that activities with these bits have pages of, and remember them."""
+        """Return the groups of shapes that activities with these bits have pages of, and what puts keys in order."""
         groups = tuple(group for group in self._groups if not group.needs & ~presence)
         # The first of the keys is that of all shapes without a page.
         numbers = [-1, *(number for group in groups for number in group.numbers)]
         places = [numbers.index(number) if number in numbers else 0 for number in range(len(self.shapes))]
         in_order = itemgetter(*places) if len(places) > 1 else lambda made: (made[places[0]],)
-        made = self._of_presence[presence] = _Present(groups, in_order)
+        made = self._of_presence[presence] = (groups, in_order)
         return made
-
-
-class _Present(NamedTuple):
-    """The groups of shapes that some activities have pages of, and what brings keys into the order of all shapes."""
-
-    groups: tuple[_Keys, ...]
-    in_order: Callable[[list[bytes | None]], tuple[bytes | None, ...]]
 
 
 def required_by(place: Place) -> int:
