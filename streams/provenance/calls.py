@@ -109,14 +109,10 @@ def calls_of(sentence: str) -> int:
     return calls or UNKNOWN
 
 
-def sends(calls: int) -> bool:
-    """Return whether an instruction calls for something to be sent."""
-    return bool(calls & BITS[ActKind.SEND])
-
-
-def sets_value(calls: int) -> bool:
-    """Return whether an instruction calls for something to be set or entered."""
-    return bool(calls & (BITS[ActKind.CHANGE] | BITS[ActKind.CREATE]))
+SENDING = BITS[ActKind.SEND]
+"""Something is to be sent. Of an amount, that is to pay it."""
+SETTING = BITS[ActKind.CHANGE] | BITS[ActKind.CREATE]
+"""Something is to be set or entered."""
 
 
 def _reads(word: str) -> bool:
@@ -135,7 +131,7 @@ class Calls:
     UNKNOWN = "unknown"
 
 
-def compare(calls: int, kinds: frozenset[str], *, is_content: bool) -> str:
+def compare(calls: int, kinds: frozenset[str], *, is_content: bool, near: int = 0) -> str:
     """Return whether an instruction calls for this act, for another one, or for something that is not known.
 
     Args:
@@ -143,10 +139,11 @@ def compare(calls: int, kinds: frozenset[str], *, is_content: bool) -> str:
         kinds: the kinds of act that the call may be asked for as.
         is_content: whether the value is part of what the call writes. Only an instruction to include it is about that:
             "write to us at this address" is found in mails that are summarised for somebody.
+        near: further calls that may mean this act where this value is concerned, a set of bits.
     """
     wanted = INCLUDE if is_content else sum(BITS.get(kind, 0) for kind in kinds)
     if calls & wanted:
         return Calls.THIS
-    related = sum(family for family in _FAMILIES if family & wanted)
+    related = near | sum(family for family in _FAMILIES if family & wanted)
     is_other = wanted and not calls & (related | UNKNOWN) and calls != BITS[ActKind.READ]
     return Calls.OTHER if is_other else Calls.UNKNOWN

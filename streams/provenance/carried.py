@@ -3,11 +3,16 @@
 Entries are the first bytes of a digest under the user's key, a set of `Seen` and what instructions beside the value
 call for, in the order of the digests. Two packed sets are joined by uniting the flags of each value. So it makes no
 difference how often a set is added, or in which order: what is written again after a crash changes nothing.
+
+What holds until the user asks for something else, such as a largest amount, can't be taken out of such a set again. So
+it has the instant at which he asked, and the latest one counts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from enum import IntFlag
 from struct import Struct
 
@@ -18,6 +23,28 @@ CARRIED_MAX = 1_024
 
 _ENTRY = Struct(">8sHH")
 CARRIED_BYTES = _ENTRY.size
+
+
+_ASKED = Struct(">II")
+_ASKED_MAX = 0xFFFF_FFFF
+
+
+def asked_entry(asked_s: int, amount: str) -> Entry:
+    """Return what says when the user has asked for something last, and which amount he has named at most.
+
+    Args:
+        asked_s: when, in seconds of Unix time.
+        amount: an exact decimal in major units; empty if he has named none.
+    """
+    # A limit that is too low would ask about the very amount that he has named.
+    most = min(math.ceil(Decimal(amount)), _ASKED_MAX) if amount else 0
+    return Entry(_ASKED.pack(asked_s & _ASKED_MAX, most), Seen.ASKED)
+
+
+def last_asked(entries: Iterable[Entry]) -> tuple[int, str]:
+    """Return what the latest of `asked_entry` says; 0 and nothing if there is none."""
+    asked_s, most = max((_ASKED.unpack(entry.digest) for entry in entries if entry.flags & Seen.ASKED), default=(0, 0))
+    return asked_s, str(most) if most else ""
 
 
 class Whole(IntFlag):

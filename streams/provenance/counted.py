@@ -98,4 +98,9 @@ def is_counted(thing: str, counted: Set[str]) -> bool:
         thing: what the argument names, in the singular.
         counted: the things of `counted_in`, without `COUNTED`.
     """
-    return thing in counted or ((thing in _PERSONS or thing == _ADULT) and not counted.isdisjoint(_PERSONS))
+    return not counted.isdisjoint(things_like(thing))
+
+
+def things_like(thing: str) -> frozenset[str]:
+    """Return the things whose number is that of a thing: whoever counts persons has counted guests."""
+    return _PERSONS | {thing} if thing in _PERSONS or thing == _ADULT else frozenset((thing,))

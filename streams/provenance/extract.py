@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from streams.provenance.arithmetic import numbers_in_words, results_in
+from streams.provenance.excluded import excluded_in
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found, kind_of_words
 from streams.provenance.groups import in_ascii_letters, joined_groups
@@ -28,6 +29,7 @@ from streams.provenance.words import (
     TEXT_CHARS_MAX,
     UNTYPED,
     named_shortly,
+    short_value,
     text_value,
     thing_of,
     typeset_plainly,
@@ -49,6 +51,8 @@ USER_GRAM_WORDS_MAX = 6
 GRAM_WORDS_MAX = 3
 IN_WORDS_PATH = "/in-words"
 """Where numbers are that a user's message says in words: "five hours" says a number, and hardly ever an amount."""
+EXCLUDED_PATH = "/excluded"
+"""Where what a user's message leaves out ("not to Eve") is once more, besides its place among all that he names."""
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
@@ -63,6 +67,8 @@ _WHOLE_KINDS = frozenset(
 
 AROUND = " \t\r\n\"'<>()[]"
 """Signs around a value that do not belong to it."""
+_POSSESSIVE = re.compile(r"(?<=\w)['\u2019]s\b")
+"""Who speaks of "Kim Lee's account" has named Kim Lee."""
 _SPACE = re.compile(r"\s")
 _SMALL_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,30}(?=[\s,.;:!?]|\Z)")
 _ANY_WORD = re.compile(r"[^\W\d_]{2,40}")
@@ -97,10 +103,11 @@ def extract_message(content: str) -> Extraction:
     if len(content) > CONTENT_CHARS_MAX:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
     _read_leaf(Leaf(content), collected)
-    if (plain := in_ascii_letters(content)) != content:
-        # Names are written so, and not whole sentences.
-        collected.gram_words_max = GRAM_WORDS_MAX
-        _read_leaf(Leaf(plain), collected)
+    # Names are written so, and not whole sentences.
+    collected.gram_words_max = GRAM_WORDS_MAX
+    for plain in dict.fromkeys((in_ascii_letters(content), _POSSESSIVE.sub("", content))):
+        if plain != content:
+            _read_leaf(Leaf(plain), collected)
     for joined in joined_groups(content):
         for shape in shapes_in(joined, loose=True)[0]:
             if shape.kind in _WHOLE_KINDS and not shape.part:
@@ -110,7 +117,19 @@ def extract_message(content: str) -> Extraction:
         collected.add(AtomKind.AMOUNT, amount, Leaf(content), whole=False, decoded=False)
     for amount in numbers_in_words(content):
         collected.add(AtomKind.AMOUNT, amount, Leaf(content, IN_WORDS_PATH), whole=False, decoded=False)
+    for excluded in excluded_in(content):
+        _read_excluded(excluded, collected)
     return collected.extraction()
+
+
+def _read_excluded(text: str, collected: _Collected) -> None:
+    """Read what the user leaves out. Neither the host of an address nor a single word of a name is left out with it."""
+    shapes = [shape for shape in shapes_in(text, loose=True)[0] if shape.kind in _WHOLE_KINDS and not shape.part]
+    leaf = Leaf(text, EXCLUDED_PATH)
+    for shape in shapes:
+        collected.add(shape.kind, shape.value, leaf, whole=False, decoded=False)
+    if value := text_value(text) or short_value(text):
+        collected.add(kind_of_words(value), value, leaf, whole=False, decoded=False)
 
 
 def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:

@@ -65,9 +65,13 @@ class Seen:
     """Inside text that others may write, in a content that the user asked for."""
     WRITTEN: Final = 4096
     """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
-    BUILT: Final = 8192
+    EXCLUDED: Final = 8192
+    """The user has left it out: "not to Eve", "everybody but Kim". As a target, he has not named it."""
+    BUILT: Final = 131072
     """Never kept: the value is an address that nothing has shown, put together on one that others have named."""
-    ALIKE: Final = 16384
+    ASKED: Final = 16384
+    """It says when the user has asked for something last (`streams.provenance.carried`)."""
+    ALIKE: Final = 262144
     """Never kept: the session has seen another host that differs from that of the value by one slip."""
     ALIKE_KNOWN: Final = 32768
     """Never kept: that host is the user's, or in trusted data."""
@@ -119,13 +123,14 @@ def entries_of(row: bytes) -> Iterator[Entry]:
         yield Entry(*each)
 
 
-def merge(row: bytes | None, entries: Iterable[Entry], room: int) -> tuple[bytes, int, bool]:
+def merge(row: bytes | None, entries: Iterable[Entry], room: int, clears: int = 0) -> tuple[bytes, int, bool]:
     """Add entries to a bucket's row.
 
     Args:
         row: the row, or None.
         entries: what was seen; flags are joined with those of the same digest.
         room: how many further entries there is room for in the conversation.
+        clears: flags that no longer hold for what is seen again.
 
     Returns:
         The new row, how many entries it has more than before, and whether all of `entries` are in it.
@@ -135,6 +140,8 @@ def merge(row: bytes | None, entries: Iterable[Entry], room: int) -> tuple[bytes
     for entry in entries:
         known = kept.get(entry.digest)
         if known is not None:
+            if known[1] & clears:
+                known = kept[entry.digest] = (known[0], known[1] & ~clears, *known[2:])
             if known[1] | entry.flags != known[1] or known[4] | entry.calls_for != known[4]:
                 kept[entry.digest] = _joined(known, entry)
         elif len(kept) - before < room:

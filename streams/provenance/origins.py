@@ -129,6 +129,13 @@ def seen_in(entry: Entry | None) -> Traced:
     return Traced(_ORIGIN_OF[flags & _RANKED], flags, entry, calls_for)
 
 
+def unnamed(seen: Traced) -> Traced:
+    """Return where a value comes from that the user has named only to leave it out."""
+    flags = seen.flags & ~Seen.USER
+    is_seen = flags & (Seen.TRUSTED | Seen.FIELD | Seen.TEXT)
+    return replace(seen, origin=_ORIGIN_OF[flags & _RANKED] if is_seen else ValueOrigin.NOWHERE, flags=flags)
+
+
 def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool = False, is_read: bool = False) -> bool:
     """Return whether a value consists of parts that the user named, and of nothing else that says anything.
 

@@ -236,6 +236,12 @@ ORIGIN = Struct(
             "if it is not",
             optional=True,
         ),
+        _bool(
+            "excluded",
+            "the user has left this target of an act out (`not to Eve`, `everybody but Kim`), and has not named it "
+            "since; missing if not",
+            optional=True,
+        ),
         _bool("money", "the argument is an amount of money; missing if it is not", optional=True),
         _bool(
             "otherwise",
@@ -321,6 +327,12 @@ ACT = Struct(
             "filled",
             "the call is a read, and the user leaves values to a content that they name; missing if not, and of acts, "
             "of which `delegated` says it",
+            optional=True,
+        ),
+        _bool(
+            "widened",
+            "the user has named what the act is about and leaves values to a content, and nothing of the call is what "
+            "they have named, or a field of its record; missing if not",
             optional=True,
         ),
     ),

@@ -47,8 +47,11 @@ from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
 from streams.processors.provenance.memory import (
+    ASKED_FOR,
     Memory,
+    at_request,
     calls_in,
+    holds_for_request,
     read_provenance,
     store_provenance,
     stored_entries,
@@ -58,10 +61,12 @@ from streams.processors.rows import carried_question_row_key
 from streams.processors.session_row import SessionRow, read_session
 from streams.processors.sessions.events import tool_of
 from streams.processors.state import encode_row
-from streams.provenance.carried import Whole, pack, unpack
+from streams.provenance.acts import SUM
+from streams.provenance.carried import Whole, asked_entry, last_asked, pack, unpack
 from streams.provenance.extract import extract_content
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
+from streams.provenance.object_named import NAMED
 from streams.provenance.origins import SHAPED
 from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
 
@@ -73,7 +78,6 @@ CONVERSATION_CHARS_MAX = 256
 
 _OTHERS = Seen.FIELD | Seen.TEXT
 _PLACES = frozenset({ArgumentRole.TARGET, ArgumentRole.SELECTOR})
-_KIND_ASKED_FOR = "asked for"
 _CLEARS = Seen.USER | Seen.TRUSTED
 _OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
 _WHOLES = (
@@ -306,15 +310,35 @@ def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, mem
     if row.agreed_acts and any(entry.flags & _OTHERS and memory.find(entry.digest) is None for entry in entries):
         # Another session has read something, perhaps after the user has agreed in this one.
         row = replace(row, agreed_acts=0)
+    asked_s, largest = last_asked(entries)
+    entries = [entry for entry in entries if not entry.flags & Seen.ASKED]
+    if row.has_message:
+        # What he has left out elsewhere he may have named since, and notes forget nothing.
+        entries = [entry._replace(flags=entry.flags & ~Seen.EXCLUDED) for entry in entries]
     row = memory.add(row, entries)
     if not row.has_message:
         # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
         asked_for = {entry.digest for entry in entries}
-        kinds = [kind for kind in REQUEST_KINDS if memory.digest(_KIND_ASKED_FOR, kind) in asked_for]
+        kinds = [kind for kind in REQUEST_KINDS if memory.digest(ASKED_FOR, kind) in asked_for]
         row = replace(row, scopes=(*row.scopes, *(Scope(source=DERIVED, kind=kind) for kind in kinds)))
+        row = _with_request(row, asked_s, largest, asked_for, memory)
     worse = {name: True for flag, name in _WHOLES if flags & flag}
     is_complete, calls_for = row.is_complete and not flags & Whole.INCOMPLETE, row.calls_for | calls_in(entries)
     return replace(row, is_complete=is_complete, calls_for=calls_for, **worse)
+
+
+def _with_request(
+    row: ProvenanceRow, asked_s: int, largest: str, asked_for: set[bytes], memory: Memory
+) -> ProvenanceRow:
+    """Return the row of an agent's session with what holds for the last request of its user, in another session."""
+    if asked_s < row.asked_s:
+        return row
+    scopes = [scope for scope in row.scopes if not holds_for_request(scope)]
+    if largest:
+        scopes.append(Scope(source=DERIVED, kind=SUM, amount_max=largest))
+    if memory.digest(ASKED_FOR, at_request(asked_s, NAMED)) in asked_for:
+        scopes.append(Scope(source=DERIVED, kind=NAMED))
+    return replace(row, scopes=tuple(dict.fromkeys(scopes)), asked_s=asked_s)
 
 
 def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
@@ -337,9 +361,13 @@ def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Me
 
 
 def _kinds_asked_for(row: ProvenanceRow, memory: Memory) -> list[Entry]:
-    """Return the kinds of acts that the user's messages ask for, as values of the user."""
-    kinds = {scope.kind for scope in row.scopes if scope.source == DERIVED}
-    return [Entry(memory.digest(_KIND_ASKED_FOR, kind), Seen.USER) for kind in sorted(kinds)]
+    """Return the kinds of acts that the user's messages ask for, as values of the user, and what holds for the last
+    request."""
+    derived = [scope for scope in row.scopes if scope.source == DERIVED]
+    kinds = {at_request(row.asked_s, each.kind) if holds_for_request(each) else each.kind for each in derived}
+    entries = [Entry(memory.digest(ASKED_FOR, kind), Seen.USER) for kind in sorted(kinds)]
+    largest = next((scope.amount_max for scope in derived if scope.kind == SUM), "")
+    return [*entries, asked_entry(row.asked_s, largest)] if row.asked_s else entries
 
 
 def _was_read(entry: Entry | None) -> bool:

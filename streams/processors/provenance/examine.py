@@ -18,7 +18,14 @@ from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, Value
 from streams.processors.provenance.flow import is_passed_on, personal_words, pieces_of
-from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
+from streams.processors.provenance.memory import (
+    ASKED_FOR,
+    Memory,
+    at_request,
+    begun,
+    read_content,
+    read_provenance,
+)
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, has_same_shape, leaf_at
@@ -33,6 +40,7 @@ from streams.provenance.arguments import (
     usual_reading,
 )
 from streams.provenance.arithmetic import operands
+from streams.provenance.counted import COUNTED, things_like
 from streams.provenance.found import AtomKind, Found, kind_of_words
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
@@ -49,6 +57,7 @@ from streams.provenance.origins import (
     joined,
     seen_in,
     trace,
+    unnamed,
 )
 from streams.provenance.phones import dialled_at_home
 from streams.provenance.places import words_of
@@ -157,6 +166,7 @@ def examine(
     is_inner_act = not use.is_read and not use.is_outward
     examined.is_unspoken = is_inner_act and is_tainted and row.has_message and _is_unspoken(examined, tracer)
     examined.is_worded = _is_worded(told, use, tracer)
+    examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else _counted_elsewhere(told, row, memory)
     return examined
 
 
@@ -174,6 +184,16 @@ def _is_unspoken(examined: Examined, tracer: _Tracer) -> bool:
     # "Bring my dog": as the value of a setting, a short word has no source.
     short = [short_value(value) for value in islice(examined.args.values(), SETTINGS_MAX) if isinstance(value, str)]
     return not tracer.has_said_any(filter(None, short))
+
+
+def _counted_elsewhere(values: Iterable[Value], row: ProvenanceRow, memory: Memory) -> frozenset[str]:
+    """Return the things that arguments are called after, and of which the user has said in another session how many.
+
+    What he has said to this session itself is in its row.
+    """
+    called = {thing for value in values for thing in things_like(thing_of(last_name(value.pointer)))}
+    noted = {thing: at_request(row.asked_s, f"{COUNTED}{thing}") for thing in called}
+    return frozenset(thing for thing, note in noted.items() if memory.look(ASKED_FOR, note) is not None)
 
 
 def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
@@ -221,13 +241,14 @@ _MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _AMOUNTS = ArgumentRole.AMOUNT
 _NO_TARGETS: frozenset[str] = frozenset()
+_NOTHING_COUNTED: frozenset[str] = frozenset()
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
 _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
 _KNOWN = ValueOrigin.TRUSTED
 _OPERANDS = (_USER, _KNOWN, ValueOrigin.FIELD)
 """Where an amount can come from that another one was worked out of, the best source first."""
 # A name of a module is found at once, one of a class after a search of the class.
-_SAID, _INSTRUCTED = Seen.USER, Seen.INSTRUCTED
+_SAID, _INSTRUCTED, _LEFT_OUT = Seen.USER, Seen.INSTRUCTED, Seen.EXCLUDED
 _OWN, _FOREIGN, _OWNED = Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
 
 
@@ -361,13 +382,15 @@ class _Tracer:
         return seen_in(self.look(kind, value)) if value else NOWHERE
 
     def _is_named(self, text: str) -> bool:
-        """Return whether the best source of a part is the user. Nothing else about it matters."""
+        """Return whether the best source of a part is the user, who has not left it out."""
         usual = usual_reading(text)
         if usual is None:
-            return trace(extract_unusual(text), self.look).origin is _USER
-        kind, value = usual
-        entry = self.look(kind, value) if value else None
-        return entry is not None and bool(entry[1] & _SAID)
+            flags = trace(extract_unusual(text), self.look).flags
+        else:
+            kind, value = usual
+            entry = self.look(kind, value) if value else None
+            flags = 0 if entry is None else entry[1]
+        return bool(flags & _SAID) and not flags & _LEFT_OUT
 
     def unstated(self, founds: Sequence[Found], *, is_money: bool) -> Traced:
         """Return what is known of an amount that nothing states.
@@ -501,6 +524,8 @@ def _inner(argument: Argument, parts: list[Found], use: ToolUse, tracer: _Tracer
         traced = tracer.part(each)
         if compares and number < told and each.kind in HOSTED:
             traced = tracer.compared(traced, (each,))
+        if is_sink and traced.flags & _LEFT_OUT:
+            traced = _as_target(traced, argument.pointer, use)
         yield Value(argument.pointer, role, is_sink, True, True, traced)
 
 
@@ -540,7 +565,23 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             traced = _in_sink(traced, argument, tracer, is_told=is_told, is_shaped=is_shaped)
         elif has_amount and traced is NOWHERE:
             traced = tracer.unstated(founds, is_money=may_be_money and use.tool.uses.is_money(pointer))
-    return Value(pointer, role, is_sink, False, is_shaped, traced)
+    is_left_out = is_sink and traced.flags & _LEFT_OUT
+    told = _as_target(traced, pointer, use) if is_left_out else traced
+    return Value(pointer, role, is_sink, False, is_shaped, told)
+
+
+_TAKES_LEFT_OUT = listed(
+    "exclude excluded excluding exclusion exclusions except exception exceptions without ignore ignored skip skipped "
+    "omit not old previous former current replaced"
+)
+"""Words of the names of arguments that take what is left out, or what was there before."""
+
+
+def _as_target(traced: Traced, pointer: str, use: ToolUse) -> Traced:
+    """Return what is known of a value in a sink that the user has left out: he has not named it as a target."""
+    if use.is_read or not _TAKES_LEFT_OUT.isdisjoint(words_of(last_name(pointer))):
+        return replace(traced, flags=traced.flags & ~_LEFT_OUT)
+    return unnamed(traced)
 
 
 def _in_sink(traced: Traced, argument: Argument, tracer: _Tracer, *, is_told: bool, is_shaped: bool) -> Traced:

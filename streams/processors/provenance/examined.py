@@ -86,6 +86,8 @@ class Examined(msgspec.Struct):
         is_unspoken: whether nothing that the user has said names the tool, an argument that it sets, or a value of the
             call other than himself; False of reads, of outward acts, if he has said nothing, and before anything
             untrusted was read.
+        counted: things that an argument is called after, and of which the user has said in another session of the
+            conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
             an instruction by others name the same sink.
     """
@@ -107,6 +109,7 @@ class Examined(msgspec.Struct):
     tells_person: bool = False
     is_unspoken: bool = False
     is_worded: bool = False
+    counted: frozenset[str] = frozenset()
 
     @property
     def has_sinks(self) -> bool:

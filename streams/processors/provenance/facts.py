@@ -18,14 +18,16 @@ from streams.processors.provenance.requested import (
     is_one,
     is_requested,
     is_stated,
+    is_widened,
     limits_reads,
 )
 from streams.processors.provenance.rows import Amounts
 from streams.provenance.acts import DELEGATE, FILL, REVISE, SUM
-from streams.provenance.calls import Calls, compare, sends, sets_value
+from streams.provenance.calls import SENDING, SETTING, Calls, compare
 from streams.provenance.counted import COUNTED
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
+from streams.provenance.object_named import NAMED
 from streams.provenance.scope import DERIVED, SOURCES
 
 _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
@@ -41,7 +43,7 @@ _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
     facts = [_origin_fact(value, examined) for value in examined.values]
-    counted: set[str] = set()
+    counted = set(examined.counted)
     for scope in examined.row.scopes:
         if scope.source == DERIVED and scope.kind.startswith(COUNTED):
             counted.add(scope.kind.removeprefix(COUNTED))
@@ -75,19 +77,19 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
     is_money = value.role is _AMOUNT and not value.is_part and examined.use.tool.uses.is_money(value.pointer)
     if is_instructed:
         is_content = not value.is_sink and (value.is_part or value.role is _CONTENT)
-        calls_for = compare(traced.calls_for, examined.kinds, is_content=is_content)
+        # "I need 600, send it to me": who sends an amount pays it. And "enter 25" is said of any call.
+        near = SENDING if is_money else 0
+        if value.role in _NUMBERS and not is_one(value, examined):
+            near |= SETTING
+        calls_for = compare(traced.calls_for, examined.kinds, is_content=is_content, near=near)
         if is_content and not value.is_part and calls_for != Calls.THIS and not examined.has_sinks:
             # Of a call without a target, what it writes is all that it is about.
-            calls_for = compare(traced.calls_for, examined.kinds, is_content=False)
-        if calls_for == Calls.OTHER and (
-            (is_money and sends(traced.calls_for))
-            or (value.role in _NUMBERS and sets_value(traced.calls_for) and not is_one(value, examined))
-        ):
-            # "I need 600, send it to me": who sends an amount pays it. And "enter 25" is said of any call.
-            calls_for = Calls.UNKNOWN
+            calls_for = compare(traced.calls_for, examined.kinds, is_content=False, near=near)
         fact["calls_for"] = calls_for
     if flags & Seen.BUILT:
         fact["composed"] = True
+    if flags & Seen.EXCLUDED and value.is_sink:
+        fact["excluded"] = True
     if flags & _RESEMBLES:
         fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other" if flags & Seen.ALIKE else "unknown"
     if is_money:
@@ -144,6 +146,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_EXCEEDS if SUM in stated and exceeds_sum(examined) else {}),
         **(_WORDED if examined.is_worded else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
+        **(_WIDENED if NAMED in stated and requested and not use.is_read and is_widened(examined) else {}),
     }
     if not requested:
         if is_agreed(examined):
@@ -158,6 +161,7 @@ _FILLED = {"filled": True}
 _UNSPOKEN = {"unspoken": True}
 _EXCEEDS = {"exceeds": True}
 _WORDED = {"worded": True}
+_WIDENED = {"widened": True}
 
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:

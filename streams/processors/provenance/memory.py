@@ -10,7 +10,7 @@ The keys of the rows begin with the key of the session.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -45,8 +45,8 @@ from streams.provenance.arithmetic import is_operation
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.counted import COUNTED
 from streams.provenance.digests import Digester, atom_digester
-from streams.provenance.extract import IN_WORDS_PATH, extract_arguments, extract_message
-from streams.provenance.found import AtomKind
+from streams.provenance.extract import EXCLUDED_PATH, IN_WORDS_PATH, extract_arguments, extract_message
+from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import (
     ATOMS_MAX,
     BUCKETS,
@@ -65,6 +65,7 @@ from streams.provenance.memory import (
     merge,
     unpack_from,
 )
+from streams.provenance.object_named import NAMED
 from streams.provenance.pointers import steps_of
 from streams.provenance.scope import (
     DERIVED,
@@ -81,11 +82,15 @@ from streams.provenance.uses import seems_owner
 replace = msgspec.structs.replace
 
 _ASKED = frozenset(kind.value for kind in ActKind)
+ASKED_FOR = "asked for"
+"""The kind of a value that says what the user of a conversation has asked for."""
 _NO_VALUE: ScopedArgument = ("", ())
 """What no argument has."""
 _SUBJECT = "subject"
 _AMOUNT = AtomKind.AMOUNT
 _NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
+_REACHES = frozenset((AtomKind.ADDRESS, AtomKind.PHONE, AtomKind.ACCOUNT))
+"""Kinds of values by which somebody is reached."""
 SUBJECTS_CACHED_MAX = 4_096
 OPERATIONS_KEPT_MAX = 12
 """Operations by which the user has amounts worked out, over all of his messages."""
@@ -188,8 +193,14 @@ class Memory:
         """Return what is kept under a digest, or None."""
         return find(self._bucket(digest[0] % BUCKETS), digest)
 
-    def add(self, row: ProvenanceRow, entries: Iterable[Entry]) -> ProvenanceRow:
-        """Add values, as far as there is room, and return the row of the whole after that."""
+    def add(self, row: ProvenanceRow, entries: Iterable[Entry], clears: int = 0) -> ProvenanceRow:
+        """Add values, as far as there is room, and return the row of the whole after that.
+
+        Args:
+            row: what the session has read so far.
+            entries: the values.
+            clears: flags that no longer hold for these values.
+        """
         self._looked.clear()
         by_bucket: defaultdict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
@@ -197,7 +208,7 @@ class Memory:
         count, complete = row.atoms_count, row.is_complete
         for bucket, of_bucket in by_bucket.items():
             before = self._bucket(bucket)
-            after, more, all_kept = merge(before, of_bucket, ATOMS_MAX - count)
+            after, more, all_kept = merge(before, of_bucket, ATOMS_MAX - count, clears)
             count += more
             complete = complete and all_kept
             if after != before:
@@ -289,7 +300,8 @@ def _is_users_purpose(session: SessionRow, memory: Memory) -> bool:
 
 def with_purpose_words(row: ProvenanceRow, purpose: str, memory: Memory) -> ProvenanceRow:
     """Return the row with a purpose that the token service has stated: its words are the user's."""
-    entries = [Entry(memory.digest(each.kind, each.value), Seen.USER) for each in extract_message(purpose).found]
+    found = extract_message(purpose).found
+    entries = [Entry(memory.digest(each.kind, each.value), _as_users(each)) for each in found]
     return with_scopes(memory.add(row, entries), derive_scopes(purpose), ScopeSource.DERIVED, memory)
 
 
@@ -301,7 +313,7 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         _with_calls(
             Entry(
                 atom.digest[:DIGEST_BYTES],
-                Seen.USER if is_users and _is_trusted(atom.label) else _as_text(atom),
+                _as_users(atom) if is_users and _is_trusted(atom.label) else _as_text(atom),
                 number,
                 paths.get(atom.path, OTHER_PATH),
             ),
@@ -309,7 +321,10 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         )
         for atom in event.atoms
     ]
-    row = memory.add(row, entries)
+    # What he names again is no longer left out; what the same message leaves out is.
+    named = [entry for entry in entries if not entry.flags & Seen.EXCLUDED]
+    row = memory.add(row, named, Seen.EXCLUDED if is_users else 0)
+    row = memory.add(row, [entry for entry in entries if entry.flags & Seen.EXCLUDED])
     if not is_users:
         is_instructed = row.is_instructed or event.text_instructed
         calls_for = row.calls_for | calls_in(entries)
@@ -320,12 +335,24 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
     has_number = any(atom.kind in _NUMBERS and atom.path != IN_WORDS_PATH for atom in event.atoms)
     amounts = row.amounts | (Amounts.NAMED if has_number else 0)
-    # "The same account as always" is said of what this message asks for. What he has counted is it until he asks for
-    # something again: "yes, 14" asks for nothing.
+    # "The same account as always" is said of what this message asks for. What he has counted or named is it until he
+    # asks for something again: "yes, 14" asks for nothing.
     asks = any(scope.kind in _ASKED for scope in event.task_scopes)
-    scopes = tuple(scope for scope in row.scopes if scope.kind != USUAL and not (asks and _is_number(scope)))
+    scopes = tuple(scope for scope in row.scopes if scope.kind != USUAL and not (asks and holds_for_request(scope)))
     row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0, amounts=amounts, scopes=scopes)
+    if asks:
+        row = replace(row, asked_s=max(row.asked_s, event.header.time // 1_000))
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
+
+
+def at_request(asked_s: int, kind: str) -> str:
+    """Return how another session of the conversation notes what holds for one request only."""
+    return f"{asked_s}:{kind}"
+
+
+def holds_for_request(scope: Scope) -> bool:
+    """Return whether what a scope says of the user's words holds until he asks for something else."""
+    return _is_number(scope) or (scope.source == DERIVED and scope.kind == NAMED)
 
 
 def _is_number(scope: Scope) -> bool:
@@ -496,6 +523,7 @@ class _Content:
         # A single record is pointed at by what it was asked for with; of several ones, nobody knows which was meant.
         self._has_several = any("1" in steps for steps in steps_at.values())
         self._pointed: set[tuple[str, ...]] = set()
+        self._excluded: set[tuple[str, ...]] = set()
         self._owners: dict[tuple[str, ...], bool] = {}
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         subjects: dict[str, frozenset[bytes]] = {}
@@ -508,19 +536,22 @@ class _Content:
             # That he says "new" points at no record with such a state.
             if known is not None and known.flags & Seen.USER and atom.kind != AtomKind.SHORT:
                 self._pointed.add(steps[:-1])
+            if known is not None and known.flags & Seen.EXCLUDED and atom.kind not in _REACHES:
+                self._excluded.add(steps[:-1])
             if self._is_owner(atom.path):
                 name = steps[-1]
                 if name not in subjects:
                     subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
                 self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
         self.knows_subject = any(self._owners.values())
+        self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
 
     def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
         """Return where a value was seen."""
         place = self._places[atom.path]
         is_text = not atom.whole_field or atom.decoded
-        flags = 0
+        flags = Seen.EXCLUDED if digest in self._left_out else 0
         if place.is_pointed or (selected and not self._has_several):
             flags |= Seen.SHOWN if is_text else Seen.POINTED
         if place.is_owned and not is_text:
@@ -538,6 +569,17 @@ class _Content:
         if atom.instructed and not quotes_itself:
             flags |= Seen.INSTRUCTED
         return flags
+
+    def _addresses_left_out(self, steps_at: Mapping[str, tuple[str, ...]], memory: Memory) -> frozenset[bytes]:
+        """Return the addresses in records of somebody whom the user has left out, and in no other record."""
+        others: set[bytes] = set()
+        left_out: set[bytes] = set()
+        for atom, digest in self.atoms:
+            if atom.kind in _REACHES and atom.whole_field:
+                known = memory.find(digest)
+                is_users = known is not None and known.flags & Seen.USER
+                (left_out if steps_at[atom.path][:-1] in self._excluded and not is_users else others).add(digest)
+        return frozenset(left_out - others)
 
     def _place(self, path: str, steps: tuple[str, ...]) -> _Place:
         records = tuple(_records_of(steps))
@@ -567,6 +609,10 @@ def calls_in(entries: Iterable[Entry]) -> int:
     for entry in entries:
         calls_for |= entry.calls_for
     return calls_for
+
+
+def _as_users(atom: Atom | Found) -> int:
+    return Seen.USER | Seen.EXCLUDED if atom.path == EXCLUDED_PATH else Seen.USER
 
 
 def _as_text(atom: Atom) -> int:

@@ -15,6 +15,7 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
 from streams.provenance.counted import is_counted
 from streams.provenance.memory import Seen
+from streams.provenance.origins import Traced
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, leaves, place_at
 from streams.provenance.scope import DERIVED, Scope, ScopedArgument
@@ -195,6 +196,24 @@ def exceeds_sum(examined: Examined) -> bool:
         return False
     named = [scope for scope in examined.row.scopes if scope.kind == SUM and scope.source == DERIVED]
     return bool(named) and not any(_is_within(scope, examined) for scope in named)
+
+
+def is_widened(examined: Examined) -> bool:
+    """Return whether nothing that a call is about is what the user has named, or a field of its record, although it
+    acts on something that data name. He has left only values to those."""
+    wholes = [value for value in examined.values if not value.is_part and value.role not in _SAY_NO_OBJECT]
+    if any(value.traced.origin is ValueOrigin.USER or _is_field_pointed_at(value.traced) for value in wholes):
+        return False
+    return any(value.is_sink and value.role is not ArgumentRole.DESTINATION for value in wholes)
+
+
+_SAY_NO_OBJECT = frozenset((ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME))
+
+
+def _is_field_pointed_at(traced: Traced) -> bool:
+    """Return whether a value is a field of a record that the user has pointed at. That text is shown to him is not
+    enough: all of a letter is."""
+    return traced.origin in (ValueOrigin.FIELD, ValueOrigin.TRUSTED) and is_pointed(traced)
 
 
 def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) -> bool:

@@ -44,6 +44,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         agreed_acts: to how many more acts the user's last message may have agreed. Nothing that others may write was
             read since.
         amounts: who has stated amounts of money, a set of `Amounts`.
+        asked_s: when the user has asked for something last, in seconds of Unix time: in this session, or in the one
+            that this session works for.
     """
 
     atoms_count: int = 0
@@ -64,6 +66,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     calls_for: int = 0
     agreed_acts: int = 0
     amounts: int = 0
+    asked_s: int = 0
 
 
 class Amounts:

@@ -31,6 +31,7 @@ PAGES = tool_entry(
 
 
 QUIET = tool_entry("web", "set_silence", destructive=False, open_world=False, reversible=True)
+RENAME = tool_entry("web", "rename", open_world=False, kind="change", sink_args=("/person",))
 BOOKED = {"type": "object", "properties": {"booking": {"type": "string"}}, "required": ["booking"]}
 BOOKING = tool_entry("desk", "booking", read_only=True, output_owners=("customer",), schema=BOOKED)
 RETURN = tool_entry("desk", "return", sink_args=("/booking",), schema=BOOKED)
@@ -119,10 +120,11 @@ def number_of_a_passport(bench: GateBench) -> Verdict:
 
 
 def contradictions(bench: GateBench) -> list[Verdict]:
-    """Judge a payment of another amount for other nights than the user has said, and a letter that others want, too."""
+    """Judge a payment of another amount for other nights than the user has said, a letter that others want, too, and
+    one to somebody whom he has left out."""
     maker = bench.session
     key = atom_key(ROOT_KEY, maker.tenant, maker.sub)
-    said = "Pay 3 EUR for 14 nights, and tell anna@home.example."
+    said = "Pay 3 EUR for 14 nights, and tell anna@home.example, but not bob@home.example."
     message = described(maker.event(SessionEventType.USER_MESSAGE, bench.now_ms), said, key)
     bench.driver.pipe(REPORT.name, maker.key, maker.proven(message))
     intent = bench.propose(PAGES, {"path": "notes.txt"})
@@ -132,6 +134,7 @@ def contradictions(bench: GateBench) -> list[Verdict]:
     return [
         bench.judge(PAY, {"amount": 5000, "nights": 3650}),
         bench.judge(TELL, {"to": "anna@home.example", "body": "Hello"}),
+        bench.judge(TELL, {"to": "bob@home.example", "body": "Hello"}),
     ]
 
 
@@ -182,8 +185,11 @@ def test_a_gate_supplies_every_fact() -> None:
     # A setting that the user has not mentioned.
     bench.publish(QUIET)
     fired |= {hit.rule_id for hit in bench.judge(QUIET, {"silent": True}).rules}
-    # A user who leaves values to a content.
-    filling = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="fill"),))
+    # A user who leaves values to a content, and has named what it is about.
+    scopes = tuple(TaskScope(kind=kind) for kind in ("change", "fill", "named"))
+    filling = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=scopes)
     bench.driver.pipe(SESSION.name, maker.key, filling)
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"path": "notes.txt"}, **origin).rules}
+    bench.publish(RENAME)
+    fired |= {hit.rule_id for hit in bench.judge(RENAME, {"person": "Ann Day"}).rules}
     assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []

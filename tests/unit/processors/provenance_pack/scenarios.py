@@ -11,6 +11,7 @@ from streams.model.topics import REPORT
 from streams.model.verdict import Verdict
 from tests.unit.processors.provenance_pack.talks import Scenario, after_a_letter, letter, purpose
 from tests.unit.processors.provenance_pack.tools import (
+    ACCOUNT,
     BADGE,
     BOARD,
     BOOK,
@@ -20,6 +21,7 @@ from tests.unit.processors.provenance_pack.tools import (
     FILE,
     FRIEND,
     HAND_OVER,
+    IBANS,
     LIST,
     PAY,
     PERSON,
@@ -324,6 +326,21 @@ def more_than_the_user_has_named(talk: Talk) -> Verdict:
     return talk.judge(PAY, {"iban": iban, "amount": 5000})
 
 
+def somebody_whom_the_user_has_left_out(talk: Talk) -> Verdict:
+    talk.say("Mail the report to everybody but Kim.")
+    talk.read(BOOK, {}, [{"name": "Kim", "mail": "kim@home.example"}, {"name": "Anna", "mail": FRIEND}])
+    return talk.judge(SEND, {"to": "kim@home.example", "body": "Here it is"})
+
+
+def somebody_else_whom_a_form_names(talk: Talk) -> Verdict:
+    talk.publish(ACCOUNT)
+    talk.say("Set the account of Kim Lee as in form.txt.")
+    talk.read(
+        FILE, {"path": "form.txt"}, [{"name": "Kim Lee", "iban": IBANS[0]}, {"name": "Ann Day", "iban": IBANS[1]}]
+    )
+    return talk.judge(ACCOUNT, {"employee": "Ann Day", "iban": IBANS[1]})
+
+
 another_number_than_the_user_has_said = after_a_letter(
     "Reserve a room for 14 nights.",
     "It was a long way, and the weather was good on all of the days.",
@@ -373,4 +390,6 @@ PROVENANCE_RULES: Mapping[str, Scenario] = {
     "PROV-092": amount_that_an_instruction_states,
     "PROV-093": more_than_the_user_has_named,
     "PROV-094": another_number_than_the_user_has_said,
+    "PROV-095": somebody_whom_the_user_has_left_out,
+    "PROV-096": somebody_else_whom_a_form_names,
 }

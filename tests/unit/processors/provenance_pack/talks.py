@@ -35,9 +35,9 @@ def after_a_letter(said: str, text: str, entry: ToolCatalogEntry, args: Mapping[
     return judged
 
 
-def talk(*more: ToolCatalogEntry) -> Talk:
+def talk(*more: ToolCatalogEntry, **fields: Any) -> Talk:
     scopes = tuple(f"{server}:{right}" for server in ("box", "book", "desk", "files") for right in ("read", "write"))
-    return Talk(starter_source().files, (*ENTRIES, *more), scopes=scopes)
+    return Talk(starter_source().files, (*ENTRIES, *more), scopes=scopes, **fields)
 
 
 def rules_fired(verdict: Verdict) -> set[str]:

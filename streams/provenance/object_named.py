@@ -1,0 +1,76 @@
+"""Whether a user who leaves values to a content has said himself what they are set for: "the account of Kim Lee".
+
+**Idea.** Who has the account of Kim Lee set as in a form has said whom it is about, and leaves only the number to the
+form. What else the form holds, such as another person with an account, widens what he has asked for. The gate has
+digests of what he has named, so it can tell whether a call is about any of it (`act.widened`), once it knows that he
+has named an object at all.
+
+Neither a content nor whoever has written it counts: "the invoice of Stadtwerke", "what Kim's note says".
+"""
+
+from __future__ import annotations
+
+import re
+
+from streams.provenance.words import listed
+
+NAMED = "named"
+"""In the scope of a request: the user names what an act is about whose values he leaves to a content."""
+_CHARS_MAX = 20_000
+_CHANGES = frozenset(("change", "delete", "secure", "share"))
+_NAME = r"(?:[A-Z\u00c0-\u00de][\w'-]{1,40}(?: [A-Z\u00c0-\u00de][\w'-]{1,40}){0,3}|[A-Za-z]{0,6}[-_#]?\d[\w-]{2,24})"
+_OF = re.compile(
+    r"(?P<noun>[^\W\d_]{3,24})s? (?P<of>of|von|vom|der|de|du|del|da|do|di|dello|della|for|f\u00fcr|pour|para|per|a)"
+    rf" (?:(?:the|our|my|la|le|el|il|der|dem) )?(?:[a-z]{{3,16}} )?(?:d')?{_NAME}"
+)
+_HIS = re.compile(
+    rf"(?P<before>(?:[^\W\d_]+ )?){_NAME}(?:'s|\u2019s|(?<=[a-z])s) (?P<noun>(?:[a-z]+ )?[^\W\d_]{{3,24}})"
+)
+_THING = re.compile(
+    r"(?P<before>(?:[^\W\d_]+ )?(?:the |my |our )?)\b(?P<noun>[a-z]{4,16}) (?:no\.? |number |nr\.? )?"
+    r"#?[A-Za-z]{0,6}[-_]?\d[\w-]{2,24}"
+)
+_FOR = listed("for f\u00fcr pour para per a")
+_CONTENTS = listed(
+    "letter mail email message invoice bill receipt reminder note file document attachment form contract sheet "
+    "list report post comment review page site profile card ticket issue calendar folder inbox fine fee answer "
+    "reply request instructions question words schreiben brief nachricht rechnung notiz datei liste vertrag "
+    "anhang dokument mahnung formular antwort anfrage lettre courrier courriel facture fichier contrat pi\u00e8ce "
+    "formulaire r\u00e9ponse demande carta correo mensaje factura nota archivo lista contrato documento "
+    "formulario respuesta solicitud mensagem fatura ficheiro arquivo anexo resposta pedido lettera messaggio "
+    "fattura bolletta contratto allegato modulo risposta richiesta boleto rata"
+)
+_POINTS = listed(
+    "in from on per see by with as from out to im in aus laut dans selon sur en seg\u00fan nel nella secondo conforme"
+)
+
+
+def names_object(text: str, kinds: frozenset[str]) -> bool:
+    """Return whether a message names the person or thing that an act is about.
+
+    Args:
+        text: the message, which leaves values to a content.
+        kinds: the kinds of acts that it asks for.
+    """
+    text = text[:_CHARS_MAX]
+    for match in _OF.finditer(text):
+        # A hotel for Kim is not Kim's, but his limit is set for him.
+        may_be_for = match["of"] not in _FOR or not kinds.isdisjoint(_CHANGES)
+        if may_be_for and _is_thing(match["noun"]) and not _is_pointed_at(text, match.start()):
+            return True
+    return any(
+        all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(text, match.start("noun"), match["before"])
+        for pattern in (_HIS, _THING)
+        for match in pattern.finditer(text)
+    )
+
+
+def _is_thing(noun: str) -> bool:
+    lowered = noun.lower()
+    return lowered not in _CONTENTS and lowered.removesuffix("s") not in _CONTENTS
+
+
+def _is_pointed_at(text: str, place: int, before: str | None = None) -> bool:
+    """Return whether it is said where a value stands: "as in Kim's records"."""
+    words = (before if before is not None else text[max(0, place - 24) : place]).lower().split()
+    return not _POINTS.isdisjoint(words[-2:])
