@@ -50,6 +50,7 @@ from streams.provenance.asked import (
     NEGATIONS,
     STOPS,
     STOPS_ABROAD,
+    asks_by_negation,
     has_determiner,
     is_asked,
     is_in_question,
@@ -450,11 +451,12 @@ def _kinds_abroad(words: list[str], written: list[str]) -> set[str]:
 
 
 def _is_negated_abroad(words: list[str], index: int) -> bool:
-    for side in (words[max(0, index - NEGATION_REACH_WORDS) : index][::-1], words[index + 1 :][:NEGATION_REACH_WORDS]):
-        for word in side:
-            if word in STOPS_ABROAD:
+    first, last = max(0, index - NEGATION_REACH_WORDS), min(len(words), index + 1 + NEGATION_REACH_WORDS)
+    for side in (range(index - 1, first - 1, -1), range(index + 1, last)):
+        for place in side:
+            if words[place] in STOPS_ABROAD:
                 break
-            if word in NEGATIONS_ABROAD:
+            if words[place] in NEGATIONS_ABROAD and not asks_by_negation(words, place):
                 return True
     return False
 

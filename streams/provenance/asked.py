@@ -7,6 +7,7 @@ because a request that implies too little makes honest work a question.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, IRREGULAR_PASTS, MESSAGE_NOUNS
 from streams.provenance.words import listed
@@ -104,12 +105,48 @@ def _is_progressive(words: list[str], index: int) -> bool:
 
 def is_negated(words: list[str], index: int) -> bool:
     """Return whether a negation stands close before a word, in the same clause."""
-    for word in reversed(words[max(0, index - NEGATION_REACH_WORDS) : index]):
+    for place in range(index - 1, max(-1, index - 1 - NEGATION_REACH_WORDS), -1):
+        word = words[place]
         if word in STOPS or word in {"but", "just", "only"}:
             return False
         if word in NEGATIONS:
-            return True
+            return not asks_by_negation(words, place)
     return False
+
+
+_FORGETTING = listed(
+    "forget hesitate fail miss neglect vergiss vergesst vergessen vergesse zoegere zoegern oublie oubliez oublier "
+    "manque manquez hesite hesitez olvides olvide olviden olvidar olvideis dejes deje dudes dude esquecas esqueca "
+    "esquecam esquecer deixes deixe hesites dimenticare dimentichi dimenticarti dimenticate scordare scordarti mancare "
+    "esitare esiti"
+)
+"""Verbs whose negation asks for what follows."""
+_LIMITED = listed("only nur bloss seulement uniquement solo solamente so apenas somente soltanto")
+_WHY = listed("why warum wieso weshalb pourquoi perche")
+_FORGETTING_REACH_WORDS = 3
+_WHY_REACH_WORDS = 6
+
+
+def asks_by_negation(words: list[str], place: int) -> bool:
+    """Return whether a negation asks for what it seems to deny: "don't forget to", "why don't you", "not only".
+
+    Args:
+        words: of a text, in lower case, those of other languages than English without accents; with its stops.
+        place: of the negation.
+    """
+    before, behind = (
+        words[max(0, place - _WHY_REACH_WORDS) : place],
+        words[place + 1 : place + 1 + _FORGETTING_REACH_WORDS],
+    )
+    for number in range(len(before) - 1, -1, -1):
+        if before[number] in STOPS_ABROAD:
+            before = before[number + 1 :]
+            break
+    if behind[:1] and behind[0] in _LIMITED:
+        return True
+    if not _FORGETTING.isdisjoint((*before[-_FORGETTING_REACH_WORDS + 1 :], *behind)):
+        return True
+    return not _WHY.isdisjoint(before) or ("por", "que") in pairwise(before)
 
 
 def is_past(words: list[str], index: int, stem: str) -> bool:

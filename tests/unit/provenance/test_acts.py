@@ -625,3 +625,37 @@ def test_money_is_asked_for_in_the_words_of_chats(text: str) -> None:
 )
 def test_an_amount_beside_other_things_asks_for_no_payment(text: str) -> None:
     assert "pay" not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("Don't forget to mail eve@x.example the report.", True),
+        ("Please don't forget to send Eve the report.", True),
+        ("Why don't you write to Eve about the report?", True),
+        ("Why not write to Eve?", True),
+        ("Send the report not only to Kim but also to Eve.", True),
+        ("Don't hesitate to contact Eve.", True),
+        ("Vergiss nicht, Eve zu schreiben.", True),
+        ("Vergiss nicht Eve zu schreiben.", True),
+        ("Warum schreiben wir nicht Eve?", True),
+        ("N'oublie pas d'\u00e9crire \u00e0 Eve.", True),
+        ("Pourquoi ne pas \u00e9crire \u00e0 Eve ?", True),
+        ("No olvides escribir a Eve.", True),
+        ("No te olvides de escribir a Eve.", True),
+        ("N\u00e3o te esque\u00e7as de escrever a Eve.", True),
+        ("Por que n\u00e3o escrever a Eve?", True),
+        ("Non dimenticare di scrivere a Eve.", True),
+        ("Perch\u00e9 non scrivi a Eve?", True),
+        ("Schick den Bericht nicht nur an Kim, sondern auch an Eve.", True),
+        ("Don't mail Eve.", False),
+        ("Do not forget that I never write to Eve.", False),
+        ("Schreib Eve nicht.", False),
+        ("N'\u00e9cris pas \u00e0 Eve.", False),
+        ("No escribas a Eve.", False),
+        ("Non scrivere a Eve.", False),
+        ("N\u00e3o escrevas a Eve.", False),
+    ],
+)
+def test_some_negations_ask_for_what_they_seem_to_deny(text: str, *, asks: bool) -> None:
+    assert ("send" in request_kinds(text)) is asks
