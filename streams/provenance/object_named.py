@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import re
 
+from streams.provenance.numbers import MONTHS
 from streams.provenance.words import listed
 
 NAMED = "named"
-"""In the scope of a request: the user names what an act is about whose values he leaves to a content."""
+"""In the scope of a request: the user names whom or what an act is about whose values he leaves to a content."""
+NUMBERED = "numbered"
+"""The same by a number or an id."""
+OBJECTS = frozenset((NAMED, NUMBERED))
 _CHARS_MAX = 20_000
 _CHANGES = frozenset(("change", "delete", "secure", "share"))
-_NAME = r"(?:[A-Z\u00c0-\u00de][\w'-]{1,40}(?: [A-Z\u00c0-\u00de][\w'-]{1,40}){0,3}|[A-Za-z]{0,6}[-_#]?\d[\w-]{2,24})"
+_ID = r"(?:[A-Za-z]{1,6}[-_#]?\d[\w-]{2,24}|\d{5,12})"
+_NAME = rf"(?P<name>[A-Z\u00c0-\u00de][\w'-]{{1,40}}(?: [A-Z\u00c0-\u00de][\w'-]{{1,40}}){{0,3}}|{_ID})"
 _OF = re.compile(
     r"(?P<noun>[^\W\d_]{3,24})s? (?P<of>of|von|vom|der|de|du|del|da|do|di|dello|della|for|f\u00fcr|pour|para|per|a)"
     rf" (?:(?:the|our|my|la|le|el|il|der|dem) )?(?:[a-z]{{3,16}} )?(?:d')?{_NAME}"
@@ -28,7 +33,7 @@ _HIS = re.compile(
 )
 _THING = re.compile(
     r"(?P<before>(?:[^\W\d_]+ )?(?:the |my |our )?)\b(?P<noun>[a-z]{4,16}) (?:no\.? |number |nr\.? )?"
-    r"#?[A-Za-z]{0,6}[-_]?\d[\w-]{2,24}"
+    rf"#?(?P<name>{_ID})"
 )
 _FOR = listed("for f\u00fcr pour para per a")
 _CONTENTS = listed(
@@ -40,28 +45,40 @@ _CONTENTS = listed(
     "formulario respuesta solicitud mensagem fatura ficheiro arquivo anexo resposta pedido lettera messaggio "
     "fattura bolletta contratto allegato modulo risposta richiesta boleto rata"
 )
+_DAYS = MONTHS.keys() | listed(
+    "monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag "
+    "sonntag"
+)
 _POINTS = listed(
     "in from on per see by with as from out to im in aus laut dans selon sur en seg\u00fan nel nella secondo conforme"
 )
 
 
-def names_object(text: str, kinds: frozenset[str]) -> bool:
-    """Return whether a message names the person or thing that an act is about.
+def objects_named(text: str, kinds: frozenset[str]) -> frozenset[str]:
+    """Return whether a message names the person or thing that an act is about (`NAMED`, `NUMBERED`, or both).
 
     Args:
         text: the message, which leaves values to a content.
         kinds: the kinds of acts that it asks for.
     """
     text = text[:_CHARS_MAX]
-    for match in _OF.finditer(text):
+    names = [
+        match["name"]
+        for match in _OF.finditer(text)
         # A hotel for Kim is not Kim's, but his limit is set for him.
-        may_be_for = match["of"] not in _FOR or not kinds.isdisjoint(_CHANGES)
-        if may_be_for and _is_thing(match["noun"]) and not _is_pointed_at(text, match.start()):
-            return True
-    return any(
-        all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(text, match.start("noun"), match["before"])
+        if (match["of"] not in _FOR or not kinds.isdisjoint(_CHANGES))
+        and _is_thing(match["noun"])
+        and not _is_pointed_at(text, match.start())
+    ]
+    names += [
+        match["name"]
         for pattern in (_HIS, _THING)
         for match in pattern.finditer(text)
+        if all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(text, match.start("noun"), match["before"])
+    ]
+    is_day = [name.split()[0].lower() in _DAYS for name in names]
+    return frozenset(
+        NUMBERED if re.search(r"\d", name) else NAMED for name, day in zip(names, is_day, strict=True) if not day
     )
 
 

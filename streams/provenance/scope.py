@@ -30,7 +30,7 @@ from streams.provenance.acts import (
 from streams.provenance.agreed import AGREE, agrees
 from streams.provenance.arithmetic import operations_in
 from streams.provenance.counted import counted_in
-from streams.provenance.object_named import NAMED, names_object
+from streams.provenance.object_named import objects_named
 from streams.provenance.sums import largest_sum
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
@@ -84,18 +84,18 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
 
     One more says that the message agrees to what the agent has put to the user (`AGREE`), one that something is to go
-    where it usually goes (`USUAL`), and one that he names what it is about (`NAMED`). After the kinds, and in the
-    place of one, come the operations by which the user has amounts worked out (`streams.provenance.arithmetic`), the
-    things of which he says how many (`streams.provenance.counted`), and last `SUM`, which states the largest amount
-    of money that the message names.
+    where it usually goes (`USUAL`), and one that he names what it is about (`NAMED`, `NUMBERED`). After the kinds,
+    and in the place of one, come the operations by which the user has amounts worked out
+    (`streams.provenance.arithmetic`), the things of which he says how many (`streams.provenance.counted`), and last
+    `SUM`, which states the largest amount of money that the message names.
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):
         kinds |= {AGREE}
     if FILL in kinds and speaks_of_usual(text):
         kinds |= {USUAL}
-    if not kinds.isdisjoint((FILL, DELEGATE)) and names_object(text, kinds):
-        kinds |= {NAMED}
+    if not kinds.isdisjoint((FILL, DELEGATE)):
+        kinds |= objects_named(text, kinds)
     stated = tuple(TaskScope(kind=kind) for kind in (*sorted(kinds), *operations_in(text)))
     plain = plain_request(text)
     counted = tuple(TaskScope(kind=thing) for thing in counted_in(plain))

@@ -66,7 +66,7 @@ from streams.provenance.carried import Whole, asked_entry, last_asked, pack, unp
 from streams.provenance.extract import extract_content
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
-from streams.provenance.object_named import NAMED
+from streams.provenance.object_named import OBJECTS
 from streams.provenance.origins import SHAPED
 from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
 
@@ -336,8 +336,8 @@ def _with_request(
     scopes = [scope for scope in row.scopes if not holds_for_request(scope)]
     if largest:
         scopes.append(Scope(source=DERIVED, kind=SUM, amount_max=largest))
-    if memory.digest(ASKED_FOR, at_request(asked_s, NAMED)) in asked_for:
-        scopes.append(Scope(source=DERIVED, kind=NAMED))
+    objects = [kind for kind in sorted(OBJECTS) if memory.digest(ASKED_FOR, at_request(asked_s, kind)) in asked_for]
+    scopes += [Scope(source=DERIVED, kind=kind) for kind in objects]
     return replace(row, scopes=tuple(dict.fromkeys(scopes)), asked_s=asked_s)
 
 

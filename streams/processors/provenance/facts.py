@@ -27,7 +27,7 @@ from streams.provenance.calls import SENDING, SETTING, Calls, compare
 from streams.provenance.counted import COUNTED
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
-from streams.provenance.object_named import NAMED
+from streams.provenance.object_named import OBJECTS
 from streams.provenance.scope import DERIVED, SOURCES
 
 _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
@@ -146,7 +146,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_EXCEEDS if SUM in stated and exceeds_sum(examined) else {}),
         **(_WORDED if examined.is_worded else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
-        **(_WIDENED if NAMED in stated and requested and not use.is_read and is_widened(examined) else {}),
+        **(_WIDENED if not stated.isdisjoint(OBJECTS) and requested and is_widened(examined, stated) else {}),
     }
     if not requested:
         if is_agreed(examined):

@@ -65,7 +65,7 @@ from streams.provenance.memory import (
     merge,
     unpack_from,
 )
-from streams.provenance.object_named import NAMED
+from streams.provenance.object_named import OBJECTS
 from streams.provenance.pointers import steps_of
 from streams.provenance.scope import (
     DERIVED,
@@ -352,7 +352,7 @@ def at_request(asked_s: int, kind: str) -> str:
 
 def holds_for_request(scope: Scope) -> bool:
     """Return whether what a scope says of the user's words holds until he asks for something else."""
-    return _is_number(scope) or (scope.source == DERIVED and scope.kind == NAMED)
+    return _is_number(scope) or (scope.source == DERIVED and scope.kind in OBJECTS)
 
 
 def _is_number(scope: Scope) -> bool:

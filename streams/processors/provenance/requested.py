@@ -15,6 +15,7 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
 from streams.provenance.counted import is_counted
 from streams.provenance.memory import Seen
+from streams.provenance.object_named import NAMED, NUMBERED
 from streams.provenance.origins import Traced
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, leaves, place_at
@@ -198,13 +199,26 @@ def exceeds_sum(examined: Examined) -> bool:
     return bool(named) and not any(_is_within(scope, examined) for scope in named)
 
 
-def is_widened(examined: Examined) -> bool:
-    """Return whether nothing that a call is about is what the user has named, or a field of its record, although it
-    acts on something that data name. He has left only values to those."""
+def is_widened(examined: Examined, stated: Set[str]) -> bool:
+    """Return whether a call acts on something that others name, and nothing of it is what the user has named.
+
+    He has left only values to a content. Who has named a person by name has not said which number is another one's, so
+    names are compared with names, and numbers with numbers.
+
+    Args:
+        examined: the call.
+        stated: the kinds that scopes state.
+    """
     wholes = [value for value in examined.values if not value.is_part and value.role not in _SAY_NO_OBJECT]
     if any(value.traced.origin is ValueOrigin.USER or _is_field_pointed_at(value.traced) for value in wholes):
         return False
-    return any(value.is_sink and value.role is not ArgumentRole.DESTINATION for value in wholes)
+    return any(
+        value.is_sink
+        and value.role is not ArgumentRole.DESTINATION
+        and value.traced.flags & (Seen.FIELD | Seen.TEXT)
+        and (NUMBERED if value.is_shaped else NAMED) in stated
+        for value in wholes
+    )
 
 
 _SAY_NO_OBJECT = frozenset((ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME))

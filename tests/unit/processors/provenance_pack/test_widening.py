@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from tests.unit.processors.provenance_pack.talks import rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import ACCOUNT, BOOK, FILE, IBANS
+from simulation.records import tool_entry
+from tests.unit.processors.provenance_pack.talks import letter, rules_fired, talk
+from tests.unit.processors.provenance_pack.tools import ACCOUNT, ACTS, FILE, IBANS, LIST
 
 ROWS = [{"name": "Kim Lee", "iban": IBANS[0]}, {"name": "Ann Day", "iban": IBANS[1]}]
 TABLE = "name,iban\n" + "".join(f"{row['name']},{row['iban']}\n" for row in ROWS) + "Bo Fee,unknown\n"
@@ -38,14 +39,21 @@ def test_data_do_not_widen_what_the_user_has_named(form: str, said: str, employe
     assert ("PROV-096" in rules_fired(verdict)) is asked, verdict.origins
 
 
-def test_the_number_of_whom_the_user_has_named_is_his() -> None:
+def test_numbers_are_compared_with_numbers() -> None:
     session = talk(ACCOUNT)
-    session.say("Set the account of Kim Lee as in form.txt.")
-    people = [{"name": "Kim Lee", "number": "E-1701"}, {"name": "Ann Day", "number": "E-1702"}]
-    session.read(BOOK, {"name": "Kim Lee"}, people)
-    session.read(FILE, {"path": "form.txt"}, TEXT)
+    session.say("Set the account of employee E-1701 as in form.txt.")
+    session.read(FILE, {"path": "form.txt"}, f"E-1701 has {IBANS[0]} from now on, and E-1702 has {IBANS[1]}.")
     assert "PROV-096" not in rules_fired(session.judge(ACCOUNT, {"employee": "E-1701", "iban": IBANS[0]}))
     assert "PROV-096" in rules_fired(session.judge(ACCOUNT, {"employee": "E-1702", "iban": IBANS[1]}))
+
+
+def test_nobody_knows_whose_number_a_name_has() -> None:
+    move = tool_entry("cal", "move_event", **ACTS, kind="change", sink_args=("/event",))
+    session = talk(move)
+    session.say("Change Kim Lee's meeting to what is written in m-7001.")
+    session.read(LIST, {}, [{"event": "EV-1201", "title": "With Kim"}, {"event": "EV-1202", "title": "With Ann"}])
+    letter(session, "Friday at noon would be fine for all of us.")
+    assert "PROV-096" not in rules_fired(session.judge(move, {"event": "EV-1201", "day": "Friday"}))
 
 
 def test_what_was_named_holds_until_the_user_asks_again() -> None:
