@@ -331,7 +331,7 @@ def _with_request(
     row: ProvenanceRow, asked_s: int, largest: str, asked_for: set[bytes], memory: Memory
 ) -> ProvenanceRow:
     """Return the row of an agent's session with what holds for the last request of its user, in another session."""
-    if asked_s < row.asked_s:
+    if not asked_s or asked_s < row.asked_s:
         return row
     scopes = [scope for scope in row.scopes if not holds_for_request(scope)]
     if largest:

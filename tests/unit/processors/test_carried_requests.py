@@ -20,11 +20,11 @@ CALM = "It was a long way, and the weather was good on all of the days."
 class Delegating:
     """A session to which the user speaks, and one that an agent has opened for the same conversation."""
 
-    def __init__(self) -> None:
+    def __init__(self, **fields: str) -> None:
         self.office = Office(entries=(LETTER, PAY, RESERVE, WRITE), rules=starter_source().files)
         self.own, self.sub = SESSIONS[0], apart(SESSIONS[0])
         for session in (self.own, self.sub):
-            self.office.establish(session, scopes=("box:read",))
+            self.office.establish(session, scopes=("box:read",), **fields)
 
     def say(self, text: str) -> None:
         self.office.say(self.own, text, conversation_id="talk")
@@ -65,6 +65,13 @@ def test_it_holds_until_he_asks_for_something_else(delegating: Delegating) -> No
     delegating.say("Now book another room, and pay the rent.")
     assert "PROV-094" not in delegating.judge(RESERVE, {"nights": 3650})
     assert "PROV-093" not in delegating.judge(PAY, {"iban": IBAN, "amount": 5000})
+
+
+def test_a_purpose_limits_a_session_whose_user_has_asked_for_nothing() -> None:
+    delegating = Delegating(purpose="book a room for 14 nights")
+    delegating.say("Good morning.")
+    delegating.read()
+    assert "PROV-094" in delegating.judge(RESERVE, {"nights": 3650})
 
 
 def test_whom_he_has_left_out_is_known(delegating: Delegating) -> None:
