@@ -52,6 +52,7 @@ class Clauses:
             Word(word_without_accents(match[0].lower()), match[0], match.start(), match.end())
             for match in _TOKEN.finditer(text)
         ]
+        self.plain_words = [word.plain for word in self.words]
 
     def plain(self, place: int) -> str:
         """Return the word at a place; the end of a sentence where there is none."""

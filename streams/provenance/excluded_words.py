@@ -14,7 +14,7 @@ EXCEPTIONS = tuple(
     for words in (
         *("except for", "except", "excepting", "excluding", "apart from", "aside from", "other than", "save for"),
         *("with the exception of", "instead of", "rather than", "in place of", "leave out", "leaving out", "skip"),
-        *("skipping", "exclude", "omit", "omitting"),
+        *("skipping", "exclude", "omit", "omitting", "excluyendo", "excluindo", "escludendo", "excluant"),
         *("ausser", "bis auf", "ausgenommen", "abgesehen von", "mit ausnahme von", "mit ausnahme", "statt", "anstatt"),
         *("anstelle von",),
         *("sauf", "excepte", "hormis", "a part", "a l' exception de", "a l' exception d'", "au lieu de", "plutot que"),
@@ -35,6 +35,19 @@ NOBODY = listed(
     "nobody none nothing niemand niemandem niemanden keiner keinem keinen keine kein personne aucun aucune rien nadie "
     "nada ninguno ninguna ningun ninguem nenhum nenhuma nessuno nessuna niente nulla noone"
 )
+NONE = listed(
+    "nichts nothing kein keine keinen keinem keiner niente nada rien aucun aucune ninguna ninguno ningun nenhum "
+    "nenhuma nessun nessuna no"
+)
+"""Words for none of something."""
+MESSAGES = listed(
+    "mail mails email emails message messages letter letters copy copies invitation invite payment payments money word "
+    "words reply answer access invites file files document documents report carta correo"
+)
+"""What somebody may get none of."""
+LEAVES = listed("keep leave lass lasse lassen deja dejad deje dejen deixa deixe lascia lasciate lasci laisse laissez")
+AWAY = listed("out off aside weg aus raus draussen fuera fora fuori dehors cote")
+"""Where somebody is left who is left out."""
 NOT = listed("not nicht pas no non nao")
 NEVER = listed("never nie niemals jamais nunca mai keinesfalls")
 DONT = listed("don't dont mustn't shouldn't")
@@ -115,6 +128,7 @@ TELLS_OTHERS = listed(
 )
 """Orders to tell somebody what follows."""
 ALSO_ACTS = listed(
+    "cc'ing ccing bccing "
     "call cc bcc copy contact include involve use touch give go ping let tell show disclose reveal leak email phone "
     "involve ask do donne donner da dar des dia gib geben zeig zeigen ruf anrufen montre montrer muestres mostrar "
     "mostres mostrare usar usare utiliser benutze verwende nutze digas diga decir dis dire diga dizer dille"
