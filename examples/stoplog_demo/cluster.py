@@ -166,7 +166,7 @@ def propose(settings: Settings, url: str, folder: Path) -> bool:
             args = {"to": [INSIDE], "subject": "News", "body": body}
             told = agent.propose(f"{MAIL}/send", args, timeout_ms=OUTCOME_TIMEOUT_MS)
             _say(f"{what} to {INSIDE}: {told.outcome.value} ({told.reason})")
-            _say(f"    why: stoplog rules explain --intent {told.intent_id}")
+            _say(f"    why: stoplog explain {told.intent_id}")
             if told.outcome.value == "ALLOW":
                 sent = _await_message(folder, before)
                 _say(f"    {'sent as ' + sent if sent else 'not sent: see the log of the executor'}")

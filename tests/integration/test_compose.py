@@ -44,10 +44,10 @@ def test_an_allowed_call_runs_and_another_is_denied(compose: Compose) -> None:
 def test_the_commands_of_the_page_work(compose: Compose) -> None:
     """The last one is a stop, which the next test finds again."""
     printed = compose.run("agent")
-    intents = re.findall(r"rules explain --intent (\S+)", printed)
+    intents = re.findall(r"stoplog explain (\S+)", printed)
     commands = re.findall(r"^    docker compose exec gate-1 (.*)$", PAGE.read_text(), re.MULTILINE)
     explained, verdicts, stopped = (
-        compose.execute("gate-1", *shlex.split(re.sub(r"(--intent) \S+", rf"\1 {intents[1]}", command)))
+        compose.execute("gate-1", *shlex.split(re.sub(r"(explain) \S+", rf"\1 {intents[1]}", command)))
         for command in commands
     )
     assert "MAIL-011" in explained

@@ -26,6 +26,7 @@ COMMANDS = (
     "stoplog demo --keep triage",
     "export STOPLOG_SETTINGS=triage/stoplog.toml",
     "stoplog tail alerts --no-follow",
+    "stoplog explain INTENT",
     "stoplog rules explain --intent INTENT",
     "stoplog session show SESSION",
     "stoplog kill --session SESSION --why 'alert ALERT'",
@@ -90,7 +91,7 @@ def test_the_commands_are_those_of_the_page() -> None:
 
 
 def test_from_the_alert_to_its_cause(shell: Shell) -> None:
-    _, _, tail, explain, show, kill, story, why, audit, *_ = COMMANDS
+    _, _, tail, explain, conditions, show, kill, story, why, audit, *_ = COMMANDS
     alert = denied(shell.run(tail))
     # Each command is one that the alert names, to the letter.
     named = {
@@ -98,13 +99,15 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
         "SESSION": shlex.quote(f"{alert['header']['tenant_uid']}|{alert['session_id']}"),
         "ALERT": alert["finding_uid"],
     }
-    explain, show, kill, story, why, audit = (
+    explain, conditions, show, kill, story, why, audit = (
         re.sub("INTENT|SESSION|ALERT", lambda found: named[found[0]], each)
-        for each in (explain, show, kill, story, why, audit)
+        for each in (explain, conditions, show, kill, story, why, audit)
     )
     assert alert["suggested_response"] == [explain, show, kill]
-    # Why: the rule that the alert names, and the part of it that was true.
-    rules = {each["rule_id"]: each for each in shell.run(explain) if each["record"] == "rule"}
+    # Why: in a sentence, and then the part of the alert's rule that was true.
+    (told,) = shell.run(explain)
+    assert "beside an instruction" in told["story"]
+    rules = {each["rule_id"]: each for each in shell.run(conditions) if each["record"] == "rule"}
     assert rules["PROV-020"]["outcome"] == "true"
     assert '"text": "read.untrusted", "value": "true"' in json.dumps(rules["PROV-020"]["condition"])
     # Where it came from: the file, by name.
@@ -118,7 +121,7 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
 
 def test_an_alert_is_acknowledged_and_closed(shell: Shell) -> None:
     finding = denied(shell.run(COMMANDS[2]))["finding_uid"]
-    listed, show, ack, close, _ = (each.replace("ALERT", finding) for each in COMMANDS[9:])
+    listed, show, ack, close, _ = (each.replace("ALERT", finding) for each in COMMANDS[10:])
     assert {each["state"] for each in shell.run(listed)} == {"new"}
     shell.run(ack)
     (shown,) = shell.run(show)

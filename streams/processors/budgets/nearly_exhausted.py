@@ -94,7 +94,7 @@ def session_alert(budget: Budget, used: int, intent: Intent, family: str, start_
         title=f"{_TITLE}: {clipped(budget.name)}",
         desc=f"{used} of {budget.limit} of budget `{budget.name}` per session are spent (session {session_id})",
         dedup_key=_dedup_key(tenant_uid, holder_of(budget.name, family), start_ms),
-        response=(f"stoplog rules explain --intent {intent.intent_id}",),
+        response=(f"stoplog explain {intent.intent_id}",),
         related=(intent.header.id,),
     )
     return replace(alert, session_id=session_id, sub=intent.sub, act=intent.act, intent_id=intent.intent_id)

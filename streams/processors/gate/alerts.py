@@ -151,7 +151,7 @@ def _about_call(
         desc=f"{text} (agent {agent}, subject {subject}, session {intent.session_id})",
         dedup_key=json.dumps([reason.value, intent.header.tenant_uid, *(parts[name] for name in analytic.key)]),
         response=(
-            f"stoplog rules explain --intent {intent.intent_id}",
+            f"stoplog explain {intent.intent_id}",
             f"stoplog session show {_named(key)}",
             *((f"stoplog kill --session {quote(key)} --why 'alert {alert_id}'",) if "session" in analytic.key else ()),
             # What is about no session, tool or rule is about the gate itself.

@@ -519,7 +519,7 @@ class TestOver:
         text = triage("alerts", "show", alert["finding_uid"], "--no-json").out
         assert "the session has ended" in text
         assert "stoplog kill" not in text
-        assert "stoplog rules explain" in text
+        assert "stoplog explain" in text
         (head,) = of_kind(triage("contain", alert["session_id"]), "session")
         assert head["state"] == "ended"
 

@@ -135,7 +135,7 @@ class TestWhatIsSaid:
         intent = bench.propose(MAIL_SEND, ATTACKER)
         (alert,) = written(bench)
         assert alert.suggested_response == (
-            f"stoplog rules explain --intent {intent.intent_id}",
+            f"stoplog explain {intent.intent_id}",
             "stoplog session show 'acme|s-1'",
             f"stoplog kill --session 'acme|s-1' --why 'alert {alert.finding_uid}'",
         )

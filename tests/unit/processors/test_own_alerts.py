@@ -209,7 +209,7 @@ CASES = {
         Severity.HIGH,
         ("ASI04",),
         ("AML.T0109",),
-        "stoplog rules explain",
+        "stoplog explain",
     ),
     "forged proof": Case(a_proof_is_forged, Reason.PROOF_INVALID, Severity.HIGH, _FORGED, (), _KILL),
     "chain attack": Case(a_chain_is_attacked, CHAIN_BROKEN, Severity.HIGH, _FORGED, (), "stoplog session show"),
