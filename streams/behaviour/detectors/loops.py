@@ -28,7 +28,6 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 RING_MAX = 32
 LOOP_COLD_FACTOR = 2.5
 """As for other counts, where nothing is known, but within what the ring of last calls can show."""
-CYCLE_MAX = 4
 _OF_TYPE = {"agent.id": "agent.type"}
 """What an agent has in common with its peers."""
 WAITING_SHARE = 0.5
@@ -147,20 +146,11 @@ class Loop(Keyed):
 
 
 def repeats(calls: tuple[int, ...]) -> int:
-    """Return how often the last call is among the calls, or the cycle that they end with if that is more."""
-    last = calls[-1]
-    best = calls.count(last)
-    if best == 1:
-        # As of most calls. A cycle that ends with it would have it twice.
-        return 1
-    for length in range(2, CYCLE_MAX + 1):
-        if len(calls) < 2 * length or calls[-1 - length] != last:
-            continue
-        cycle, end, count = calls[-length:], len(calls) - length, 1
-        while end >= length and calls[end - length : end] == cycle:
-            count, end = count + 1, end - length
-        best = max(best, count)
-    return best
+    """Return how often the last call is among the calls.
+
+    A cycle of calls that they end with comes no more often: each round of it ends with the last call.
+    """
+    return calls.count(calls[-1])
 
 
 def is_waiting(lately: Lately) -> bool:
