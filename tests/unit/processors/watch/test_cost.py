@@ -24,8 +24,8 @@ from tests.unit.behaviour.kit import START_MS, Rows, activity
 from tests.unit.processors.watch.watch_bench import SHIPPED
 
 COUNTED = 200
-DETECTORS_CALLS_MAX = 340
-KEYING_CALLS_MAX = 330
+DETECTORS_CALLS_MAX = 272
+KEYING_CALLS_MAX = 312
 
 
 def usual_work(count: int) -> list[Activity]:
