@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from streams.provenance.act_words_abroad import kinds_abroad
 from streams.provenance.acts import plain_request
@@ -29,6 +30,7 @@ from streams.provenance.excluded_words import (
     FILLERS,
     IS,
     LEAVES,
+    LEAVING_OUT,
     LIMITING,
     MESSAGES,
     NEGATIONS,
@@ -48,6 +50,8 @@ MESSAGE_CHARS_MAX = 20_000
 """How much of a message is read for it."""
 EXCLUDED_MAX = 32
 """How many things a message leaves out at most."""
+NEGATIONS_MAX = 256
+"""How many words of a message are looked at that may leave something out."""
 _NONE_REACH_WORDS = 4
 
 _MAY_EXCLUDE = re.compile(
@@ -90,9 +94,8 @@ class _Reader(Negations):
 
     def spans(self) -> Iterator[Span]:
         """Yield where something is that is left out."""
-        for place, word in enumerate(self.words):
-            if word.plain in STOPS:
-                continue
+        for place in islice(filter(self._may_leave_out, range(len(self.words))), NEGATIONS_MAX):
+            word = self.words[place]
             length = self.exception_at(place)
             if length:
                 yield from self._excepted(place, length)
@@ -109,6 +112,9 @@ class _Reader(Negations):
                 yield from self._left(place)
             elif word.plain == "avoid" and self.is_first(place):
                 yield from self.not_done(place + 1, is_form=True)
+
+    def _may_leave_out(self, place: int) -> bool:
+        return self.words[place].plain in LEAVING_OUT
 
     def _none_to(self, place: int) -> Iterator[Span]:
         """Yield who gets none of something: "no mail to Eve", "auf keinen Fall an Eve"."""

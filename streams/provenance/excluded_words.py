@@ -24,6 +24,7 @@ EXCEPTIONS = tuple(
         *("invece di", "invece che", "al posto di"),
     )
 )
+EXCEPTION_STARTS = frozenset(phrase[0] for phrase in EXCEPTIONS)
 EXCEPTIONS_OF_ALL = listed("but menos meno fora")
 """Exceptions only behind a word for all."""
 WITHOUT = listed("without ohne sans sin sem senza")
@@ -145,3 +146,15 @@ RESUMES = listed(
     "it them her him that these those one ones sie ihn ihm ihr ihnen es le la les lui leur lo los las li gli lhe lhes"
 )
 RESUMES_AT_END = re.compile(r".{3,}(?:lo|la|los|las|gli|le|li|-le|-la|-les|-lui|-leur|-lhe|-o|-a)\Z")
+LEAVING_OUT = (
+    EXCEPTION_STARTS
+    | EXCEPTIONS_OF_ALL
+    | WITHOUT
+    | NOT
+    | NEVER
+    | DONT
+    | NONE
+    | LEAVES
+    | {"ne", "n'", "doesn't", "avoid"}
+)
+"""Words at which something may be left out."""

@@ -17,6 +17,7 @@ from streams.provenance.excluded_words import (
     CONTRASTS,
     DONT,
     EMPTY,
+    EXCEPTION_STARTS,
     EXCEPTIONS,
     EXCEPTIONS_OF_ALL,
     FIRST,
@@ -38,6 +39,8 @@ from streams.provenance.excluded_words import (
 
 _ALL_REACH_WORDS = 4
 _RESUMED_REACH_WORDS = 6
+_REST_CHARS_MAX = 1_000
+"""How much of a message is read on either side of an act that is not to be done for what else it asks for."""
 
 
 class Negations(Clauses):
@@ -46,7 +49,7 @@ class Negations(Clauses):
     def exception_at(self, place: int) -> int:
         """Return how many words say that what follows is left out; 0 if none do."""
         words = [self.plain(place + number) for number in range(4)]
-        for phrase in EXCEPTIONS:
+        for phrase in EXCEPTIONS if words[0] in EXCEPTION_STARTS else ():
             if tuple(words[: len(phrase)]) == phrase:
                 # "A part of it" is English.
                 return 0 if self.plain(place + len(phrase)) == "of" else len(phrase)
@@ -182,7 +185,9 @@ class Negations(Clauses):
             return False
         first, _ = self.clause(verb)
         last = self.words[end - 1].end
-        rest = f"{self.text[: self.words[first].start]}\n{self.text[last:]}".lower()
+        start = self.words[first].start
+        before, behind = self.text[max(0, start - _REST_CHARS_MAX) : start], self.text[last : last + _REST_CHARS_MAX]
+        rest = f"{before}\n{behind}".lower()
         asked = asked_kinds(rest, by_user=True)
         return bool(asked) and asked.isdisjoint(self.kinds_of(verb))
 

@@ -25,14 +25,16 @@ _CHANGES = frozenset(("change", "delete", "secure", "share"))
 _ID = r"(?:[A-Za-z]{1,6}[-_#]?\d[\w-]{2,24}|\d{5,12})"
 _NAME = rf"(?P<name>[A-Z\u00c0-\u00de][\w'-]{{1,40}}(?: [A-Z\u00c0-\u00de][\w'-]{{1,40}}){{0,3}}|{_ID})"
 _OF = re.compile(
-    r"(?P<noun>[^\W\d_]{3,24})s? (?P<of>of|von|vom|der|de|du|del|da|do|di|dello|della|for|f\u00fcr|pour|para|per|a)"
+    r"(?<!\w)(?P<noun>[^\W\d_]{3,24}) "
+    r"(?P<of>of|von|vom|der|de|du|del|da|do|di|dello|della|for|f\u00fcr|pour|para|per|a)"
     rf" (?:(?:the|our|my|la|le|el|il|der|dem) )?(?:[a-z]{{3,16}} )?(?:d')?{_NAME}"
 )
 _HIS = re.compile(
-    rf"(?P<before>(?:[^\W\d_]+ )?){_NAME}(?:'s|\u2019s|(?<=[a-z])s) (?P<noun>(?:[a-z]+ )?[^\W\d_]{{3,24}})"
+    rf"(?<!\w)(?P<before>(?:[^\W\d_]{{1,24}} )?){_NAME}(?:'s|\u2019s|(?<=[a-z])s) "
+    r"(?P<noun>(?:[a-z]+ )?[^\W\d_]{3,24})"
 )
 _THING = re.compile(
-    r"(?P<before>(?:[^\W\d_]+ )?(?:the |my |our )?)\b(?P<noun>[a-z]{4,16}) (?:no\.? |number |nr\.? )?"
+    r"(?<!\w)(?P<before>(?:[^\W\d_]{1,24} )?(?:the |my |our )?)\b(?P<noun>[a-z]{4,16}) (?:no\.? |number |nr\.? )?"
     rf"#?(?P<name>{_ID})"
 )
 _FOR = listed("for f\u00fcr pour para per a")
