@@ -60,7 +60,7 @@ _AMBIGUOUS_VERBS = (
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
     "move mark view watch track count list estimate trust lock block permit grant reset access schedule report "
     "invoice invite import update upgrade ship freeze dispute delay reward load read clear empty complete lower "
-    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain"
+    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain request"
 )
 AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
@@ -130,6 +130,8 @@ _REQUEST_WORDS = {
     ("book", "create"): "collect organize book reserve schedule rent hire rsvp enroll arrange plan",
     ("book", "pay", "create"): "order buy purchase checkout subscribe get",
     ("book", "pay"): "sell trade bid",
+    # Whoever has something requested has it ordered, applied for, or asked for.
+    ("book", "create", "send"): "request",
     ("post", "pay", "run"): "release",
     ("pay", "delete", "change"): "withdraw",
     ("create", "change", "pay"): "enter",

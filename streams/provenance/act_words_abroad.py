@@ -104,6 +104,10 @@ _WORDS = {
         "avviare riavvia riavviare installa installare"
     ),
 }
+_WORDS["book", "create", "send"] = (
+    "beantrage beantragen anfordern fordere solicita solicitar solicite solicitem requiere requisite requisitar "
+    "richiedi richiedere richieda"
+)
 _WORDS["pay", "send", "change"] = (
     # To give back: money, goods, or a debit.
     "zurueckgeben zurueckschicken zuruecksenden zurueckbuchen zurueckholen zurueckzahlen zurueckueberweisen renvoie "

@@ -60,6 +60,7 @@ from streams.provenance.asked import (
     opens_to_read,
     revising_verb,
 )
+from streams.provenance.left_to import leaves_acts_to_tasks, leaves_values_to_content
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
 from streams.provenance.phrases_abroad import TOLD, delegates, gives_money, leaves_values, marks_done, tells_somebody
 from streams.provenance.words import CAMEL, STOP_WORDS, listed
@@ -319,7 +320,7 @@ def request_kinds(text: str) -> frozenset[str]:
     kinds = set(asked_kinds(lowered, by_user=True))
     plain = _without_accents(lowered)
     leaves_acts = any(phrase in lowered for phrase in DELEGATING_PHRASES) or _HAS_IT_DONE.search(lowered) is not None
-    if leaves_acts or delegates(plain):
+    if leaves_acts or delegates(plain) or leaves_acts_to_tasks(plain):
         kinds.add(DELEGATE)
     if _REPEATS.search(lowered) is not None:
         kinds |= REQUEST_KINDS["order"]
@@ -328,7 +329,9 @@ def request_kinds(text: str) -> frozenset[str]:
     if _POINTS_TO_DATA.search(lowered) is not None:
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
-    elif kinds and (_VALUE_IN_DATA.search(lowered) is not None or leaves_values(plain)):
+    elif kinds and (
+        _VALUE_IN_DATA.search(lowered) is not None or leaves_values(plain) or leaves_values_to_content(lowered, plain)
+    ):
         kinds.add(FILL)
     if _speaks_of_links(lowered):
         kinds.add(FOLLOW)

@@ -84,10 +84,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"(?! (?:of|in) (?:\w+ )?(?:file|report|page|work))",
             "pay",
         ),
-        # "Send Carys an extra 50 this month", "send Lee another 20": what has no name is money
+        # "Send Carys an extra 50 this month", "send her the 150 for May": what has no name is money
         (
-            r"\b(?:send|give|wire|lend|slip) (?:[^\s.,!?;]+ ){1,3}(?:(?:an )?(?:extra|additional)|another|a further) "
-            r"\d+(?:[.,]\d+)?(?=\s*(?:[.,!?;\n]|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
+            r"\b(?:send|give|wire|lend|slip) (?:[^\s.,!?;]+ ){1,3}"
+            r"(?:(?:(?:an )?(?:extra|additional)|another|a further) \d|(?:the|those|his|her|their) \d\d)"
+            r"\d*(?:[.,]\d+)?(?=\s*(?:[.,!?;\n]|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
             "pay",
         ),
         (
@@ -220,8 +221,16 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         (
             r"(?:^|[,.;:!?\n]\s?|\b(?:i'll|we'll|i will|we will|let's|please|just|then|and|i'd|ok|okay|yes) )"
             r"(?P<verb>take (?:the (?:cheapest|cheaper|best|first|second|third|last|other|earlier|later|bigger|smaller)"
-            r"(?= one\b| option\b|\s*[.!]?\s*\Z)|(?:that|this) one\b|one of (?:them|those)(?=\s*[.!]?\s*\Z)))",
+            r"(?= one\b| option\b|\s*[.!]?\s*\Z)|(?:that|this) one\b|one of (?:them|those)(?=\s*[.!]?\s*\Z)"
+            r"|the one (?:that |which )?(?:they|he|she|it|the \w+|is|has|with|near|nearest|closest|for|at|in)\b))",
             "book create pay",
+        ),
+        # "Send my itinerary to Arun": who has a thing of many pages or of a place sent has it shared
+        (
+            r"\b(?:send|forward|give|pass|get) (?:(?:him|her|them|[a-z]+) )?(?:my|our|the|this|that|his|her|their)"
+            r" (?:[\w-]+ ){0,2}(?:itinerary|calendar|album|folder|playlist|location|board|notebook|whiteboard|dashboard"
+            r"|travel plans?)\b",
+            "share",
         ),
         # "Object to it"
         (

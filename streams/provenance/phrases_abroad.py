@@ -111,9 +111,14 @@ _MORE = (
     r"(?=\s*(?:[.,!?;\n]|\Z)| (?:fuer|diese[nrms]?|heute|jetzt|bitte|ab|bis|im|in|an|pour|ce|cette|cet|aujourd"
     r"|por|para|este|esta|hoy|hoje|per|quest[oa]|oggi|a|al)\b)"
 )
+_THE_SUM = (
+    r"(?:die|les|los|os|i) \d{2,}(?:[.,]\d+)?"
+    r"(?=\s*(?:[.,!?;\n]|\Z)| (?:fuer|pour|para|por|per|vom|von|noch|bitte|zurueck|heute)\b)"
+)
+"""What has no name is money: "schick ihr die 150 für Mai"."""
 _GIVES_PART = re.compile(
     rf"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){{0,2}})\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "
-    rf"(?:[^\s.!?;,]+ ){{0,4}}(?:{_SHARE}|\d+(?:[.,]\d+)? {_MORE})"
+    rf"(?:[^\s.!?;,]+ ){{0,4}}(?:{_SHARE}|\d+(?:[.,]\d+)? {_MORE}|{_THE_SUM})"
 )
 _MANNER = (
     r"(?:(?:bitte|einfach|genau|alles|das|mal|doch|nur|jetzt|gleich|heute|auch|sofort|schnell"
@@ -177,8 +182,8 @@ _LEFT_TO_CONTENT = re.compile(
     rf"|\b{_BILLS}(?:en|s)?\b[^\n]{{1,120}}?\b(?:(?:pay|settle) (?:it|that|this|them|both)\b(?! back)"
     rf"|{_PAYING}[ -](?:sie|ihn|es|das|la|le|les|a|o)\b|(?:paga|pague|salda)(?:la|lo|las|los|le)\b)"
     # "Das, was im Schreiben steht", "wie in der Mail angegeben", "laut Vertrag"
-    rf"|\b(?:was|wie) (?:es |sie |er )?(?:im|in|auf|aus)\b[^.!?\n]{{1,40}}\b(?:steht|stehen|angegeben|beschrieben"
-    rf"|genannt)\b|\b(?:laut|gemaess) (?:[^\W\d_]+ ){{0,2}}{_LETTERS}\b"
+    rf"|\b(?:was|wie) (?:es |sie |er )?(?:im|in|auf|aus)\b(?:[^.!?\n]|\.(?=\w)){{1,40}}"
+    rf"\b(?:steht|stehen|angegeben|beschrieben|genannt)\b|\b(?:laut|gemaess) (?:[^\W\d_]+ ){{0,2}}{_LETTERS}\b"
     # "Ce qui est écrit dans la lettre", "comme indiqué sur la facture", "selon son courrier"
     r"|\b(?:ce qui est|comme|tel que) (?:[^\W\d_]+ )?(?:ecrit|indique|marque|demande|precise|prevu)e?s? (?:dans|sur)\b"
     rf"|\b(?:selon|suivant|d'apres) (?:[^\W\d_]+[ ']){{0,2}}{_LETTERS}\b"

@@ -1,0 +1,127 @@
+"""Sentences that leave values, or the choice of acts, to a content, as people say it in passing.
+
+"Pay the deposit they mention", "she mailed me the new IBAN", "it's in the wiki", "do my to-dos". Whoever says so knows
+that the agent takes a value from what it reads. So a value that stands there is a question where it would be a denial
+otherwise; it is never worth more than that. All of it is read in lower case; what is not English, without accents.
+"""
+
+from __future__ import annotations
+
+import re
+
+from streams.provenance.asked import NEGATIONS
+from streams.provenance.words import listed
+
+_BEFORE_CHARS_MAX = 40
+_BEFORE_WORDS_MAX = 5
+_DENIED = NEGATIONS | listed("cannot can't didn't never nicht kein keine nie ne pas jamais no nunca nao non mai")
+_IN_CLAUSE = r"(?:[^.!?\n]|\.(?=\w))"
+"""A sign that does not end a sentence: "as the file plan_3.txt says"."""
+_THING = (
+    r"(?:ibans?|accounts?|(?:e-?mail )?address(?:es)?|(?:phone )?numbers?|(?:bank )?details|amounts?|prices?|sums?"
+    r"|dates?|times?|links?|quotes?|names?|codes?)"
+)
+"""What a message states about where something goes, how much it is, or when."""
+_ASKS_WHAT = r"(?:how much|how many|(?:to )?where|(?:to |by |on )?which|when|who|whom|what)"
+_HOLDS = (
+    r"(?:letter|e-?mail|mail|message|thread|chat|invoice|bill|receipt|ticket|issue|note|file|document|attachment|form"
+    r"|contract|sheet|list|report|page|wiki|site|rota|roster|readme|signature)s?\b"
+)
+_NAMES = (
+    r"(?:mentions?|mentioned|names?|named|quotes?|quoted|states?|stated|gives?|gave|lists?|listed|recommends?"
+    r"|recommended|suggests?|suggested|proposes?|proposed|asks? for|asked for|wants?|wanted|needs?|prefers?)"
+)
+_DET = r"(?:the|that|this|my|our|his|her|its|their|[a-z]+'s)"
+_ENGLISH = re.compile(
+    # "The deposit they mention", "the one that they recommend"
+    rf"\b(?:the|that|those|whichever|whatever) (?:[\w-]+ ){{0,3}}(?:that |which )?(?:he|she|they|the [\w-]+) {_NAMES}\b"
+    # "They wrote me how much and where to"
+    rf"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|mailed|e-?mailed|texted|messaged|told|sent|let) (?:to )?(?:me|us) "
+    rf"(?:know )?{_ASKS_WHAT}\b"
+    # "She mailed me the new IBAN last week"
+    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:has |have |had )?(?:just |already )?"
+    r"(?:wrote|written|mailed|e-?mailed|texted|messaged|sent|gave|given)"
+    rf" (?:to )?(?:me|us) (?:the|his|her|their|its|a|all) (?:[\w-]+ ){{0,2}}{_THING}\b"
+    # "It's in the wiki page". Not "the mails that are in the ticket"
+    rf"|(?:^|[.,;:!?(\n] ?)(?:it|that|this|they)(?:'s| is| are|'re| stands?) (?:all |also )?(?:in|on) {_DET} "
+    rf"(?:[\w'-]+ ){{0,3}}{_HOLDS}"
+    # "Take the address from there", "take the address of the new supplier out of their last mail"
+    rf"|\b(?:take|get|use|copy|grab|pull|read) (?:the|his|her|their|its|all) (?:[\w'-]+ ){{1,7}}?(?:from|out of) "
+    rf"(?:there\b|{_DET} (?:[\w'-]+ ){{0,3}}{_HOLDS})"
+    # "Look in the file 'Rota' who has duty"
+    rf"|\b(?:look|check|see|find out|read)(?: up)? (?:in|on|from) {_DET} {_IN_CLAUSE}{{0,40}}?\b{_ASKS_WHAT}\b"
+)
+_TOLD = r"(?:geschickt|geschrieben|gemailt|gesendet|gegeben|mitgeteilt|genannt|durchgegeben|gesagt)"
+_ABROAD = re.compile(
+    # "Die Anzahlung, die sie nennen", "das, was er empfiehlt"
+    r"\b(?:die|der|den|das|was) (?:er|sie|die [a-z]+|der [a-z]+) (?:[a-z]+ )?"
+    r"(?:nenn\w{1,2}|genannt|erwaehn\w{1,3}|verlang\w{1,2}|angeb\w{1,2}|angegeben|vorschl\w+|empf[ie]\w+|moecht\w{1,2})\b"
+    # "Sie hat mir die neue IBAN geschickt", "sie haben mir geschrieben, wie viel und wohin"
+    rf"|\b(?:hat|haben|hatte|hatten) (?:mir|uns) (?:[\w-]+ ){{0,4}}(?:iban|konto\w*|adresse|\w*nummer|betrag|\w*daten"
+    rf"|link|preis|termin) (?:[\w-]+ ){{0,3}}{_TOLD}\b"
+    rf"|\b(?:hat|haben|hatte|hatten) (?:mir|uns) (?:[\w-]+ ){{0,2}}{_TOLD},? (?:wie ?viel|wohin|wo|wann|welch\w+|was)\b"
+    # "Es steht im Wiki", "die Adresse steht in seiner Mail"
+    r"|(?<!was )(?<!wo )(?<!wer )\b(?:steht|stehen|findest du|findet sich) (?:[a-z]+ )?(?:im|in|auf) "
+    r"(?:[a-z]+ ){0,3}(?:wiki|seite|\w*datei|liste|\w*mail|brief"
+    r"|schreiben|nachricht|rechnung|notiz|vertrag|anhang|dokument|plan|signatur)\b"
+    # "L'acompte qu'ils mentionnent", "elle m'a envoyé son nouvel IBAN", "c'est dans la page"
+    r"|\b(?:qu'|que |celui qu'|ce qu')(?:il|elle|on)s? (?:mention\w+|indiqu\w+|demand\w+|recommand\w+|propos\w+"
+    r"|cit\w+)\b"
+    r"|\b(?:m'a|m'ont|nous a|nous ont) (?:envoye|ecrit|donne|indique) (?:[\w']+ ){0,4}"
+    r"(?:iban|compte|rib|adresse|numero|montant|coordonnees|combien|ou|quand|quel\w*)\b"
+    r"|\b(?:c'est|se trouve|est|sont) (?:ecrite?s? )?(?:dans|sur) (?:[a-z]+[ ']){1,3}"
+    r"(?:page|wiki|fichier|liste|mail|courriel|lettre|message|facture|note|document)\b"
+    # "El anticipo que mencionan", "me ha mandado su nuevo IBAN", "está en la página"
+    r"|\b(?:que|che) (?:me |nos |mi |ci )?(?:mencion\w+|indica\w*|piden?|recomiend\w+|propon\w+|chiedono|consiglia\w*"
+    r"|menzion\w+|recomenda\w*|pedem)\b"
+    r"|\b(?:me|nos|mi|ci) (?:ha |han |hanno )?(?:enviado|enviaron|envio|mandado|mandaron|mando|escribio|escribieron"
+    r"|escrito|mandou|mandaram|enviou|enviaram|escreveu|escreveram|scritto|mandato|inviato|dato) (?:[\w']+ ){0,4}"
+    r"(?:iban|cuenta|conta|conto|direccion|endereco|indirizzo|numero|importe|valor|importo|cuanto|quanto|donde|onde|dove"
+    r"|adonde|quando|cuando)\b"
+    r"|\b(?:esta|estan|fica|e|si trova) (?:escrit[oa]s? |scritt[oa] )?(?:en|na|no|nella|nel|sulla) "
+    r"(?:(?:la|el|mi|su|minha|sua|mia) )?(?:[a-z]+ )?(?:pagina|wiki|archivo|ficheiro|lista|correo"
+    r"|mail|e-?mail|carta|mensaje|mensagem|lettera|file"
+    r"|messaggio|factura|fatura|fattura|nota|documento)\b"
+)
+
+_LISTED = r"(?:to-?dos?|to-?do'?s|to-?do items?|tasks|action items|errands|chores)"
+_DOES_TASKS = re.compile(
+    # "Do my to-dos that are due today", "finish all the errands on my list"
+    rf"\b(?:do|finish|complete|handle|tackle|work off|take on|execute) (?:all |both |each |every one )?(?:of )?"
+    rf"(?:the|my|our|today's|those|these|its|all) (?:[\w'-]+ ){{0,2}}{_LISTED}\b"
+    r"|\b(?:erledig|erledige|erledigen|mach|mache|machen|arbeite) (?:[a-z]+ ){0,2}(?:meine|unsere|die|alle|heutigen) "
+    r"(?:[a-z]+ ){0,2}(?:to-?dos?|aufgaben|besorgungen|punkte|erledigungen)\b"
+    r"|\b(?:fais|faites|faire) (?:toutes )?(?:mes|les|nos) (?:to-?dos?|taches|courses de ma liste)\b"
+    r"|\b(?:haz|haga|hacer) (?:todas |todos )?(?:mis|las|los) (?:to-?dos?|tareas|pendientes|recados)\b"
+    r"|\b(?:faz|faca|fazer) (?:todas |todos )?(?:as|os) (?:minhas |meus )?(?:to-?dos?|tarefas|pendencias|recados)\b"
+    r"|\b(?:fai|faccia|fare) (?:tutte |tutti )?(?:i|le) (?:miei |mie )?(?:to-?do|compiti|commissioni|cose da fare)\b"
+)
+
+
+def leaves_values_to_content(lowered: str, plain: str) -> bool:
+    """Return whether a request says that a value stands in what the agent will read.
+
+    Args:
+        lowered: the request in lower case.
+        plain: the same without accents.
+    """
+    return _says(_ENGLISH, lowered) or _says(_ABROAD, plain)
+
+
+def leaves_acts_to_tasks(plain: str) -> bool:
+    """Return whether a request has somebody's tasks done, whatever they are: "do my to-dos".
+
+    Args:
+        plain: the request, in lower case and without accents.
+    """
+    return _says(_DOES_TASKS, plain)
+
+
+def _says(pattern: re.Pattern[str], text: str) -> bool:
+    """Return whether a pattern is in a text, and no negation stands close before it or in it."""
+    for match in pattern.finditer(text):
+        before = text[max(0, match.start() - _BEFORE_CHARS_MAX) : match.start()]
+        clause = re.split(r"[.,;!?\n]", before)[-1].split()[-_BEFORE_WORDS_MAX:]
+        if _DENIED.isdisjoint((*clause, *match[0].split())):
+            return True
+    return False

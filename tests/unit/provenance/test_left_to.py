@@ -1,0 +1,95 @@
+"""Requests that leave values, or the choice of acts, to a content, as people say it in passing."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.acts import DELEGATE, FILL, request_kinds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tell them that we come, and pay the deposit they mention.",
+        "Transfer the deposit for the course, they wrote me how much and where to.",
+        "Kim mailed me her new IBAN. Save her as a payee with it.",
+        "Who is on duty? It's in the wiki page 'Duty'. Message that person.",
+        "Look in the sheet 'Shifts' who works on Friday and remind that person by mail.",
+        "Take the number of the new plumber out of his last mail and add it to my contacts.",
+        "Send the photos to my aunt (she wrote last week, take the address from there).",
+        "Book the hotel they recommend.",
+        "Überweise den Beitrag, wie im Brief beitrag_2026.txt steht.",
+        "Überweise die Anzahlung, die sie nennen.",
+        "Mia hat mir ihre neue IBAN geschickt, leg sie als Empfängerin an und überweise 50 Euro.",
+        "Sie haben mir geschrieben, wie viel und wohin. Bezahle das bitte.",
+        "Die Adresse steht in seiner Mail, schick ihm die Fotos.",
+        "Paie l'acompte qu'ils demandent.",
+        "Elle m'a envoyé son nouvel IBAN, paie-lui 50 euros.",
+        "Paga el anticipo que mencionan.",
+        "Marta me ha mandado su nuevo IBAN, transfiere 50 euros.",
+        "Ela me mandou o novo IBAN, transfere 50 euros.",
+        "Paga la caparra che indicano.",
+        "Mi ha mandato il nuovo IBAN, bonifica 50 euro.",
+    ],
+)
+def test_a_value_is_left_to_a_content(text: str) -> None:
+    kinds = request_kinds(text)
+    assert FILL in kinds
+    assert DELEGATE not in kinds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't pay the deposit they mention, just send me the mail.",
+        "I wrote them how much and where to. Send them the flyer.",
+        "Send Ana the report and book a table for two.",
+        "Was steht im Schreiben? Antworte mir hier.",
+    ],
+)
+def test_no_value_is_left_to_a_content(text: str) -> None:
+    assert FILL not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "do my todos that are due today pls",
+        "Do the to-dos in my note 'errands'",
+        "Please finish all my open tasks.",
+        "Erledige bitte meine Aufgaben von heute.",
+        "Fais mes tâches du jour.",
+        "Haz mis tareas de hoy.",
+        "Faz as minhas tarefas de hoje.",
+        "Fai le commissioni sulla mia lista.",
+    ],
+)
+def test_acts_are_left_to_a_list_of_tasks(text: str) -> None:
+    assert DELEGATE in request_kinds(text)
+
+
+@pytest.mark.parametrize("text", ["List my to-dos.", "Don't do my tasks.", "Which tasks are due today?"])
+def test_a_list_of_tasks_is_only_read(text: str) -> None:
+    assert DELEGATE not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "absent"),
+    [
+        ("Request my prescription again from the practice.", {"book", "create", "send"}, {"pay"}),
+        ("My request was denied, why?", set(), {"book", "send"}),
+        ("Beantrage bitte zwei Tage Urlaub.", {"book", "create"}, {"pay"}),
+        ("Send my itinerary for Lisbon to my brother.", {"send", "share"}, {"secure"}),
+        ("Send the invoice to Lea.", {"send"}, {"share"}),
+        ("Find a hotel near the venue. Take the one they recommend.", {"book"}, {"delete"}),
+        ("Do you take the one with wings?", set(), {"book"}),
+        ("Send her the 150 for May.", {"pay", "send"}, {"delete"}),
+        ("Send her the 12 photos.", {"send"}, {"pay"}),
+        ("Schick ihr die 150 für Mai.", {"pay"}, {"delete"}),
+        ("Schick ihr die 150 Fotos.", {"send"}, {"pay"}),
+    ],
+)
+def test_acts_by_the_words_that_people_use_for_them(text: str, present: set[str], absent: set[str]) -> None:
+    kinds = request_kinds(text)
+    assert present <= kinds
+    assert not absent & kinds
