@@ -15,7 +15,7 @@ CHECKS := check-types check-style check-format check-imports check-schemas check
 .PHONY: run test lint $(CHECKS) bench bench-injection bench-behaviour compiled wheel-compiled kafka cluster soak brokers image sim fuzz docs lock clean help
 
 help:  ## This list.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
 
 run: $(VENV)/.run  ## Set up, then show stoplog stop a hijacked agent (embedded log, no broker).
 	$(BIN)/stoplog demo
