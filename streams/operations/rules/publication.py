@@ -219,8 +219,7 @@ def _check_not_late(bundle: RulesetBundle, after: RuleHistory) -> None:
         PublicationError: one did.
     """
     key = publication_key(bundle)
-    own = after.of_serial(bundle.serial)
-    first = own if own is not None and own.key != key else None
+    own = first = after.of_serial(bundle.serial)
     if own is not None and own.key == key:
         higher = (each for each in after.standing if each.bundle.serial > bundle.serial and each.offset < own.offset)
         first = next(higher, None)
