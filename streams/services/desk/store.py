@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE INDEX IF NOT EXISTS deliveries_sink ON deliveries (sink, is_set_aside, number);
 CREATE INDEX IF NOT EXISTS deliveries_load ON deliveries (sink, is_set_aside, made_ms);
+CREATE INDEX IF NOT EXISTS deliveries_aside ON deliveries (made_ms) WHERE is_set_aside = 1;
 """
 _ONE_OF_INCIDENTS = "SELECT row FROM incidents "
 
@@ -305,7 +306,8 @@ class DeskStore:
         )
 
     def purge(self, before_ms: int) -> None:
-        """Forget findings, series and incidents that were not heard of since an instant, a bounded step.
+        """Forget findings, series and incidents that were not heard of since an instant, and messages that were set
+        aside and made before it, a bounded step.
 
         Incidents of which people are still to be told stay: those that wait for a window, or for their escalation. So
         do their findings, by which people acknowledge them.
@@ -319,6 +321,8 @@ class DeskStore:
             ("findings", "uid", "seen_ms < ?", findings_ms),
             ("series", "tenant, dedup_key", "seen_ms < ?", before_ms),
             ("incidents", "uid", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL", before_ms),
+            # Their alerts are no longer on the topic either. Messages that are still tried stay.
+            ("deliveries", "number", "is_set_aside = 1 AND made_ms < ?", before_ms),
         ):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {is_old} LIMIT ?)",  # noqa: S608 - both are from the lines above

@@ -249,6 +249,23 @@ def test_a_message_of_another_version_is_set_aside_and_the_next_goes_on(tmp_path
         assert (load.open_count, load.set_aside_count) == (1, 1)
 
 
+def test_messages_that_were_set_aside_are_forgotten_after_a_time_and_others_are_not(tmp_path: Path) -> None:
+    made = [replace(message(), uid=str(made_ms), made_ms=made_ms) for made_ms in (1, 2, 3)]
+    with closing(DeskStore(tmp_path)) as store:
+        with store.transaction():
+            store.add([Delivery(sink, each) for sink in ("aside", "open") for each in made])
+        for number in (1, 2, 3):
+            store.note_fault(number, "status 400", sets_aside=True)
+        with store.transaction():
+            store.purge(3)
+        assert [(each.sink, each.made_ms) for each in store.open_deliveries(10)] == [
+            ("aside", 3),
+            ("open", 1),
+            ("open", 2),
+            ("open", 3),
+        ]
+
+
 def test_the_webhook_is_signed_over_its_id_and_body(transport: Transport, private: Private, tmp_path: Path) -> None:
     with web() as receiver:
         receiver.script = [500]
