@@ -189,6 +189,20 @@ def test_the_image_copies_only_what_is_there_and_what_a_build_is_given() -> None
         assert any(source == each or source.startswith(f"{each}/") for each in given), f"`.dockerignore` hides {source}"
 
 
+def test_all_extras_are_in_all() -> None:
+    extras: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    reached, left = set[str](), ["all"]
+    while left:
+        extra = left.pop()
+        reached.add(extra)
+        for each in extras[extra]:
+            if named := re.fullmatch(r"stoplog\[([a-z,0-9]+)\]", each):
+                left += set(named[1].split(",")) - reached
+    assert reached == set(extras)
+
+
 def test_the_image_has_every_extra_and_what_the_demonstration_needs() -> None:
     runs = "\n".join(instructions("RUN"))
     assert "-r requirements/run.lock" in runs

@@ -47,8 +47,8 @@ FAILURES_MAX = 3
 """After how many failures one after the other the desk is not ready any more."""
 STORE_MS_MAX = 30_000
 KEEP_MS = 30 * 86_400_000
-"""How long findings and incidents are remembered that are not heard of, and messages that were set aside: as long as the
-topic keeps alerts."""
+"""How long findings and incidents are remembered that are not heard of, and messages that were set aside: as long as
+the topic keeps alerts."""
 TOPICS: tuple[Topic, ...] = (ALERT, ALERT_STATUS)
 NOT_READ = "the log: not all alerts are read"
 NOT_TIMELY = "the desk: what is due is not escalated"
