@@ -3,10 +3,14 @@ escaped. Bars are widths of boxes: they are read aloud as the numbers beside the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from streams.operations.behaviour.changes import percent
 from streams.operations.behaviour.portrait import Bar, Portrait, share_text
 from streams.operations.html_page import as_html, html_page
+
+BARS_SHOWN_MAX = 12
+"""How many bars are drawn at once. The others, most of them of 1% or less, unfold at a click."""
 
 _STYLE = """
 :root { --bar: #3b82c4; }
@@ -88,7 +92,17 @@ def _bars(bars: Iterable[Bar]) -> str:
             f'<div class="share">{as_html(share_text(bar))}</div></div>'
         )
     legend = '<p class="faint">The line is the share before.</p>' if any(bar.before for bar in bars) else ""
-    return f'<div class="bars">{"".join(rows)}</div>{legend}' if rows else ""
+    shown, folded = _grid(rows[:BARS_SHOWN_MAX]), _grid(rows[BARS_SHOWN_MAX:])
+    if folded:
+        share = percent(sum(bar.share for bar in bars[BARS_SHOWN_MAX:]))
+        folded = (
+            f"<details><summary>and {len(rows) - BARS_SHOWN_MAX} more, {share} together</summary>{folded}</details>"
+        )
+    return f"{shown}{folded}{legend}"
+
+
+def _grid(rows: Sequence[str]) -> str:
+    return f'<div class="bars">{"".join(rows)}</div>' if rows else ""
 
 
 def _clock(hours: Iterable[int]) -> str:

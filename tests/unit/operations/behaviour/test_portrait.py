@@ -6,7 +6,7 @@ from streams.behaviour.activity import DAY_MS
 from streams.behaviour.profiles import Profile
 from streams.operations.behaviour.baselines import Known
 from streams.operations.behaviour.portrait import busiest, portrait_of
-from streams.operations.behaviour.portrait_page import portrait_page
+from streams.operations.behaviour.portrait_page import BARS_SHOWN_MAX, portrait_page
 
 
 def known(epoch: str, first_day: int, last_day: int, **tools: int) -> Known:
@@ -45,6 +45,17 @@ def test_an_agent_with_one_epoch_has_nothing_to_compare_with() -> None:
     assert portrait.epoch == "of an unknown model"
     assert portrait.learned == "1 allowed call in 1 day, 1970-01-01 to 1970-01-01"
     assert "It sends data nowhere that the watch knows of." in portrait_page(portrait, "now")
+
+
+def test_the_rarest_of_many_tools_are_folded() -> None:
+    only = known("", 0, 0, **{f"tool_{number:02d}": 100 - number for number in range(BARS_SHOWN_MAX + 3)})
+    page = portrait_page(portrait_of((only,), only, None), "now")
+    shown, _, folded = page.partition("<details><summary>and 3 more, 19% together</summary>")
+    assert "tool_11" in shown
+    assert "tool_12" not in shown
+    assert all(f"tool_{number}" in folded for number in (12, 13, 14))
+    few = known("", 0, 0, read=1)
+    assert "<details>" not in portrait_page(portrait_of((few,), few, None), "now")
 
 
 def test_the_busiest_hours_are_the_fewest_with_nine_tenths_of_the_calls() -> None:
