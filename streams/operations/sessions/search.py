@@ -20,7 +20,7 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import session_target
 from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
-from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
+from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT, Topic
 from streams.model.types import Header, Record
 from streams.operations.contents.erased import SessionErasure, read_erasure
 from streams.operations.operator import Operator
@@ -124,31 +124,13 @@ def show_session(
         TopicReadError: a topic is missing, or its end can't be reached.
         LogError: the log did not answer, or refused.
     """
-    key = session_key_of(tenant_uid, session_id)
-    view = SessionView(tenant_uid, session_id)
-    own = [topic.name for topic in (AUDIT, VERDICT, SESSION, DELEGATION, AUDIT_REPORTED, REPORT)]
-    hidden = hidden_topics(log, [*own, REVOCATION.name])
-    places = places_of_key(log, [name for name in own if name not in hidden], key)
-    found = False
-    refused: set[str] = set()
-    for received in _records(log, places, clock, own):
-        if received.key == key and (record := decoded(codec, received)) is not None:
-            found = True
-            is_reported = received.topic == AUDIT_REPORTED.name
-            if (not is_reported or _is_of_an_executor(record)) and not _is_refused(received, record, refused):
-                view.take(record, received.timestamp_ms)
-    if not found:
-        raise SessionMissingError(
-            f"session `{tenant_uid}|{session_id}` is not on the {log.name}; see `stoplog session list`"
-        )
+    hidden = hidden_topics(log, [*(topic.name for topic in _SHOWN), REVOCATION.name])
+    view = _view(log, codec, clock, (tenant_uid, session_id), _SHOWN, hidden)
     erasure = read_erasure(log, codec, clock, officers, tenant_uid, session_id)
     for call in () if erasure is None else view.intents.values():
         if erasure is not None and erasure.of_call(call.intent_id, call.judged_ms) is not None:
             call.args_json = None
-    if REVOCATION.name in hidden:
-        return Shown(view, RevocationSet(releasers), hidden, erasure)
-    revocations = _revocations(log, codec, clock, releasers, {session_target(tenant_uid, session_id): view})
-    return Shown(view, revocations, hidden, erasure)
+    return Shown(view, _revocations_of(log, codec, clock, releasers, view, hidden), hidden, erasure)
 
 
 def read_session_standing(operator: Operator, tenant_uid: str, session_id: str) -> Standing | None:
@@ -160,13 +142,63 @@ def read_session_standing(operator: Operator, tenant_uid: str, session_id: str) 
     Raises:
         TopicReadError, LogError: see `show_session`.
     """
-    deployment, clock = operator.deployment, operator.clock
-    trusted, officers = deployment.release.trusted(), deployment.content.trusted()
+    log, codec, clock = operator.log, operator.codec, operator.clock
+    hidden = hidden_topics(log, [*(topic.name for topic in _TELLING), REVOCATION.name])
+    if hidden & {AUDIT.name, SESSION.name}:
+        return None
     try:
-        shown = show_session(operator.log, operator.codec, tenant_uid, session_id, clock, trusted, officers=officers)
+        view = _view(log, codec, clock, (tenant_uid, session_id), _TELLING, hidden)
     except SessionMissingError:
         return None
-    return None if shown.hidden & {AUDIT.name, SESSION.name} else shown.view.standing(shown.revocations, clock.now_ms())
+    trusted = operator.deployment.release.trusted()
+    return view.standing(_revocations_of(log, codec, clock, trusted, view, hidden), clock.now_ms())
+
+
+_SHOWN = (AUDIT, VERDICT, SESSION, DELEGATION, AUDIT_REPORTED, REPORT)
+"""What a session's view is built from."""
+_TELLING = (AUDIT, SESSION, DELEGATION)
+"""What its state follows from. The arguments and results of its calls, which are most of it, say nothing about that."""
+
+
+def _view(
+    log: Log, codec: Decoder, clock: Clock, session: tuple[str, str], own: Sequence[Topic], hidden: frozenset[str]
+) -> SessionView:
+    """Return what topics say about a session, which is named by its tenant and its id.
+
+    Args:
+        own: the topics.
+        hidden: those that this client may not read.
+
+    Raises:
+        SessionMissingError: they say nothing.
+        TopicReadError, LogError: see `show_session`.
+    """
+    tenant_uid, session_id = session
+    key, view = session_key_of(tenant_uid, session_id), SessionView(tenant_uid, session_id)
+    names = [topic.name for topic in own]
+    places = places_of_key(log, [name for name in names if name not in hidden], key)
+    found = False
+    refused: set[str] = set()
+    for received in _records(log, places, clock, names):
+        if received.key == key and (record := decoded(codec, received)) is not None:
+            found = True
+            is_reported = received.topic == AUDIT_REPORTED.name
+            if (not is_reported or _is_of_an_executor(record)) and not _is_refused(received, record, refused):
+                view.take(record, received.timestamp_ms)
+    if not found:
+        raise SessionMissingError(
+            f"session `{tenant_uid}|{session_id}` is not on the {log.name}; see `stoplog session list`"
+        )
+    return view
+
+
+def _revocations_of(
+    log: Log, codec: Decoder, clock: Clock, releasers: Releasers, view: SessionView, hidden: frozenset[str]
+) -> RevocationSet:
+    """Return the stops in force that concern a session; none if this client may not read them."""
+    if REVOCATION.name in hidden:
+        return RevocationSet(releasers)
+    return _revocations(log, codec, clock, releasers, {session_target(view.tenant_uid, view.session_id): view})
 
 
 def _is_of_an_executor(record: Record) -> bool:

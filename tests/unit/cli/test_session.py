@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -13,20 +13,22 @@ import pytest
 
 from simulation.records import UNTRUSTED, SessionMaker, agent, header
 from streams.cli import screen
+from streams.embedded.reader import EmbeddedReader
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, GrantBody, ToolGrant
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
-from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION
+from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION, VERDICT
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import SHORT_CHARS_MIN
 from streams.operations.short_ids import short_ids
 from streams.operations.topics.reader import TopicReadError
+from streams.ports import TopicPartition
 from streams.sdk.errors import PublishError
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
-from tests.kit import WEB_FETCH
+from tests.kit import FILES_READ, WEB_FETCH
 from tests.records import BY_RECORD
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.sdk.hands import verdict_on
@@ -437,6 +439,24 @@ class TestList:
         stopped = deployed("kill", "--session", "s-ended", "--why", "x")
         assert (stopped.status, stopped.records[0]["id"]) == (0, "default|s-ended")
         assert "session `default|s-ended` has ended. Its calls are denied without a stop" in stopped.err
+
+    def test_a_stop_reads_no_calls_to_tell_whether_its_session_has_ended(
+        self, deployed: Stoplog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A session has a few events, and may have thousands of calls, with their arguments."""
+        maker = writer.open("s-ended")
+        call = maker.intent(FILES_READ, {"path": "a"}, writer.now_ms)
+        writer.put(maker, [verdict_on(call), maker.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
+        assigned, assign = set[str](), EmbeddedReader.assign
+
+        def noted(reader: EmbeddedReader, positions: Mapping[TopicPartition, int]) -> None:
+            assigned.update(place.topic for place in positions)
+            assign(reader, positions)
+
+        monkeypatch.setattr(EmbeddedReader, "assign", noted)
+        assert "has ended" in deployed("kill", "--session", "s-ended", "--why", "x").err
+        assert SESSION.name in assigned
+        assert VERDICT.name not in assigned
 
     def test_a_short_id_of_several_sessions_names_them(self, deployed: Stoplog, writer: Writer) -> None:
         names = [f"s-01a21e95-9f{end}-7b29-ac00-2b3954153c0d" for end in ("90", "91")]
