@@ -1,4 +1,4 @@
-"""Whom and what a user's message leaves out: "not to Eve", "everybody but Kim", "alle außer Kim", "no escribas a Eve".
+"""Whom and what a user's message leaves out: "not to Eve", "everybody but Kim", "tutti tranne Kim", "no a Eve".
 
 **Idea.** Who says where something must not go names a target as plainly as who says where it goes, so the name
 alone would make it his. The words around it tell them apart. So what he leaves out is found here, and becomes a value
