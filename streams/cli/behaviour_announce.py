@@ -26,6 +26,25 @@ from streams.operations.behaviour.announcements import (
 from streams.operations.topics.lookup import tenant_and_name
 from streams.wiring.operators import open_operator
 
+PlacesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        metavar="DOMAIN",
+        help="Where data may go, as alerts name it; `*` for anywhere, as of a mailing. Repeat it for several. Calls to "
+        "other places, and those whose place can't be read, are judged.",
+    ),
+]
+AmountOption = Annotated[
+    float | None,
+    typer.Option(
+        "--amount",
+        metavar="AMOUNT",
+        help="How much each call may move at most; calls without an amount are judged then. Without this option, calls "
+        "that move an amount are judged.",
+    ),
+]
+
 
 @takes_groups
 def announce(
@@ -36,28 +55,12 @@ def announce(
     tools: Annotated[
         list[str], typer.Option("--tool", metavar="NAME", help="A tool, as `server.name`. Repeat it for several.")
     ],
-    places: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--to",
-            metavar="DOMAIN",
-            help="Where data may go, as alerts name it; `*` for anywhere, as of a mailing. Repeat it for several. "
-            "Calls to other places, and those whose place can't be read, are judged.",
-        ),
-    ] = None,
+    places: PlacesOption = None,
     calls: Annotated[
         int,
         typer.Option("--calls", metavar="N", min=1, max=ANNOUNCED_CALLS_MAX, help="How many calls of each agent."),
     ],
-    amount_max: Annotated[
-        float | None,
-        typer.Option(
-            "--amount",
-            metavar="AMOUNT",
-            help="How much each call may move at most; calls without an amount are judged then. Without this option, "
-            "calls that move an amount are judged.",
-        ),
-    ] = None,
+    amount_max: AmountOption = None,
     begins: Annotated[
         str | None,
         typer.Option(

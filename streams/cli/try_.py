@@ -13,6 +13,15 @@ from streams.cli.options import HistoryKeyOption, Output
 
 try_app = make_app()
 
+ApproveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approve",
+        metavar="RULE",
+        help="Answer every question that this rule asks with yes; `all` for every rule. Can be repeated.",
+    ),
+]
+
 
 @try_app.command("try")
 @takes_groups
@@ -42,14 +51,7 @@ def try_history(
         Path | None,
         typer.Option("--write-expect", metavar="FILE", help="Write a file that expects the outcome of each line."),
     ] = None,
-    approve: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--approve",
-            metavar="RULE",
-            help="Answer every question that this rule asks with yes; `all` for every rule. Can be repeated.",
-        ),
-    ] = None,
+    approve: ApproveOption = None,
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Also run the watch, with the detectors beside the rules, and print its alerts."),
