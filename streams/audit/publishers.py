@@ -74,7 +74,7 @@ class Publishers(msgspec.Struct, frozen=True):
             )
         return (
             f"{self._what(bundle)} has {count} of the {self.required} signatures by configured publishers that it "
-            "needs; see `stoplog rules sign`"
+            "needs; sign it with `--key FILE`, and let others sign a draft of it (`--out FILE`, `stoplog rules sign`)"
         )
 
 

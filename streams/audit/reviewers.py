@@ -98,7 +98,7 @@ class Reviewers(msgspec.Struct, frozen=True):
             )
         return (
             f"{_what(entry)} has {count} of the {self.required} signatures by configured reviewers that it needs; "
-            "see `stoplog catalog sign`"
+            "sign it with `--key FILE`, and let others sign a draft of it (`--out FILE`, `stoplog catalog sign`)"
         )
 
 

@@ -147,6 +147,7 @@ class TestPublish:
             result = stoplog("rules", "publish", rules(1), *options)
             assert result.status == 1
             assert "has 0 of the 1 signatures by configured publishers" in result.err
+            assert "sign it with `--key FILE`" in result.err
         assert stoplog("rules", "status").records == []
 
     def test_where_nobody_is_configured_it_says_what_to_do(self, stoplog: Stoplog, rules: Write) -> None:
