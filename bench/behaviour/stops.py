@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from streams.behaviour.activity import HOUR_MS, Activity, digest_of
-from streams.behaviour.detectors.loops import RING_MAX, Lately, repeats
+from streams.behaviour.detectors.loops import RING_MAX, Lately, told_repeats
 from streams.behaviour.detectors.spread import Places, visited
 from streams.behaviour.profiles import Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.usual import NOT_KNOWN, Unusual, Usual, compared, usual_of
@@ -45,7 +45,7 @@ class _Session:
         self.hour, self.hour_calls = hour, self.hour_calls + 1 if hour == self.hour else 1
         if activity.instance:
             self.places, _ = visited(self.places, activity.instance, activity.time_ms, RETURN_WINDOW_MS)
-        return {"repeats": repeats(self.ring.calls), "run": self.run, "returns": self.places.returns}
+        return {"repeats": told_repeats(activity.tool, self.ring), "run": self.run, "returns": self.places.returns}
 
 
 class Stops:

@@ -39,8 +39,9 @@ WAITING_MIN = 6
 WAITING_FACTOR = 1.5
 """How often something must have been called, and how many times as long as the first third of its pauses the last
 third must be, for them to grow."""
-POLL_PAUSE_S = 15
-"""How long the pauses between equal reads are on average for somebody to be waiting: four calls a minute at most."""
+POLL_PAUSE_S = 12
+"""How long the pauses between equal reads are on average for somebody to be waiting: five calls a minute at most. Usual
+pauses are 15, 20 and 30 seconds, and some of them are shorter than meant."""
 ONWARD_SHARE = 0.5
 """What the calls of a stretch count for of which none is like one before it: whoever reads a list page by page gets
 somewhere, and whoever is stuck comes back to what it had."""
@@ -115,7 +116,7 @@ class Loop(Keyed):
         kept, count = (ring, rows[1], rows[2]), repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored(kept, noted=count)
-        if goes_on(ring) or (only_reads(activity.tool) and is_poll(ring)):
+        if goes_on(ring) or polls(activity.tool, ring):
             return Scored(kept, noted=0.0)
         counted = float(count)
         if is_waiting(ring):
@@ -151,6 +152,20 @@ def repeats(calls: tuple[int, ...]) -> int:
     A cycle of calls that they end with comes no more often: each round of it ends with the last call.
     """
     return calls.count(calls[-1])
+
+
+def told_repeats(tool: str, lately: Lately) -> int:
+    """Return how often the last call of a tool (`server.name`) is repeated, 1 of who only waits: what gates tell rules.
+
+    Watch and gates have to judge alike, or a rule stops what the watch takes for usual.
+    """
+    count = repeats(lately.calls)
+    return 1 if count >= WAITING_MIN and polls(tool, lately) else count
+
+
+def polls(tool: str, lately: Lately) -> bool:
+    """Return whether calls of a tool (`server.name`) that are equal to the last one only ask for something, slowly."""
+    return only_reads(tool) and is_poll(lately)
 
 
 def is_waiting(lately: Lately) -> bool:

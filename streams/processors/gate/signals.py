@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import HOUR_MS, digest_of, digest_once
-from streams.behaviour.detectors.loops import RING_MAX, Stretch, repeats
+from streams.behaviour.detectors.loops import RING_MAX, Stretch, told_repeats
 from streams.behaviour.detectors.spread import visited
 from streams.behaviour.names import short_name, short_tool
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
@@ -57,14 +57,15 @@ def observe(case: Case, state: StateView, control: ControlState | None = None) -
     if intent.act.instance_uid is not None:
         places, _ = visited(places, intent.act.instance_uid, asked.now_ms, RETURN_WINDOW_MS)
     after = SignalsRow(ring, Stretch(called, run), places, row.hour, row.hour_calls)
+    repeats = told_repeats(tool, ring)
     if control is None:
-        case.observed = Observed(after, repeats(ring.calls), run, places.returns)
+        case.observed = Observed(after, repeats, run, places.returns)
         return case.observed.facts
     number = asked.now_ms // HOUR_MS
     hour_calls = row.hour_calls + 1 if number == row.hour else 1
     after = replace(after, hour=number, hour_calls=hour_calls)
     unusual, told = _beside_baseline(case, tool, hour_calls, control)
-    case.observed = Observed(after, repeats(ring.calls), run, places.returns, unusual, told)
+    case.observed = Observed(after, repeats, run, places.returns, unusual, told)
     return case.observed.facts
 
 

@@ -9,13 +9,14 @@ from simulation.records import SessionMaker, ruleset
 from streams.behaviour.detectors.loops import RING_MAX
 from streams.inmemory.disk import DiskStore
 from streams.model.approval import ApprovalStatus
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.topics import APPROVAL_DECISION, RULESET
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.row_kinds import RowKind
 from streams.processors.rows import session_row_key, signals_row_key
 from streams.processors.session_row import SessionRow, decode_session, evolve
 from streams.processors.state import encode_row
-from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench
+from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 
 HEAD = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
 PERMIT = '  - {id: S-0, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}\n'
@@ -63,10 +64,29 @@ def test_what_is_asked_every_three_minutes_is_no_loop() -> None:
     for _ in range(12):
         assert gate.judge().outcome is Outcome.ALLOW
         gate.wait(3 * MINUTE_MS)
-    for _ in range(3):
+    for _ in range(6):
         last = gate.judge()
     assert last.outcome is Outcome.DENY
-    assert last.signals[0].explain == "the same call, or the same few in turn, 6 times within ten minutes"
+    assert last.signals[0].explain == "the same call, or the same few in turn, 9 times within ten minutes"
+
+
+@pytest.mark.parametrize(
+    ("entry", "pause_ms", "last"),
+    [
+        (FILES_READ, 15_000, Outcome.ALLOW),
+        (FILES_READ, 14_000, Outcome.ALLOW),
+        (FILES_READ, 10_000, Outcome.DENY),
+        (MAIL_SEND, 15_000, Outcome.DENY),
+    ],
+)
+def test_who_only_asks_slowly_repeats_nothing_as_the_watch_says(
+    entry: ToolCatalogEntry, pause_ms: int, last: Outcome
+) -> None:
+    gate = bench(LOOP.replace(">= 5", ">= 8"))
+    for _ in range(20):
+        found = gate.judge(entry=entry)
+        gate.wait(pause_ms)
+    assert found.outcome is last
 
 
 def test_calls_of_a_row_without_times_count_as_made_now() -> None:
