@@ -13,6 +13,7 @@ from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
+from streams.provenance.calls import Calls, compare
 from streams.provenance.counted import is_counted
 from streams.provenance.memory import Seen
 from streams.provenance.object_named import NAMED, NUMBERED
@@ -38,6 +39,8 @@ _COUNTING = frozenset(("num", "number", "of", "no", "nr", "count", "total"))
 _DATED = frozenset(("year", "month", "week", "day", "hour", "minute", "seat", "ticket"))
 """Names of arguments that say which one, as the parts of a date do, and not how many."""
 _UNSTATED = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
+_NEEDING_WORDS = frozenset((ActKind.DELETE, ActKind.SECURE, ActKind.SHARE))
+"""Kinds of acts that a yes is too little for if others call for them."""
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
 """Where a value that the user has named can stand as well."""
 
@@ -46,9 +49,18 @@ def is_agreed(examined: Examined) -> bool:
     """Return whether the user's last message agrees to an act, and others have had no say since.
 
     What the session awaits counts as read, because the agent may know it already. What others have named for this is
-    another matter: they may have asked the agent to wait for the answer.
+    another matter: they may have asked the agent to wait for the answer. So is what they want ended or given away, even
+    if the user has named it: a yes does not say to which of several acts it is.
     """
-    return bool(examined.row.agreed_acts) and not examined.awaits and not any(map(_is_others, examined.values))
+    if not examined.row.agreed_acts or examined.awaits or any(map(_is_others, examined.values)):
+        return False
+    return examined.kind not in _NEEDING_WORDS or not any(_is_called_for(value, examined) for value in examined.values)
+
+
+def _is_called_for(value: Value, examined: Examined) -> bool:
+    """Return whether an instruction by others calls for just this act with what it acts on."""
+    calls_for = value.traced.calls_for if value.is_sink and value.traced.is_instructed else 0
+    return bool(calls_for) and compare(calls_for, examined.kinds, is_content=False) == Calls.THIS
 
 
 def is_stated(examined: Examined) -> bool:

@@ -61,6 +61,10 @@ PRESS = tool_entry("desk", "laminate", **ACTS)
 SECRET = tool_entry("desk", "set_secret", **INNER, sink_args=("/name", "/value"))
 HAND_OVER = tool_entry("desk", "escalate", **INNER)
 PAY = tool_entry("desk", "pay", **ACTS, sink_args=("/iban",), schema=AMOUNT)
+PAY_BACK = tool_entry(
+    "desk", "pay_back", **ACTS, kind="pay", sink_args=("/iban",), owner_args=("/customer",), schema=AMOUNT
+)  # fmt: skip
+CREDIT = tool_entry("desk", "credit", **INNER, kind="pay", sink_args=("/customer",), schema=AMOUNT)
 TELL = tool_entry(
     "box", "tell", **ACTS, kind="send", sink_args=("/to",),
     arg_roles=(ArgumentUse(path="/body", role=ArgumentRole.CONTENT),),
@@ -71,6 +75,8 @@ ENTRIES = (
     BOTH,
     TELL,
     PAY,
+    PAY_BACK,
+    CREDIT,
     SECRET,
     HAND_OVER,
     PRESS,
