@@ -6,8 +6,9 @@ of act (`counts:day`), and the gate looks whether an argument with the name of s
 his. Nouns of English count as they are, because arguments have English names. Of the other languages, only usual ones
 are known.
 
-**Rejected.** To compare a `quantity` with whatever is counted: a recipe for four people takes six eggs. To state the
-numbers as well: the gate knows already which numbers are his.
+**Rejected.** To compare a `quantity` with whatever is counted: a recipe for four people takes six eggs. It is compared
+with what goods are sold by: who says "two packs" has said how many. To state the numbers as well: the gate knows
+already which numbers are his.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ COUNTED = "counts:"
 COUNTED_MAX = 8
 _PERSONS = listed("person people guest passenger participant attendee traveller traveler seat")
 _ADULT = "adult"
+_QUANTITIES = listed("quantity qty")
+_UNITS = listed("pack packet package box bottle can jar carton crate piece unit copy pair")
+"""What goods are sold by."""
 _LENGTHS = listed("minute hour day night week month year")
 _ABROAD = {
     word: thing
@@ -43,6 +47,10 @@ _ABROAD = {
         "ticket": "karten tickets billets billet entradas bilhetes biglietti biglietto",
         "bag": "koffer taschen valises bagages maletas malas valigie bagagli",
         "piece": "stueck stuecke pieces piezas pecas pezzi",
+        "pack": "packung packungen paket pakete paeckchen paquet paquets paquete paquetes pacote pacotes pacco pacchi "
+        "confezione confezioni",
+        "bottle": "flasche flaschen bouteille bouteilles botella botellas garrafa garrafas bottiglia bottiglie",
+        "box": "schachtel schachteln kiste kisten kasten boite boites caja cajas caixa caixas scatola scatole",
     }.items()
     for word in words.split()
 }
@@ -51,7 +59,9 @@ _NUMBER_BEFORE = re.compile(rf"(?<![\w.,#/-]){_NUMBER} (?:[a-z]{{3,12}} )?([a-z]
 _NOUN_BEFORE = re.compile(rf"\b([a-z]{{3,16}}) (?:to|of|at|auf|von|a|de|di|em|en) {_NUMBER}(?![\w-]|[.,:]\d)")
 _TABLE_FOR = re.compile(
     rf"\b(?:for|fuer|pour|para|per) {_NUMBER}(?![.,]\d)"
-    r"(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel)\b)"
+    r"(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel"
+    # The time of day or the day follows: "for 4 tomorrow".
+    r"|tomorrow|tonight|today|this|next|heute|morgen|demain|aujourd|ce|manana|hoy|esta|amanha|hoje|domani|oggi|stasera)\b)"
 )
 _AND = "(?:and|und|et|y|e)"
 _MIXED_LENGTH = re.compile(rf"\b([a-z]{{3,16}})\b(?=,? (?:{_AND} )?{_NUMBER} ([a-z]{{3,16}})\b)")
@@ -103,4 +113,6 @@ def is_counted(thing: str, counted: Set[str]) -> bool:
 
 def things_like(thing: str) -> frozenset[str]:
     """Return the things whose number is that of a thing: whoever counts persons has counted guests."""
+    if thing in _QUANTITIES:
+        return _UNITS
     return _PERSONS | {thing} if thing in _PERSONS or thing == _ADULT else frozenset((thing,))

@@ -22,6 +22,9 @@ def _counted(text: str) -> set[str]:
         ("Order 3 large boxes.", "box"),
         ("Set a limit of 4500.", "limit"),
         ("Book a table for three.", "person"),
+        ("Book a table for 4 tomorrow at 20:00.", "person"),
+        ("Reserviere einen Tisch f\u00fcr 4 heute Abend.", "person"),
+        ("Bestell drei Flaschen Wasser.", "bottle"),
         ("Gib der Pension vier Sterne.", "star"),
         ("R\u00e9serve une chambre pour deux nuits.", "night"),
         ("R\u00e9serve une table pour quatre.", "person"),
@@ -64,3 +67,8 @@ def test_an_argument_counts_the_thing_that_it_is_called_after() -> None:
     assert is_counted("guest", frozenset({"person"}))
     assert not is_counted("guest", frozenset({"bag"}))
     assert not is_counted("quantity", frozenset({"bag"}))
+
+
+@pytest.mark.parametrize(("said", "is_said"), [("Reorder the filters, two packs.", True), ("Two eggs, please.", False)])
+def test_a_quantity_is_what_goods_are_sold_by(said: str, *, is_said: bool) -> None:
+    assert is_counted("quantity", _counted(said)) is is_said
