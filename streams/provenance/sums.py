@@ -1,4 +1,6 @@
-"""The largest amount of money that a user's message names with its currency, which a payment should not exceed.
+"""The largest amount of money that a user's message names, which a payment should not exceed.
+
+It has a currency, or is said to come again and again ("50 a month").
 
 The largest reading counts where there are several: "1.200 €" is 1200 euros to most of Europe, and "12 200 €" may be
 written for a room and 200 euros. A limit that is too low would ask about the very amount that the user has named.
@@ -36,14 +38,21 @@ _EACH = (
     # "per" is each in English, and "for the" in Italian.
     r"|per (?!(?:il|lo|la|i|gli|le|un|una|mi[oa]|conto)\b|l'))"
 )
+_REGULARLY = (
+    r" (?:(?:a|every|each) (?:week|month|quarter|year)|weekly|monthly|quarterly|yearly|annually"
+    r"|(?:im|pro|jeden|jede) (?:woche|monat|quartal|jahr)|woechentlich|monatlich|jaehrlich"
+    r"|(?:par|chaque) (?:semaine|mois|an)|(?:al|por|cada|ao|alla|ogni) (?:semana|mes|ano|settimana|mese|anno))\b"
+)
+"""Who sets up "50 a month" has named an amount, without its currency."""
 _SUM = re.compile(
-    rf"(?<![\w.,])(?:{_CURRENCY} ?{_NUMBER.format('after')}|{_NUMBER.format('before')} ?{_CURRENCY})(?!{_EACH})"
+    rf"(?<![\w.,])(?:{_CURRENCY} ?{_NUMBER.format('after')}"
+    rf"|{_NUMBER.format('before')}(?: ?{_CURRENCY}|(?={_REGULARLY})))(?!{_EACH})"
 )
 _ONE_DOT = re.compile(r"[0-9]{1,3}\.[0-9]{3}")
 
 
 def largest_sum(plain: str) -> str:
-    """Return the largest amount of money that a message names with its currency, as an exact decimal.
+    """Return the largest amount of money that a message names with its currency or its rhythm, as an exact decimal.
 
     Empty if there is none. One for each of something ("20 EUR per night") does not say what is paid at most.
 

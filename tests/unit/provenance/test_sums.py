@@ -20,6 +20,10 @@ def _sum(text: str) -> str | None:
         ("Pay 250 EUR to Anna.", "250"),
         ("Pay Anna 30 EUR, and Ben $250.50.", "250.5"),
         ("Pay Anna 250.", None),
+        ("Set up 50 a month for Anna, starting on the 15th.", "50"),
+        ("Richte 50 monatlich f\u00fcr Anna ein.", "50"),
+        ("Mets en place 50 par mois pour Anna.", "50"),
+        ("Remind me of Anna 2 times a month.", None),
         # Thousands, as they are written in six languages
         ("\u00dcberweise 1.200 \u20ac an Anna.", "1200"),
         ("Transfiere 12.500 euros a Anna.", "12500"),
