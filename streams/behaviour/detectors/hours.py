@@ -42,7 +42,13 @@ MUCH_BITS_MAX = 3.0
 """What much work at such an hour adds at most: one bit for each time that it is twice as much."""
 NEVER_DAYS = 0.5
 """With fewer days of work near an hour than that, the agent never works at it. Of work that lasts longer than usual, or
-comes again, much is not surprising."""
+comes again, much is not surprising. Nor is it of an agent that sometimes works at any hour: many calls of one run are
+one run."""
+STRAY_SHARE = 0.15
+STRAY_DAYS = 1.5
+"""Work near an hour on at most this share of the days, or on this many of them, is none of the agent's usual hours."""
+STRAYS_MIN = 1.25
+"""On how many days there must have been such work for more of it to be the agent's way. Once is not; counts fade."""
 _NOT_YET = (0.0,) * HOURS_PER_DAY
 
 
@@ -116,6 +122,16 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
         after = sum([share * hours[(hour + at) % HOURS_PER_DAY] for at, share in enumerate(EARLIER, 1)])
         return hours[hour] + before + after
 
+    def strays(self) -> float:
+        """Return on how many days there was work away from the usual hours, a run of several hours in a row once.
+
+        What is done on call, or whenever somebody asks for it, comes at any hour. So one more such hour is as
+        surprising as such work is rare, whichever hour it is (as Good and Turing ask of names).
+        """
+        most = max(STRAY_DAYS, STRAY_SHARE * self.days)
+        found = [count if self.near(hour) <= most else 0.0 for hour, count in enumerate(self.hours)]
+        return sum([max(0.0, count - found[hour - 1]) for hour, count in enumerate(found)])
+
 
 class Late(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """On which day an agent (a digest) has worked at which hour that surprises."""
@@ -171,7 +187,9 @@ class OffHours(Keyed):
         if is_known or known.days < it.min_support or activity.time_ms - known.since_ms < it.settle_ms:
             return Scored(rows)
         own = known.on(day, it.history_ms)
-        bits = rare_bits(own.near(hour), own.days)
+        bits, strays = rare_bits(own.near(hour), own.days), own.strays()
+        if strays >= STRAYS_MIN:
+            bits = min(bits, rare_bits(strays, own.days))
         all_peers = (rows[1] or Rhythm()).on(day, it.history_ms)
         days = max(0.0, all_peers.days - own.days)
         others = rare_bits(max(0.0, all_peers.near(hour) - own.near(hour)), days) if days >= PEER_DAYS_MIN else bits
@@ -183,7 +201,7 @@ class OffHours(Keyed):
         odd, lately = (known.odd or Odd()).after(activity.time_ms, hour), rows[2] or Lately()
         agent = digest_of(activity.agent)
         much = odd.calls / (MUCH_HOURS * own.calls_an_hour())
-        if much > 1.0 and own.near(hour) < NEVER_DAYS:
+        if much > 1.0 and own.near(hour) < NEVER_DAYS and strays < STRAYS_MIN:
             score += min(log2(much), MUCH_BITS_MAX)
         words |= {"bits": score, "count": odd.calls}
         if score < it.threshold:

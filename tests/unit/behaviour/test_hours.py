@@ -129,3 +129,20 @@ def test_a_night_is_not_learned_before_it_is_over_and_never_if_it_has_alerted() 
     observe_all(watch, rows, (replace(each, time_ms=each.time_ms + 22 * DAY_MS) for each in office_days(30)))
     # The alert is forgotten, and the hours are as odd as before.
     assert night_work(watch, rows, 2, day=60) == ["off_hours"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "found"),
+    [
+        ([(4, 21), (11, 4)], []),
+        # Once is no habit, and days that last longer are no runs at any hour.
+        ([(11, 4)], ["off_hours"]),
+        ([(4, 13), (11, 13)], ["off_hours"]),
+    ],
+)
+def test_whoever_sometimes_works_at_any_hour_does_so_again(runs: list[tuple[int, int]], found: list[str]) -> None:
+    it = declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    extra = [activity(START_MS + day * DAY_MS + hour * HOUR_MS, session=f"r-{day}") for day, hour in runs]
+    observe_all(watch, rows, sorted([*office_days(20), *extra], key=lambda each: each.time_ms))
+    assert night_work(watch, rows, 1, count=40) == found
