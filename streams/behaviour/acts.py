@@ -24,7 +24,8 @@ _STATES = frozenset({"history", "info", "state", "status"})
 """What a tool is called that has no verb: `job_status`."""
 _ACTING = frozenset(
     {
-        "add", "append", "apply", "approve", "assign", "attach", "authorize", "ban", "block", "broadcast", "cancel",
+        "add", "adjust", "append", "apply", "approve", "assign", "attach", "authorize", "ban", "block", "broadcast",
+        "cancel",
         "change", "clear", "clone", "close", "create", "del", "delete", "deliver", "deploy", "destroy", "disable",
         "dispatch", "drop", "edit", "enable", "erase", "exec", "execute", "forward", "generate", "grant", "increment",
         "insert", "install", "into", "invite", "invoke", "kill", "launch", "lock", "mark", "migrate", "modify", "move",
@@ -41,6 +42,16 @@ _FURTHER = frozenset({"and", "or", "then"})
 _SECRETS = frozenset(
     {"secret", "secrets", "vault", "credential", "credentials", "password", "passwords", "token", "tokens", "keys"}
 )
+_DESTROYING = frozenset({"clear", "del", "delete", "destroy", "drop", "erase", "purge", "remove", "truncate", "wipe"})
+_ACCESS = frozenset(
+    {
+        "access", "acl", "authorize", "collaborator", "grant", "invite", "member", "membership", "permission",
+        "permissions", "privilege", "role", "roles", "share",
+    }
+)  # fmt: skip
+_MAKING = frozenset({"add", "attach", "create", "generate", "issue", "provision", "register"})
+_MADE = frozenset({"account", "credential", "credentials", "key", "keys", "policy", "token", "tokens", "user", "users"})
+"""What a tool is called with which somebody gets access, and of what one that makes something does."""
 _DRAFT = frozenset({"draft", "drafts"})
 _SENDING = frozenset(
     {
@@ -66,6 +77,23 @@ def only_reads(tool: str) -> bool:
 def is_of_secrets(tool: str) -> bool:
     """Return whether a tool (`server.name`) is about keys and passwords."""
     return not _SECRETS.isdisjoint(word.lower() for word in _WORDS.findall(tool))
+
+
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def only_writes(tool: str) -> bool:
+    """Return whether the name of a tool (`server.name`) says that it acts, and nothing worse: it neither destroys, nor
+    gives access, nor is about secrets."""
+    return changes(tool) and not is_of_secrets(tool)
+
+
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def changes(tool: str) -> bool:
+    """Return whether the name of a tool (`server.name`) says that it acts, but neither destroys nor gives access."""
+    words = _words_of(tool)
+    if only_reads(tool) or _ACTING.isdisjoint(words):
+        return False
+    makes_access = not (_MAKING.isdisjoint(words) or _MADE.isdisjoint(words))
+    return not makes_access and _DESTROYING.isdisjoint(words) and _ACCESS.isdisjoint(words)
 
 
 def only_prepares(tool: str) -> bool:

@@ -1,10 +1,17 @@
-"""Ask for a second sign where an agent only reads much.
+"""Ask for a second sign where an agent only reads much, or writes much of one kind.
 
 **Idea.** To read many things, with a tool that the agent uses every day, is how audits, reviews and refactorings look.
 An analyst asks what else there was: something untrusted in the session, a place, a tool or an hour that is new, data
-of somebody else, a new version. Without any of it, breadth needs twice as much. What is written or deleted, and secrets
-that are read, need no second sign. Nor does what is read for the first time, one thing after the other
-(`novel_cusum`): nobody knows the place.
+of somebody else, a new version. Without any of it, breadth needs twice as much.
+
+Batches of writes are work that somebody has asked for as well: replies to a mailing, a move of files, a run of bonuses.
+They bring nothing out, and what they pay or send is judged for itself: amounts, places, bytes. So what writes to many
+things, or about many people, needs a second sign unless it is very much. So does what is read in turn with writes of
+the same server: whoever changes or moves things one by one works on them, and whoever sweeps does not. Other secrets
+that are read, deletions, and what gives access need no second sign. Nor does what is read for the first time, one thing
+after the other (`novel_cusum`): nobody knows the place.
+
+A busy hour that one tool makes which only reads is somebody who waits, or turns pages. It needs a second sign, too.
 
 **Rejected.** To count what has a common parent (a folder, a repository) as one thing: whoever copies one folder of
 contracts would have read one thing.
@@ -15,30 +22,64 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from streams.behaviour.activity import Activity
-from streams.behaviour.acts import is_of_secrets, only_reads
+from streams.behaviour.acts import changes, is_of_secrets, only_reads, only_writes
 from streams.behaviour.detectors.risk import RiskRow
 from streams.behaviour.signals import Signal
 
 BREADTH = "fan_out"
+OF_PEOPLE = "cross_owner"
+BUSY = "rate_nb"
 ALONE_FACTOR = 2.0
-"""How many times the threshold breadth has to be where it is the only sign."""
+WRITES_FACTOR = 8.0
+"""How many times the threshold breadth has to be where it is the only sign; that of what writes, and breadth of people
+that writes are about."""
 SIGNS = frozenset({"new_terms", "new_contact", "cross_owner", "epoch_drift", "off_hours", "two_places"})
 """Kinds of detectors that are about something else than how much there is."""
+SIGNS_OF_WRITES = SIGNS - {"new_terms", "new_contact", OF_PEOPLE}
+"""The same of what writes: among many customers some are new, they are many people, and a tool for what is done once in
+a quarter is new each time."""
+BATCH_SHARE = 0.75
+"""What a batch of writes adds to risk at most, as a share of the threshold: how many things and how many people it is
+about are the same batch."""
+NONE_NEEDED: frozenset[str] = frozenset()
 SIGN_SHARE = 0.5
 """From which share of its threshold on something is a second sign."""
 
 
-def needs_sign(kind: str, share: float, activity: Activity) -> bool:
-    """Return whether a finding says no more than that the agent reads many things.
+def signs_needed(kind: str, share: float, activity: Activity) -> frozenset[str]:
+    """Return of which kinds there has to be a second sign; none if a finding says more than that there is much.
 
     Args:
         kind: the kind of the detector.
         share: how strong it is, as a share of the threshold.
         activity: what it is about.
     """
-    if kind != BREADTH or share >= ALONE_FACTOR or not activity.is_trusted:
+    if kind == BUSY and share < ALONE_FACTOR and activity.is_trusted:
+        return SIGNS if _goes_on_reading(activity) else NONE_NEEDED
+    if kind not in (BREADTH, OF_PEOPLE) or share >= WRITES_FACTOR or not activity.is_trusted:
+        return NONE_NEEDED
+    if only_writes(activity.tool):
+        return SIGNS_OF_WRITES
+    if kind == OF_PEOPLE:
+        return NONE_NEEDED
+    if _in_turn(activity):
+        return SIGNS_OF_WRITES
+    is_alone = only_reads(activity.tool) and not is_of_secrets(activity.tool) and share < ALONE_FACTOR
+    return SIGNS if is_alone else NONE_NEEDED
+
+
+def _goes_on_reading(activity: Activity) -> bool:
+    """Return whether the last three calls of the session have read with one tool, as of who waits or turns pages."""
+    tool = activity.tool
+    return activity.previous_tool == activity.before_tool == tool and only_reads(tool)
+
+
+def _in_turn(activity: Activity) -> bool:
+    """Return whether the last three calls of the session read and wrote in turn, with two tools of one server."""
+    tool, before = activity.tool, activity.previous_tool
+    if activity.before_tool != tool or before.partition(".")[0] != tool.partition(".")[0]:
         return False
-    return only_reads(activity.tool) and not is_of_secrets(activity.tool)
+    return (only_reads(tool) and changes(before)) or (changes(tool) and only_reads(before))
 
 
 def has_sign(

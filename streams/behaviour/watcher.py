@@ -27,7 +27,7 @@ from streams.behaviour.announced import (
     with_announcement,
     without_announcement,
 )
-from streams.behaviour.breadth import SIGNS, has_sign, needs_sign
+from streams.behaviour.breadth import BATCH_SHARE, SIGNS_OF_WRITES, has_sign, signs_needed
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -183,7 +183,6 @@ class Watcher:
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
-        self._signs = frozenset(name for name, each in self._declarations.items() if each.kind in SIGNS)
         rooted = {each.name for each in declared.detectors if _ROOT in each.key}
         self._of_roots = rooted | {each.name for each in declared.correlations if _ROOT in each.group_by}
         self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
@@ -242,7 +241,7 @@ class Watcher:
         risks = _NO_RISKS
         if signals:
             found += [self._found(each, case) for each in signals if self._alerts(each, signals, case)]
-            risks = self._risk(case, signals)
+            risks = self._risk(case, tuple([self._of_risk(each, case) for each in signals]))
             found += risks.findings
         grown = self._counted.growth(case)
         found += self._correlate(case, signals, risks.scores, grown)
@@ -380,14 +379,23 @@ class Watcher:
         return it.kind
 
     def _alerts(self, signal: Signal, signals: tuple[Signal, ...], case: Case) -> bool:
-        """Return whether a signal is a finding. That much is read needs a second sign."""
+        """Return whether a signal is a finding. That much is read or written needs a second sign."""
         it = self._declarations[signal.name]
         if signal.share < 1.0 or not it.alerts:
             return False
-        if not needs_sign(it.kind, signal.share, case.activity):
+        kinds = signs_needed(it.kind, signal.share, case.activity)
+        if not kinds:
             return True
+        signs = frozenset(name for name, each in self._declarations.items() if each.kind in kinds)
         evidence = [(case.row(slot), risk.half_life_ms) for risk, slot in self._risks]
-        return has_sign(signals, evidence, case.activity.time_ms, self._signs)
+        return has_sign(signals, evidence, case.activity.time_ms, signs)
+
+    def _of_risk(self, signal: Signal, case: Case) -> Signal:
+        """Return what a signal counts for in risk: that of a batch of writes is below an alert."""
+        if signal.share < BATCH_SHARE:
+            return signal
+        kinds = signs_needed(self._declarations[signal.name].kind, signal.share, case.activity)
+        return replace(signal, share=BATCH_SHARE) if kinds is SIGNS_OF_WRITES else signal
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]

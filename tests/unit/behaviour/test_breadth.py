@@ -16,7 +16,8 @@ FAN = declared(
 DEST = declared("new_terms", 7, name="dest", term="dest.domain", min_support=30, alerts=False)
 OWNERS = declared("cross_owner", 3, name="owners", key=("session.id",), peer=("agent.id",), min_support=5, alerts=False)
 RISK = declared("risk", 1e6, name="session", key=("session.id",), half_life_ms=HOUR_MS // 2)
-MUCH, TWICE = 12, 20
+MUCH, TWICE, VERY_MUCH = 12, 20, 120
+BUSY_CALLS = 40
 
 
 def usual(tool: str) -> Iterator[Activity]:
@@ -48,8 +49,14 @@ def much(tool: str, count: int, **fields: object) -> list[Activity]:
         ("crm.get_case", MUCH, {}, []),
         ("crm.get_case", TWICE, {}, ["fan"]),
         ("crm.get_case", MUCH, {"is_trusted": False}, ["fan"]),
-        ("crm.update_case", MUCH, {}, ["fan"]),
+        ("crm.do_case", MUCH, {}, ["fan"]),
+        ("crm.update_case", TWICE, {}, []),
+        ("crm.update_case", VERY_MUCH, {}, ["fan"]),
+        ("crm.update_case", MUCH, {"is_trusted": False}, ["fan"]),
+        ("crm.delete_case", MUCH, {}, ["fan"]),
+        ("crm.grant_role", MUCH, {}, ["fan"]),
         ("vault.get_key", MUCH, {}, ["fan"]),
+        ("vault.create_key", MUCH, {}, ["fan"]),
     ],
 )
 def test_much_that_is_read_is_twice_as_much_or_has_a_second_sign(
@@ -72,6 +79,38 @@ def test_what_was_unusual_in_the_session_before_is_a_second_sign(fields: dict[st
     watch, rows = taught("crm.get_case")
     watch.observe(rows, activity(AFTER_MS - 60_000, **{"session": "x", **fields}))
     assert names_found(observe_all(watch, rows, much("crm.get_case", MUCH))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ("vault.rotate_key", []),
+        ("vault.update_key", []),
+        # It changes nothing, or it is about something else.
+        ("vault.list_keys", ["fan"]),
+        ("mail.send_letter", ["fan"]),
+        ("vault.delete_key", ["fan"]),
+    ],
+)
+def test_secrets_that_are_read_and_changed_in_turn_are_a_rotation(change: str, wanted: list[str]) -> None:
+    watch, rows = taught("vault.read_secret")
+    keys = much("vault.read_secret", MUCH)
+    calls = [call for key in keys for call in (key, changed_at(key, change))]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+def changed_at(key: Activity, tool: str) -> Activity:
+    """Return a call about the same thing, half a second later."""
+    return activity(key.time_ms + 500, session=key.session, tool=tool, object="o-0", owner="ann")
+
+
+def test_to_write_about_many_people_is_no_reading_of_their_data() -> None:
+    it = declared("cross_owner", 3, name="owners", key=("session.id",), peer=("agent.id",), min_support=5)
+    for tool, wanted in (("pay.adjust_salary", []), ("pay.get_salary", ["owners"]), ("pay.delete_salary", ["owners"])):
+        rows, watch = Rows(), watcher(it, RISK)
+        observe_all(watch, rows, usual(tool))
+        calls = [of_somebody(each, at) for at, each in enumerate(much(tool, MUCH))]
+        assert names_found(observe_all(watch, rows, calls)) == wanted
 
 
 def test_data_of_many_people_is_a_second_sign() -> None:
@@ -113,3 +152,18 @@ def test_a_sweep_does_not_explain_itself() -> None:
     found = [bool(each.findings) for each in observe_all(watch, rows, ci_runs(20, [f"x-{at}" for at in range(9)], 1))]
     # As early as if nothing of that day had been learned.
     assert found.index(True) == 5
+
+
+@pytest.mark.parametrize(
+    ("tool", "wanted"),
+    [
+        ("jobs.get_status", []),
+        ("jobs.run_job", ["rate"]),
+    ],
+)
+def test_a_busy_hour_of_one_tool_that_reads_is_somebody_who_waits(tool: str, wanted: list[str]) -> None:
+    it = declared("rate_nb", 8, name="rate", peer=("agent.type",), window_ms=HOUR_MS, min_support=24)
+    rows, watch = Rows(), watcher(it, RISK)
+    observe_all(watch, rows, usual("crm.get_case"))
+    calls = [activity(AFTER_MS + at * 15_000, session="x", tool=tool) for at in range(BUSY_CALLS)]
+    assert names_found(observe_all(watch, rows, calls)) == wanted

@@ -46,9 +46,7 @@ HOURS = 4 * HOUR_MS
 def announced(desk: Desk, **changes: object) -> AlertStatus:
     """Return a signed announcement of a batch that would alert."""
     now_ms = desk.driver.clock.now_ms()
-    it = Announced(
-        agent="clerk", tools=("crm.edit",), from_time=now_ms, until_time=now_ms + HOURS, calls_max=2 * HONEST
-    )
+    it = Announced(agent="clerk", tools=("crm.use",), from_time=now_ms, until_time=now_ms + HOURS, calls_max=2 * HONEST)
     return status_of(replace(it, **changes), now_ms)
 
 
@@ -73,7 +71,7 @@ def test_what_is_announced_raises_no_alert_and_what_is_not_does() -> None:
     desk.write(announced(desk))
     assert desk.sweep(HONEST, "s-1") == []
     assert names(desk.sweep(HONEST, "s-2", "other")) == [("behaviour/fan_out_short", "other")]
-    assert names(desk.sweep(HONEST, "s-3", tool="docs.edit")) == [WIDE]
+    assert names(desk.sweep(HONEST, "s-3", tool="docs.use")) == [WIDE]
 
 
 def test_it_ends_after_its_calls() -> None:
@@ -163,7 +161,7 @@ def test_what_is_withdrawn_is_forgotten_for_others_only_when_it_cannot_be_writte
 def test_what_there_is_no_room_for_is_a_dead_letter_and_what_was_announced_before_is_kept() -> None:
     desk = Desk()
     for at in range(KEPT_MAX + 1):
-        desk.write(announced(desk, tools=("crm.edit" if at == 0 else f"x.y{at}",)))
+        desk.write(announced(desk, tools=("crm.use" if at == 0 else f"x.y{at}",)))
     (letter,) = [record for _, record in desk.driver.log.written_since([BEHAVIOUR.dlq], -1)]
     assert letter.value is not None
     assert [each.reason for each in desk.audits()][-1] == "record_invalid"
@@ -187,7 +185,7 @@ def test_calls_that_differ_are_judged(calls: dict[str, object]) -> None:
     opened = OpenRows(rows, RememberedRows())
     it = Announced(
         agent="bot",
-        tools=("files.put",),
+        tools=("files.use",),
         destinations=("archive.example",),
         from_time=START_MS,
         until_time=START_MS + HOURS,
@@ -196,7 +194,7 @@ def test_calls_that_differ_are_judged(calls: dict[str, object]) -> None:
     )
     watch.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
-    usual: dict[str, object] = {"tool": "files.put", "destination": "archive.example", "amount": 119.0}
+    usual: dict[str, object] = {"tool": "files.use", "destination": "archive.example", "amount": 119.0}
 
     def found(session: str, **fields: object) -> list[str]:
         given = {**usual, **fields}
@@ -241,10 +239,10 @@ def test_what_was_announced_without_a_place_and_an_amount_has_none() -> None:
 def test_nothing_is_learned_from_it_and_a_call_that_comes_twice_counts_once() -> None:
     watch, rows = Watcher(SHIPPED.declared), Rows()
     opened = OpenRows(rows, RememberedRows())
-    it = Announced(agent="bot", tools=("crm.edit",), from_time=START_MS, until_time=START_MS + HOURS, calls_max=2)
+    it = Announced(agent="bot", tools=("crm.use",), from_time=START_MS, until_time=START_MS + HOURS, calls_max=2)
     watch.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
-    first, second, third = (activity(START_MS + at, tool="crm.edit", object=f"o-{at}", call=str(at)) for at in range(3))
+    first, second, third = (activity(START_MS + at, tool="crm.use", object=f"o-{at}", call=str(at)) for at in range(3))
     assert watch.observe(rows, first).is_announced
     assert watch.observe(rows, first).is_repeated
     after = watch.observe(rows, second)
@@ -272,7 +270,7 @@ def test_it_is_on_the_record_and_a_siem_hears_of_no_finding() -> None:
     assert (event.reason, event.act and event.act.sub) == ("work_announced", "Ann")
     assert event.reason_text == (
         "a person has announced work of an agent, about which the watch raises no alert (clerk: up to 100 calls of "
-        "crm.edit to archive.example, 2026-01-05T00:00:00Z to 2026-01-05T04:00:00Z): "
+        "crm.use to archive.example, 2026-01-05T00:00:00Z to 2026-01-05T04:00:00Z): "
         "Ann, signed by ann: all records have a new form, CHG-881"
     )
     assert status.announced is not None
@@ -331,7 +329,7 @@ NOW_MS = START_MS + 1_000
         by_a_stranger,
         for_another_tenant,
         with_more(calls_max=1_000),
-        with_more(tools=("crm.edit", "crm.delete")),
+        with_more(tools=("crm.use", "crm.delete")),
         signed_with(agent="other"),
         signed_with(from_time=START_MS - STATUS_AGE_MAX_MS - 1),
         signed_with(from_time=START_MS - 1_000, until_time=START_MS),

@@ -54,14 +54,14 @@ class Desk(Bench):
         self.driver.restart(Keying(WIRE, self.files.features, QUICK, handlers))
         self.now_ms = START_MS
 
-    def sweep(self, count: int, session: str, agent: str = "clerk", tool: str = "crm.edit") -> list[Alert]:
+    def sweep(self, count: int, session: str, agent: str = "clerk", tool: str = "crm.use") -> list[Alert]:
         """Return the alerts after a session has gone from one object to the next, and then rested."""
         self.call(count, session, agent, tool)
         self.settle(HOUR_MS)
         self.now_ms = self.driver.clock.now_ms()
         return self.alerts()
 
-    def call(self, count: int, session: str, agent: str = "clerk", tool: str = "crm.edit", first: int = 0) -> None:
+    def call(self, count: int, session: str, agent: str = "clerk", tool: str = "crm.use", first: int = 0) -> None:
         """Let a session go from one object to the next, each second one."""
         for at in range(first, first + count):
             each = sent(
@@ -118,7 +118,7 @@ WIDE = ("behaviour/fan_out_short", "clerk")
 
 @pytest.mark.parametrize(
     ("count", "agent", "tool"),
-    [(STRONGER, "clerk", "crm.edit"), (HONEST, "other", "crm.edit"), (HONEST, "clerk", "docs.edit")],
+    [(STRONGER, "clerk", "crm.use"), (HONEST, "other", "crm.use"), (HONEST, "clerk", "docs.use")],
 )
 def test_after_a_false_positive_the_same_is_quiet_and_what_is_stronger_or_anothers_alerts(
     count: int, agent: str, tool: str

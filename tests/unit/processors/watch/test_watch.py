@@ -282,7 +282,7 @@ def test_a_record_with_an_unknown_scope_or_a_long_name_is_a_dead_letter() -> Non
 def test_every_agent_that_gates_decide_about_is_watched_whatever_its_name(name: str) -> None:
     bench = Bench(partitions=1)
     for at in range(60):
-        bench.decide(sent(START_MS + at * 1_000, agent=name, tool="crm.edit", object=f"record-{at}", destination=None))
+        bench.decide(sent(START_MS + at * 1_000, agent=name, tool="crm.use", object=f"record-{at}", destination=None))
     bench.settle(2 * HOUR_MS)
     assert bench.driver.read(AUDIT_REPORTED.name) == []
     assert {each.act.sub for each in bench.alerts() if each.act} == {name}
