@@ -247,9 +247,9 @@ _LINK_WORDS_SINGULAR = (
 _LINK_WORDS_PLURAL = (
     "links urls websites webpages pages sites articles pictures photos images screenshots videos scans attachments"
 )
-_MESSAGE_NOUNS = "mails emails messages texts posts tweets comments reviews answers replies"
+_MESSAGE_NOUNS = "mails emails messages texts posts tweets comments reviews answers replies contacts"
 MESSAGE_NOUNS = frozenset(_MESSAGE_NOUNS.split())
-"""What people read: as a verb, none of these forms asks for an act."""
+"""What people read or look up: as a verb, none of these forms asks for an act."""
 
 LINK_WORDS_SINGULAR = frozenset(_LINK_WORDS_SINGULAR.split())
 LINK_WORDS_PLURAL = frozenset(_LINK_WORDS_PLURAL.split())

@@ -27,13 +27,10 @@ _HOLDS = (
     r"(?:letter|e-?mail|mail|message|thread|chat|invoice|bill|receipt|ticket|issue|note|file|document|attachment|form"
     r"|contract|sheet|list|report|page|wiki|site|rota|roster|readme|signature)s?\b"
 )
-_NAMES = (
-    r"(?:mentions?|mentioned|names?|named|quotes?|quoted|states?|stated|gives?|gave|lists?|listed|recommends?"
-    r"|recommended|suggests?|suggested|proposes?|proposed|asks? for|asked for|wants?|wanted|needs?|prefers?)"
-)
+_NAMES = r"(?:mentions?|mentioned|names?|named|quotes?|quoted|states?|stated|gives?|gave|lists?|listed)"
 _DET = r"(?:the|that|this|my|our|his|her|its|their|[a-z]+'s)"
 _ENGLISH = re.compile(
-    # "The deposit they mention", "the one that they recommend"
+    # "The deposit they mention". Not "the hotel they recommend": it is chosen among those that are shown
     rf"\b(?:the|that|those|whichever|whatever) (?:[\w-]+ ){{0,3}}(?:that |which )?(?:he|she|they|the [\w-]+) {_NAMES}\b"
     # "They wrote me how much and where to"
     rf"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|mailed|e-?mailed|texted|messaged|told|sent|let) (?:to )?(?:me|us) "
@@ -47,15 +44,15 @@ _ENGLISH = re.compile(
     rf"(?:[\w'-]+ ){{0,3}}{_HOLDS}"
     # "Take the address from there", "take the address of the new supplier out of their last mail"
     rf"|\b(?:take|get|use|copy|grab|pull|read) (?:the|his|her|their|its|all) (?:[\w'-]+ ){{1,7}}?(?:from|out of) "
-    rf"(?:there\b|{_DET} (?:[\w'-]+ ){{0,3}}{_HOLDS})"
+    rf"{_DET} (?:[\w'-]+ ){{0,3}}{_HOLDS}"
     # "Look in the file 'Rota' who has duty"
     rf"|\b(?:look|check|see|find out|read)(?: up)? (?:in|on|from) {_DET} {_IN_CLAUSE}{{0,40}}?\b{_ASKS_WHAT}\b"
 )
 _TOLD = r"(?:geschickt|geschrieben|gemailt|gesendet|gegeben|mitgeteilt|genannt|durchgegeben|gesagt)"
 _ABROAD = re.compile(
-    # "Die Anzahlung, die sie nennen", "das, was er empfiehlt"
+    # "Die Anzahlung, die sie nennen"
     r"\b(?:die|der|den|das|was) (?:er|sie|die [a-z]+|der [a-z]+) (?:[a-z]+ )?"
-    r"(?:nenn\w{1,2}|genannt|erwaehn\w{1,3}|verlang\w{1,2}|angeb\w{1,2}|angegeben|vorschl\w+|empf[ie]\w+|moecht\w{1,2})\b"
+    r"(?:nenn\w{1,2}|genannt|erwaehn\w{1,3}|verlang\w{1,2}|angeb\w{1,2}|angegeben)\b"
     # "Sie hat mir die neue IBAN geschickt", "sie haben mir geschrieben, wie viel und wohin"
     rf"|\b(?:hat|haben|hatte|hatten) (?:mir|uns) (?:[\w-]+ ){{0,4}}(?:iban|konto\w*|adresse|\w*nummer|betrag|\w*daten"
     rf"|link|preis|termin) (?:[\w-]+ ){{0,3}}{_TOLD}\b"
@@ -65,15 +62,13 @@ _ABROAD = re.compile(
     r"(?:[a-z]+ ){0,3}(?:wiki|seite|\w*datei|liste|\w*mail|brief"
     r"|schreiben|nachricht|rechnung|notiz|vertrag|anhang|dokument|plan|signatur)\b"
     # "L'acompte qu'ils mentionnent", "elle m'a envoyé son nouvel IBAN", "c'est dans la page"
-    r"|\b(?:qu'|que |celui qu'|ce qu')(?:il|elle|on)s? (?:mention\w+|indiqu\w+|demand\w+|recommand\w+|propos\w+"
-    r"|cit\w+)\b"
+    r"|\b(?:qu'|que |celui qu'|ce qu')(?:il|elle|on)s? (?:mention\w+|indiqu\w+|demand\w+|cit\w+)\b"
     r"|\b(?:m'a|m'ont|nous a|nous ont) (?:envoye|ecrit|donne|indique) (?:[\w']+ ){0,4}"
     r"(?:iban|compte|rib|adresse|numero|montant|coordonnees|combien|ou|quand|quel\w*)\b"
     r"|\b(?:c'est|se trouve|est|sont) (?:ecrite?s? )?(?:dans|sur) (?:[a-z]+[ ']){1,3}"
     r"(?:page|wiki|fichier|liste|mail|courriel|lettre|message|facture|note|document)\b"
     # "El anticipo que mencionan", "me ha mandado su nuevo IBAN", "está en la página"
-    r"|\b(?:que|che) (?:me |nos |mi |ci )?(?:mencion\w+|indica\w*|piden?|recomiend\w+|propon\w+|chiedono|consiglia\w*"
-    r"|menzion\w+|recomenda\w*|pedem)\b"
+    r"|\b(?:que|che) (?:me |nos |mi |ci )?(?:mencion\w+|indica\w*|piden?|chiedono|menzion\w+|pedem)\b"
     r"|\b(?:me|nos|mi|ci) (?:ha |han |hanno )?(?:enviado|enviaron|envio|mandado|mandaron|mando|escribio|escribieron"
     r"|escrito|mandou|mandaram|enviou|enviaram|escreveu|escreveram|scritto|mandato|inviato|dato) (?:[\w']+ ){0,4}"
     r"(?:iban|cuenta|conta|conto|direccion|endereco|indirizzo|numero|importe|valor|importo|cuanto|quanto|donde|onde|dove"

@@ -93,6 +93,12 @@ FILE_TYPES = listed(
     "yaml yml zip"
 )
 _ALSO_DOMAINS = listed("md mov ps1 py rs sh zip")
+_LINE_OF_SOURCE = re.compile(
+    r"[\w-]{1,64}\.(?:c|cpp|css|go|h|java|js|jsx|php|py|rb|sql|tex|ts|tsx|yaml|yml):\d{1,5}(?::\d{1,4})?\Z",
+    re.IGNORECASE,
+)
+"""A line of a source file, as logs name it: `worker.py:88`. None of these is a host: in Paraguay, names have one more
+label before their `.py`."""
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
@@ -379,6 +385,8 @@ def path_value(path: str) -> str:
 
 
 def _classify_dotted(token: str, start: int, found: list[Shape]) -> bool:
+    if ":" in token and _LINE_OF_SOURCE.match(token) is not None:
+        return True
     extension = token.rpartition(".")[2].lower()
     end = start + len(token)
     if extension in FILE_TYPES:

@@ -50,10 +50,10 @@ UNTYPED = "id"
 _ALIKE = ("email mail message", "event appointment meeting", "file document doc", "booking reservation")
 THINGS_ALIKE: dict[str, tuple[str, ...]] = {
     thing: tuple(other for other in things.split() if other != thing) for things in _ALIKE for thing in things.split()
-} | {"attachment": ("file", "document", "doc")}
+} | {"attachment": ("file", "document", "doc"), "request": ("pr", "mr")}
 """What a thing is called as well: "mail 28" and `email_id` name the same. Only words of which a system hardly has both:
 the payments and transactions of a bank can have numbers of their own. What is attached to a mail is a file, but
-"attachment 2" does not name a file of a store."""
+"attachment 2" does not name a file of a store. Who merges requests calls them "PR 88" and "MR 88"."""
 
 
 def plain_case(text: str) -> str:

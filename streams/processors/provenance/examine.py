@@ -30,6 +30,7 @@ from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
+from streams.provenance.act_words import FORMS
 from streams.provenance.acts import USUAL, ActKind
 from streams.provenance.arguments import (
     Argument,
@@ -239,7 +240,7 @@ _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, 
 _PHONE = AtomKind.PHONE
 _MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
-_AMOUNTS = ArgumentRole.AMOUNT
+_AMOUNTS, _DESTINATION = ArgumentRole.AMOUNT, ArgumentRole.DESTINATION
 _NO_TARGETS: frozenset[str] = frozenset()
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
@@ -335,6 +336,8 @@ class _Tracer:
         # A text that is passed on, such as the body of a mail, does not consist of what the user named.
         if is_told and (is_sink or role is not _CONTENT) and self._is_of_parts(value, seen, is_read=is_read):
             return replace(seen, origin=_USER)
+        if is_sink and role is not _DESTINATION and isinstance(value, str) and self._has_said_verb_of(value):
+            return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
         if any(each.kind is _PHONE and self._has_dialled(each.value) for each in founds):
@@ -343,6 +346,11 @@ class _Tracer:
         if built is None and is_sink and is_told and isinstance(value, str):
             built = assembled(value, self.look) or joined(value, self._part)
         return self._missing if built is None else built
+
+    def _has_said_verb_of(self, value: str) -> bool:
+        """Return whether a value is a form of a verb that the user has said: who says "arm it" has named `armed`."""
+        verb = FORMS.get(value.lower())
+        return verb is not None and self._has_said(kind_of_words(verb), verb)
 
     def _has_dialled(self, digits: str) -> bool:
         """Return whether the user has named a phone number as it is dialled in its country. Nobody else has named the
@@ -361,6 +369,10 @@ class _Tracer:
         if not (origin is _TEXT or origin is _NOWHERE) or not isinstance(value, str):
             return False
         return is_composed(value, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED), is_read=is_read)
+
+    def has_called(self, handle: str, seen: Traced) -> bool:
+        """Return whether the user has called somebody by a handle: who answers "the guest Ravi" means `@guest-ravi`."""
+        return is_composed(handle, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED))
 
     def compared(self, seen: Traced, founds: Iterable[Found]) -> Traced:
         """Return what is known of a value in a sink with what the hosts in it look like.
@@ -522,6 +534,8 @@ def _inner(argument: Argument, parts: list[Found], use: ToolUse, tracer: _Tracer
     compares = is_sink and (role is not _CONTENT or len(str(argument.value)) <= TEXT_CHARS_MAX)
     for number, each in enumerate(parts):
         traced = tracer.part(each)
+        if each.kind is _MAILBOX and each.value.startswith("@") and tracer.has_called(each.value, traced):
+            traced = replace(traced, origin=_USER)
         if compares and number < told and each.kind in HOSTED:
             traced = tracer.compared(traced, (each,))
         if is_sink and traced.flags & _LEFT_OUT:
