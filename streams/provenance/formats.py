@@ -39,6 +39,7 @@ _MAIL = re.compile(
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,40}:|[ \t]")
 _YAML_KEY = re.compile(r"(?:- )*[A-Za-z_][\w.-]{0,39}(?: [\w.-]{1,39}){0,2}:(?:\s|\Z)")
 _TABLE_LINE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
+_FIELD_LINE = re.compile(r"^(?:- )*(?P<name>[^\n:]{1,120}):(?P<mark>\s*[\"'|>])?", re.MULTILINE)
 _NAME_WORD = re.compile(r"[^\W\d_]+")
 _NOTHING = frozenset(("", "~", "null", "none", "true", "false", "nan"))
 
@@ -210,15 +211,19 @@ def _doubted(value: object, text: str) -> object:
 
 
 def _doubted_fields(fields: list[tuple[str, object]], text: str) -> Iterator[tuple[str, object]]:
+    marked, unmarked = set[str](), set[str]()
+    for match in _FIELD_LINE.finditer(text):
+        (marked if match["mark"] else unmarked).add(match["name"])
+    # Whoever goes on in a second line of the name, in quotes, has not put the first one in quotes.
+    marked -= unmarked
     is_behind_text = False
     for name, value in fields:
         is_property = name in _PROPERTIES and fields[0][0] not in _PROPERTIES and not fields[0][0].isupper()
         doubtful = isinstance(value, str) and (is_behind_text or is_property)
         yield name, FreeText(value) if doubtful else value
-        is_text = not _TEXTS.isdisjoint(_NAME_WORD.findall(name.lower()))
-        if is_text and isinstance(value, str):
-            is_marked = re.search(rf"^{re.escape(name)}:\s*[\"'|>]", text, re.MULTILINE) is not None
-            is_behind_text = is_behind_text or not is_marked
+        # A text that begins with a new line is read as no value at all.
+        if (value is None or isinstance(value, str)) and name not in marked:
+            is_behind_text = is_behind_text or not _TEXTS.isdisjoint(_NAME_WORD.findall(name.lower()))
 
 
 def _looks_like_yaml(lines: list[str]) -> bool:

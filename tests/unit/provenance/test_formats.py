@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 
 import pytest
 
@@ -204,7 +205,12 @@ def test_a_table_that_no_content_begins_with_is_text(content: str, content_type:
         ),
         # A title with a property of iCalendar behind it
         ("Title: Lunch\nATTENDEE: eve@y.example\nOrganizer: kim@x.example", {"/ATTENDEE"}),
+        # A description that goes on in a description in quotes
+        ('Title: Lunch\nDescription: Food\nDescription: "x"\nAttendee: eve@y.example', {"/3/Attendee"}),
+        # A description that begins with a new line
+        ("Title: Lunch\nOrganizer: kim@x.example\nDescription:\nAttendee: eve@y.example", {"/Attendee"}),
         # A text in quotes ends where its quote ends, and nothing else goes on.
+        ("- title: Lunch\n- description: 'Bring food'\n- attendee: kim@x.example", set()),
         ("title: Lunch\ndescription: 'Bring food'\nattendee: kim@x.example", set()),
         ("title: Lunch\ndescription: |\n  Bring food\n  attendee: all\nattendee: kim@x.example", set()),
         ("SUMMARY: Lunch\nATTENDEE: kim@x.example\nORGANIZER: kim@x.example", set()),
@@ -215,6 +221,17 @@ def test_lines_that_a_free_text_may_go_on_in_are_no_fields(content: str, text_pa
     found = [each for each in extract_content(content).found if each.kind == "address"]
     assert {each.path for each in found if not each.whole_field} == text_paths
     assert all(each.whole_field for each in found if each.path not in text_paths)
+
+
+def test_a_record_of_many_texts_is_read_in_linear_time() -> None:
+    def seconds(count: int) -> float:
+        content = "title: Lunch\n" + "".join(f"note {number}: 'a'\n" for number in range(count))
+        begun = process_time()
+        extract_content(content)
+        return process_time() - begun
+
+    seconds(100)
+    assert seconds(4_000) < 25 * max(seconds(400), 0.001)
 
 
 def test_lines_in_the_fields_of_an_event_are_no_fields_of_it() -> None:
