@@ -321,10 +321,10 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         )
         for atom in event.atoms
     ]
-    # What he names again is no longer left out; what the same message leaves out is.
-    named = [entry for entry in entries if not entry.flags & Seen.EXCLUDED]
-    row = memory.add(row, named, Seen.EXCLUDED if is_users else 0)
-    row = memory.add(row, [entry for entry in entries if entry.flags & Seen.EXCLUDED])
+    # What he names again is no longer left out. What the same message leaves out is, and what others say in it, such as
+    # a mail that he quotes, changes nothing of it.
+    row = memory.add(row, [entry for entry in entries if entry.flags == Seen.USER], Seen.EXCLUDED)
+    row = memory.add(row, [entry for entry in entries if entry.flags != Seen.USER])
     if not is_users:
         is_instructed = row.is_instructed or event.text_instructed
         calls_for = row.calls_for | calls_in(entries)
