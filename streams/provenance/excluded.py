@@ -28,6 +28,7 @@ from streams.provenance.excluded_words import (
     DONT,
     EXCEPTIONS_OF_ALL,
     FILLERS,
+    HAS_DONE,
     IS,
     LEAVES,
     LEAVING_OUT,
@@ -41,6 +42,7 @@ from streams.provenance.excluded_words import (
     OBLIGES_ABROAD,
     RECIPIENTS,
     TELLS,
+    THAT,
     WITHOUT,
 )
 from streams.provenance.negations import Negations
@@ -140,8 +142,10 @@ class _Reader(Negations):
 
     def _excepted(self, place: int, length: int) -> Iterator[Span]:
         first, _ = self.clause(place)
-        if not NEGATIONS.isdisjoint(word.plain for word in self.words[first:place]):
-            return  # "To nobody but Kim"
+        if self.plain(first) in THAT and self.plain(first - 1) == ",":
+            first, _ = self.clause(first - 2)
+        if not NEGATIONS.isdisjoint(self.plain_words[first:place]):
+            return  # "To nobody but Kim", "ich will nicht, dass jemand ausser Kim es sieht"
         start = place + length
         if self.is_act(start, is_form=True):
             yield from self.not_done(start, is_form=True)
@@ -149,7 +153,13 @@ class _Reader(Negations):
         spans, end = self.run(start, is_loose=self.plain(place) not in EXCEPTIONS_OF_ALL)
         if self.plain(place) == "but" and not self._ends_run(end):
             return  # "Send it to everyone but Kim needs a copy first."
+        if self._has_done(end):
+            return  # "Everyone except Kim has answered. Write to her."
         yield from spans
+
+    def _has_done(self, place: int) -> bool:
+        word = self.plain(place)
+        return word in HAS_DONE or (word.endswith("ed") and word != "need")
 
     def _ends_run(self, place: int) -> bool:
         word = self.plain(place)

@@ -66,6 +66,11 @@ CONDITIONS = listed(
     "tant hasta antes ate enquanto prima finche quando cuando quand si se lorsque sans sin sem senza ohne without"
 )
 """With one of them, an act is put off, or asked for in another manner."""
+LIMITS = re.compile(
+    r"\b(?:(?<!rather )(?<!other )than|twice|doppelt|zweimal|mehr als|anderen? als|plus d[e']|autre qu[e']|deux fois"
+    r"|mas (?:de|que)|dos veces|mais d[eo]|duas vezes|piu di|altr[oi] che|due volte)(?!\w)"
+)
+"""With one of them, an act is wanted, but not so much of it, or for nobody else: "not more than 300", "not twice"."""
 CONTRASTS = listed("but sondern aber mais sino pero mas ma bensi though however instead stattdessen")
 JOINTS = listed("and or nor und oder noch et ou ni y e o u et")
 THEN = listed("and then und dann et puis y luego e depois poi")
@@ -98,6 +103,8 @@ IS = listed(
     "isn't wasn't ist war sind waren est c'est etait es era foi e' fu"
 )
 """Verbs before a negation that tells something."""
+HAS_DONE = listed("is are was were has have had did got sind waren haben hatten hat ont sont han hanno sono foram")
+"""Verbs behind an exception from what has happened: "everybody except Kim has answered"."""
 TELLS = listed(
     "ich wir er man habe hat haben hatte hatten ist war bin sind waren wurde wurden kann koennen konnte weiss gibt "
     "kam kommt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from streams.provenance.act_words import FORMS, REQUEST_KINDS, TOOL_VERBS
 from streams.provenance.act_words_abroad import SEPARABLE, kinds_abroad
@@ -25,9 +25,11 @@ from streams.provenance.excluded_words import (
     GIVING_TO,
     LEARNS,
     LIMITING,
+    LIMITS,
     NO_ACT,
     OBLIGES,
     OBLIGES_ABROAD,
+    RECIPIENTS,
     RESUMES,
     RESUMES_AT_END,
     TELLS,
@@ -37,7 +39,10 @@ from streams.provenance.excluded_words import (
     WANTS,
 )
 
+_THING = frozenset(("it", "es", "that"))
 _ALL_REACH_WORDS = 4
+_WRITING = GIVING | {"create"}
+"""Kinds of acts by which a text gets somewhere: "create a ticket: do not mail Eve"."""
 _RESUMED_REACH_WORDS = 6
 _REST_CHARS_MAX = 1_000
 """How much of a message is read on either side of an act that is not to be done for what else it asks for."""
@@ -69,7 +74,7 @@ class Negations(Clauses):
             if word == "," and self.plain(at + 1) not in THAT:
                 return False
             is_quoted = is_quoted or word == ":" or word in THAT or word == "that"
-            if word in TELLS_OTHERS or (is_quoted and GIVING & self.kinds_of(at)):
+            if word in TELLS_OTHERS or (is_quoted and _WRITING & self.kinds_of(at)):
                 return True
         return False
 
@@ -122,7 +127,12 @@ class Negations(Clauses):
         end = self.end_of_object(start)
         if self.is_put_off(start, end) or self.is_resumed(verb, end) or self.does_otherwise(verb, end):
             return
-        yield from self.targets(start, end)
+        targets = self.targets(start, end)
+        following = end + 1 if self.plain(end) == "," else end
+        if not self.gives(verb) and self.is_act(following) and self.kinds_of(following) == self.kinds_of(verb):
+            # "Don't book the Hilton for Kim, book the Plaza": for whom it is does not change.
+            targets = islice(targets, 1)
+        yield from targets
 
     def end_of_object(self, place: int) -> int:
         """Return where that ends which a denied act is about."""
@@ -142,8 +152,15 @@ class Negations(Clauses):
     def is_put_off(self, start: int, end: int) -> bool:
         """Return whether an act is only put off, or wanted in another manner: "not before Friday"."""
         following = end + 1 if self.plain(end) == "," else end
-        words = [word.plain for word in self.words[start:end]]
+        words = self.plain_words[start:end]
+        # "Más" is "but", too, so what is limited by it may begin where the object ends.
+        if self.is_limited(start, end + 2):
+            return True
         return not CONDITIONS.isdisjoint((*words, self.plain(following)))
+
+    def is_limited(self, start: int, end: int) -> bool:
+        """Return whether words say how much is not wanted, or who else: "not more than 300", "nobody else than"."""
+        return LIMITS.search(" ".join(self.plain_words[start:end])) is not None
 
     def is_resumed(self, verb: int, end: int) -> bool:
         """Return whether the next clause does something else with the same: "don't cancel it, move it"."""
@@ -155,14 +172,21 @@ class Negations(Clauses):
         for number, word in enumerate(words):
             if RESUMES_AT_END.fullmatch(word) and kinds_abroad(word):
                 return True
-            if word in RESUMES and not (word in {"it", "es", "that"} and self.gives(verb)):
+            if word in RESUMES and not (word in _THING and self.gives(verb) and not self.is_same(verb, place, last)):
                 before = words[number - 1] if number else ""
                 behind = words[number + 1] if number + 1 < len(words) else ""
-                if word == "her" and behind not in EMPTY | {""}:
+                if word == "her" and behind not in EMPTY | CONTRASTS | {""}:
                     continue  # "Summarise her mail"
                 if any(each in REQUEST_KINDS or each in ALSO_ACTS or kinds_abroad(each) for each in (before, behind)):
                     return True
         return False
+
+    def is_same(self, verb: int, start: int, end: int) -> bool:
+        """Return whether a clause asks for the denied act again and names nobody else: "share it as viewer"."""
+        words = range(start, end)
+        return self.kinds_of(verb) == self.kinds_of(start) and not any(
+            self.plain(place) in RECIPIENTS or (place > start and self.words[place].is_name) for place in words
+        )
 
     def gives(self, verb: int) -> bool:
         """Return whether a verb gives something to somebody, or tells him."""
@@ -253,8 +277,8 @@ class Negations(Clauses):
         if self.plain(place) in DONT or self.plain(place) == "not":
             start = place + 2
             _, last = self.clause(start)
-            plain = [word.plain for word in self.words[start:last]]
-            if "to" not in plain:
+            plain = self.plain_words[start:last]
+            if "to" not in plain or self.excepts(start, last):
                 return
             verb = start + plain.index("to") + 1
             if self.plain(verb) not in LEARNS and not self.is_act(verb):
@@ -268,7 +292,12 @@ class Negations(Clauses):
             return
         that = next(at for at in (place + 1, place + 2, place + 3) if self.plain(at) in THAT)
         _, last = self.clause(that)
-        yield from self.targets(that + 1, last, only_names=True)
+        if not self.excepts(that + 1, last):
+            yield from self.targets(that + 1, last, only_names=True)
+
+    def excepts(self, start: int, end: int) -> bool:
+        """Return whether a negation does not hold for somebody: "anybody but Eve", "nadie más que Eve"."""
+        return self.is_limited(start, end) or any(self.exception_at(place) for place in range(start, end))
 
     def hidden_from(self, place: int) -> Iterator[Span]:
         """Yield who must not get or learn something, as the subject of the clause: "Eve must not hear of it"."""
