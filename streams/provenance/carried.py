@@ -10,12 +10,11 @@ it has the instant at which he asked, and the latest one counts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from enum import IntFlag
 from struct import Struct
 
+from streams.model.money import EXPONENT_UNSTATED, limit_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 
 CARRIED_MAX = 1_024
@@ -27,6 +26,7 @@ CARRIED_BYTES = _ENTRY.size
 
 _ASKED = Struct(">II")
 _ASKED_MAX = 0xFFFF_FFFF
+_MINOR_UNITS = 10**EXPONENT_UNSTATED
 
 
 def asked_entry(asked_s: int, amount: str) -> Entry:
@@ -34,10 +34,12 @@ def asked_entry(asked_s: int, amount: str) -> Entry:
 
     Args:
         asked_s: when, in seconds of Unix time.
-        amount: an exact decimal in major units; empty if he has named none.
+        amount: a decimal in major units, as it was reported; empty if he has named none.
     """
-    # A limit that is too low would ask about the very amount that he has named.
-    most = min(math.ceil(Decimal(amount)), _ASKED_MAX) if amount else 0
+    # A limit that is too low would ask about the very amount that he has named. Agents report it: it can be anything.
+    # What cannot be read covers hardly any amount here, and none in the session itself.
+    minor = (limit_of(amount, "") or 1) if amount else 0
+    most = min(-(-minor // _MINOR_UNITS), _ASKED_MAX)
     return Entry(_ASKED.pack(asked_s & _ASKED_MAX, most), Seen.ASKED)
 
 

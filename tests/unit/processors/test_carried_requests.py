@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from simulation.records import tool_entry
+from simulation.records import ROOT_KEY, tool_entry
+from streams.model.session import SessionEventType, TaskScope
+from streams.model.topics import REPORT
 from streams.model.verdict import Verdict
+from streams.provenance.acts import SUM
+from streams.provenance.digests import atom_key
+from streams.provenance.events import described
 from tests.starter import starter_source
 from tests.unit.processors.office import SESSIONS, Office, apart
 from tests.unit.processors.provenance_pack.tools import ACTS, AMOUNT, LETTER
@@ -56,6 +62,18 @@ def test_the_largest_amount_is_known(delegating: Delegating) -> None:
     delegating.read()
     assert "PROV-093" in delegating.judge(PAY, {"iban": IBAN, "amount": 5000})
     assert "PROV-093" not in delegating.judge(PAY, {"iban": IBAN, "amount": 250.5})
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-5", "much", "1e999999999", "9" * 40])
+def test_an_amount_that_cannot_be_read_covers_none(amount: str, delegating: Delegating) -> None:
+    scopes = (TaskScope(kind="pay"), TaskScope(kind=SUM, amount_max=amount))
+    text = f"Pay 250 EUR to {IBAN}."
+    session, office = delegating.own, delegating.office
+    event = session.event(SessionEventType.USER_MESSAGE, office.now_ms, conversation_id="talk")
+    event = replace(described(event, text, atom_key(ROOT_KEY, session.tenant, session.sub)), task_scopes=scopes)
+    office.driver.pipe(REPORT.name, session.key, session.proven(event))
+    delegating.read()
+    assert "PROV-093" in delegating.judge(PAY, {"iban": IBAN, "amount": 5000})
 
 
 def test_it_holds_until_he_asks_for_something_else(delegating: Delegating) -> None:
