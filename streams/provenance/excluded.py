@@ -57,9 +57,10 @@ NEGATIONS_MAX = 256
 _NONE_REACH_WORDS = 4
 
 _MAY_EXCLUDE = re.compile(
-    r"n[o']t\b|\b(?:dont|no|never|but|without|than|instead|from)\b|\b(?:except|exclud|omit|skip|avoid|leav)"
-    r"|\b(?:nicht|nichts|nie|niemals|ausser|bis auf|ausgenommen|ausnahme|anstelle|ohne)|statt\b"
-    r"|\b(?:ne|pas|jamais|sauf|excepte|hormis|sans|au lieu|plutot|a part)\b|\bn'"
+    r"n[o']t\b|\b(?:dont|no|never|nothing|but|without|than|instead|from|save for|in place)\b"
+    r"|\b(?:except|exclud|omit|skip|avoid|leav)"
+    r"|\b(?:abgesehen|nicht|nichts|nie|niemals|ausser|bis auf|ausgenommen|ausnahme|anstelle|ohne)|statt\b"
+    r"|\b(?:ne|pas|jamais|sauf|excepte|hormis|sans|au lieu|plutot|a parte?)\b|\bn'"
     r"|\b(?:excepto|exceto|salvo|menos|sin|sem|nao|fora|nunca|aparte|excepcion|excecao|em vez|en vez|en lugar)\b"
     r"|\b(?:kein|lass|lasc|laiss|leav|keep|dej[ae]|deix[ae]|ningun|nenhum|nessun|aucun|niente|nada|rien|exclu|esclud)"
     r"|\b(?:non|tranne|eccetto|fuorche|escluso|esclusa|senza|eccezione|invece|posto|meno|mai)\b"

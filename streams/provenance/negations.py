@@ -59,7 +59,9 @@ class Negations(Clauses):
                 # "A part of it" is English.
                 return 0 if self.plain(place + len(phrase)) == "of" else len(phrase)
         if words[0] in EXCEPTIONS_OF_ALL:
-            before = self.words[max(0, place - _ALL_REACH_WORDS) : place]
+            # "A todos, menos a Kim"; but "to all, but Kim has one" goes on with something else.
+            last = place - 1 if words[0] != "but" and self.plain(place - 1) == "," else place
+            before = self.words[max(0, last - _ALL_REACH_WORDS) : last]
             reach = list(takewhile(lambda word: word.plain not in STOPS and word.plain != ",", reversed(before)))
             return 1 if any(word.plain in ALL for word in reach) else 0
         return 0

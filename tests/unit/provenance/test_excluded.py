@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.provenance.excluded import EXCLUDED_MAX, excluded_in
+from streams.provenance.excluded_words import EXCEPTIONS
 from streams.provenance.extract import EXCLUDED_PATH, extract_message
 from streams.provenance.found import AtomKind
 
@@ -129,6 +130,8 @@ LEFT_OUT = (
     ("Jamais \u00e0 Eve.", ["Eve"]),
     ("Mai a Eve.", ["Eve"]),
     ("Never to Eve.", ["Eve"]),
+    ("Invita a todos, menos a Eve.", ["Eve"]),
+    ("Convida todos, menos a Eve.", ["Eve"]),
     ("Don't book the Hilton for Kim, book the Plaza.", ["Hilton"]),
     ("Don't share it with Eve, share it with Kim.", ["Eve"]),
     ("Don't mail it to Eve, archive it.", ["Eve"]),
@@ -323,6 +326,11 @@ def test_what_a_message_leaves_out(said: str, left_out: list[str]) -> None:
 @pytest.mark.parametrize("said", NOTHING_LEFT_OUT)
 def test_negations_that_leave_nothing_out(said: str) -> None:
     assert excluded_in(said) == []
+
+
+@pytest.mark.parametrize("phrase", EXCEPTIONS)
+def test_each_exception_is_looked_for(phrase: tuple[str, ...]) -> None:
+    assert excluded_in(f"Tell all of them {' '.join(phrase)} Eve".replace("' ", "'")) == ["Eve"]
 
 
 def test_what_is_named_again_is_not_left_out() -> None:
