@@ -31,7 +31,7 @@ from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.act_words import FORMS
-from streams.provenance.acts import USUAL, ActKind
+from streams.provenance.acts import DELEGATE, FILL, USUAL, ActKind
 from streams.provenance.arguments import (
     Argument,
     arguments_in,
@@ -167,6 +167,7 @@ def examine(
     is_inner_act = not use.is_read and not use.is_outward
     examined.is_unspoken = is_inner_act and is_tainted and row.has_message and _is_unspoken(examined, tracer)
     examined.is_worded = _is_worded(told, use, tracer)
+    examined.is_left_to = use.is_read and _is_left_to(row, use, tracer)
     examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else _counted_elsewhere(told, row, memory)
     return examined
 
@@ -206,6 +207,13 @@ def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
     return False
 
 
+def _is_left_to(row: ProvenanceRow, use: ToolUse, tracer: _Tracer) -> bool:
+    """Return whether the user leaves acts or values to a content, and speaks of what the tool reads."""
+    if not any(scope.kind in _LEFT for scope in row.scopes):
+        return False
+    return tracer.has_said_any(word for word in use.spoken_of if word not in use.own_words)
+
+
 def _tells_person(examined: Examined, tracer: _Tracer) -> bool:
     """Return whether a call writes what identifies a person into a text, of which the user has not spoken."""
     for value in examined.values:
@@ -241,6 +249,7 @@ _PHONE = AtomKind.PHONE
 _MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _AMOUNTS, _DESTINATION = ArgumentRole.AMOUNT, ArgumentRole.DESTINATION
+_LEFT = (DELEGATE, FILL)
 _NO_TARGETS: frozenset[str] = frozenset()
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE

@@ -90,6 +90,7 @@ class Examined(msgspec.Struct):
             conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
             an instruction by others name the same sink.
+        is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of acts.
     """
 
     row: ProvenanceRow
@@ -110,6 +111,7 @@ class Examined(msgspec.Struct):
     is_unspoken: bool = False
     is_worded: bool = False
     counted: frozenset[str] = frozenset()
+    is_left_to: bool = False
 
     @property
     def has_sinks(self) -> bool:
@@ -128,11 +130,21 @@ class Examined(msgspec.Struct):
 
     @property
     def is_selected_by_user(self) -> bool:
-        """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere."""
+        """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere.
+
+        Also if he leaves acts or values to such a content ("do the to-dos in my note"), and no text chooses which one.
+        """
         origins = [value for value in self.values if not value.is_part]
+        if self.is_left_to and not any(_is_from_text(value.traced) for value in origins):
+            return True
         return any(is_pointed(value.traced) for value in origins) and all(
             is_pointed(value.traced) or value.traced.origin is _NOWHERE for value in origins
         )
+
+
+def _is_from_text(traced: Traced) -> bool:
+    """Return whether text by others names a value that the user has neither named nor pointed at."""
+    return not is_pointed(traced) and (traced.origin is _TEXT or bool(traced.flags & Seen.NAMED))
 
 
 def is_pointed(traced: Traced) -> bool:

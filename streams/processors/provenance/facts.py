@@ -43,6 +43,10 @@ _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
     facts = [_origin_fact(value, examined) for value in examined.values]
+    if not examined.row.has_pointed_text and not examined.use.is_read:
+        for fact in facts:
+            if fact["origin"] == "text" and not fact["pointed"]:
+                fact["pointed"] = _may_be_meant(examined)
     counted = set(examined.counted)
     for scope in examined.row.scopes:
         if scope.source == DERIVED and scope.kind.startswith(COUNTED):
@@ -54,6 +58,15 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     if not examined.is_complete:
         facts.append(_NOT_LOOKED_AT)
     return facts
+
+
+def _may_be_meant(examined: Examined) -> bool:
+    """Return whether the user leaves an act to a content. He has pointed at none, so he may mean any that was read.
+
+    Who has the electricity bill paid does not say which of ten mails it is in.
+    """
+    stated = {scope.kind for scope in examined.row.scopes}
+    return DELEGATE in stated or (FILL in stated and _names_kind(examined, stated))
 
 
 def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:

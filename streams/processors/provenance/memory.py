@@ -480,6 +480,7 @@ def with_content(
         calls_for=row.calls_for | calls_in(entries),
         amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
         selected=tuple(each for each in row.selected if each != event.intent_id),
+        has_pointed_text=row.has_pointed_text or any(entry.flags & Seen.SHOWN for entry in entries),
         agreed_acts=0 if has_text or (untrusted and not event.atoms_complete) else row.agreed_acts,
     )
     return memory.add(row, entries)

@@ -46,6 +46,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         amounts: who has stated amounts of money, a set of `Amounts`.
         asked_s: when the user has asked for something last, in seconds of Unix time: in this session, or in the one
             that this session works for.
+        has_pointed_text: whether free text was read in a content that the user has pointed at.
     """
 
     atoms_count: int = 0
@@ -67,6 +68,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     agreed_acts: int = 0
     amounts: int = 0
     asked_s: int = 0
+    has_pointed_text: bool = False
 
 
 class Amounts:
