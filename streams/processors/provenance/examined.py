@@ -90,7 +90,7 @@ class Examined(msgspec.Struct):
             conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
             an instruction by others name the same sink.
-        is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of acts.
+        is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads.
     """
 
     row: ProvenanceRow
