@@ -14,7 +14,17 @@ from streams.provenance.words import listed
 
 _BEFORE_CHARS_MAX = 40
 _BEFORE_WORDS_MAX = 5
-_DENIED = NEGATIONS | listed("cannot can't didn't never nicht kein keine nie ne pas jamais no nunca nao non mai")
+_DENIED = NEGATIONS | listed(
+    "cannot can't didn't never nobody none nothing nicht kein keine keinem keinen keiner nie niemand ne pas jamais"
+    " personne aucun aucune no nunca nadie ninguna ninguno nao ninguem nenhum nenhuma non mai nessuno nessuna"
+)
+_WRONG = listed(
+    "wrong incorrect falsch falsche falschen faux fausse mauvais mauvaise equivocado equivocada incorrecto incorrecta"
+    " errado errada sbagliato sbagliata"
+)
+"""What somebody has stated wrongly is not to be used: "she sent me the wrong number, call 555 2200 instead"."""
+_SELF = listed("i we i'll we'll i've we've ich wir je nous yo eu io")
+"""Whoever does the tasks himself leaves them to nobody, unless he wants the agent to: "I want you to do my to-dos"."""
 _IN_CLAUSE = r"(?:[^.!?\n]|\.(?=\w))"
 """A sign that does not end a sentence: "as the file plan_3.txt says"."""
 _THING = (
@@ -32,6 +42,7 @@ _DET = r"(?:the|that|this|my|our|his|her|its|their|[a-z]+'s)"
 _ENGLISH = re.compile(
     # "The deposit they mention". Not "the hotel they recommend": it is chosen among those that are shown
     rf"\b(?:the|that|those|whichever|whatever) (?:[\w-]+ ){{0,3}}(?:that |which )?(?:he|she|they|the [\w-]+) {_NAMES}\b"
+    r"(?! as\b)"
     # "They wrote me how much and where to"
     rf"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|mailed|e-?mailed|texted|messaged|told|sent|let) (?:to )?(?:me|us) "
     rf"(?:know )?{_ASKS_WHAT}\b"
@@ -39,9 +50,10 @@ _ENGLISH = re.compile(
     r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:has |have |had )?(?:just |already )?"
     r"(?:wrote|written|mailed|e-?mailed|texted|messaged|sent|gave|given)"
     rf" (?:to )?(?:me|us) (?:the|his|her|their|its|a|all) (?:[\w-]+ ){{0,2}}{_THING}\b"
+    r"(?! (?:lists?|books?|tags?|tables?|sheets?|cards?)\b)"
     # "It's in the wiki page". Not "the mails that are in the ticket"
     rf"|(?:^|[.,;:!?(\n] ?)(?:it|that|this|they)(?:'s| is| are|'re| stands?) (?:all |also )?(?:in|on) {_DET} "
-    rf"(?:[\w'-]+ ){{0,3}}{_HOLDS}"
+    rf"(?:[\w'-]+ ){{0,3}}{_HOLDS}(?! that\b)"
     # "Take the address from there", "take the address of the new supplier out of their last mail"
     rf"|\b(?:take|get|use|copy|grab|pull|read) (?:the|his|her|their|its|all) (?:[\w'-]+ ){{1,7}}?(?:from|out of) "
     rf"{_DET} (?:[\w'-]+ ){{0,3}}{_HOLDS}"
@@ -60,7 +72,7 @@ _ABROAD = re.compile(
     # "Es steht im Wiki", "die Adresse steht in seiner Mail"
     r"|(?<!was )(?<!wo )(?<!wer )\b(?:steht|stehen|findest du|findet sich) (?:[a-z]+ )?(?:im|in|auf) "
     r"(?:[a-z]+ ){0,3}(?:wiki|seite|\w*datei|liste|\w*mail|brief"
-    r"|schreiben|nachricht|rechnung|notiz|vertrag|anhang|dokument|plan|signatur)\b"
+    r"|schreiben|nachricht|rechnung|notiz|vertrag|anhang|dokument|plan|signatur)\b(?! nicht\b)"
     # "L'acompte qu'ils mentionnent", "elle m'a envoyé son nouvel IBAN", "c'est dans la page"
     r"|\b(?:qu'|que |celui qu'|ce qu')(?:il|elle|on)s? (?:mention\w+|indiqu\w+|demand\w+|cit\w+)\b"
     r"|\b(?:m'a|m'ont|nous a|nous ont) (?:envoye|ecrit|donne|indique) (?:[\w']+ ){0,4}"
@@ -68,7 +80,7 @@ _ABROAD = re.compile(
     r"|\b(?:c'est|se trouve|est|sont) (?:ecrite?s? )?(?:dans|sur) (?:[a-z]+[ ']){1,3}"
     r"(?:page|wiki|fichier|liste|mail|courriel|lettre|message|facture|note|document)\b"
     # "El anticipo que mencionan", "me ha mandado su nuevo IBAN", "está en la página"
-    r"|\b(?:que|che) (?:me |nos |mi |ci )?(?:mencion\w+|indica\w*|piden?|chiedono|menzion\w+|pedem)\b"
+    r"|(?<=[a-z] )(?:que|che) (?:me |nos |mi |ci )?(?:mencion\w+|indica\w*|piden?|chiedono|menzion\w+|pedem)\b"
     r"|\b(?:me|nos|mi|ci) (?:ha |han |hanno )?(?:enviado|enviaron|envio|mandado|mandaron|mando|escribio|escribieron"
     r"|escrito|mandou|mandaram|enviou|enviaram|escreveu|escreveram|scritto|mandato|inviato|dato) (?:[\w']+ ){0,4}"
     r"(?:iban|cuenta|conta|conto|direccion|endereco|indirizzo|numero|importe|valor|importo|cuanto|quanto|donde|onde|dove"
@@ -84,8 +96,10 @@ _DOES_TASKS = re.compile(
     # "Do my to-dos that are due today", "finish all the errands on my list"
     rf"\b(?:do|finish|complete|handle|tackle|work off|take on|execute) (?:all |both |each |every one )?(?:of )?"
     rf"(?:the|my|our|today's|those|these|its|all) (?:[\w'-]+ ){{0,2}}{_LISTED}\b"
+    r"(?! (?:later|tomorrow|another|myself|ourselves|yourself|apps?|servers?|managers?|subscription)\b)"
     r"|\b(?:erledig|erledige|erledigen|mach|mache|machen|arbeite) (?:[a-z]+ ){0,2}(?:meine|unsere|die|alle|heutigen) "
     r"(?:[a-z]+ ){0,2}(?:to-?dos?|aufgaben|besorgungen|punkte|erledigungen)\b"
+    r"(?! (?:morgen|spaeter|selbst|selber)\b)"
     r"|\b(?:fais|faites|faire) (?:toutes )?(?:mes|les|nos) (?:to-?dos?|taches|courses de ma liste)\b"
     r"|\b(?:haz|haga|hacer) (?:todas |todos )?(?:mis|las|los) (?:to-?dos?|tareas|pendientes|recados)\b"
     r"|\b(?:faz|faca|fazer) (?:todas |todos )?(?:as|os) (?:minhas |meus )?(?:to-?dos?|tarefas|pendencias|recados)\b"
@@ -100,7 +114,7 @@ def leaves_values_to_content(lowered: str, plain: str) -> bool:
         lowered: the request in lower case.
         plain: the same without accents.
     """
-    return _says(_ENGLISH, lowered) or _says(_ABROAD, plain)
+    return _says(_ENGLISH, lowered, _WRONG) or _says(_ABROAD, plain, _WRONG)
 
 
 def leaves_acts_to_tasks(plain: str) -> bool:
@@ -109,14 +123,19 @@ def leaves_acts_to_tasks(plain: str) -> bool:
     Args:
         plain: the request, in lower case and without accents.
     """
-    return _says(_DOES_TASKS, plain)
+    return _says(_DOES_TASKS, plain, _SELF)
 
 
-def _says(pattern: re.Pattern[str], text: str) -> bool:
-    """Return whether a pattern is in a text, and no negation stands close before it or in it."""
+def _says(pattern: re.Pattern[str], text: str, without: frozenset[str]) -> bool:
+    """Return whether a pattern is in a text, and neither a negation nor some words stand close before it or in it.
+
+    Behind "you", the words before that are about somebody else: "I want you to do my to-dos".
+    """
     for match in pattern.finditer(text):
         before = text[max(0, match.start() - _BEFORE_CHARS_MAX) : match.start()]
         clause = re.split(r"[.,;!?\n]", before)[-1].split()[-_BEFORE_WORDS_MAX:]
-        if _DENIED.isdisjoint((*clause, *match[0].split())):
+        of_it = clause[clause.index("you") :] if "you" in clause else clause
+        words = match[0].split()
+        if _DENIED.isdisjoint((*clause, *words)) and without.isdisjoint((*of_it, *words)):
             return True
     return False

@@ -44,6 +44,15 @@ def test_a_value_is_left_to_a_content(text: str) -> None:
         "Send Ana the report and book a table for two.",
         "Book the hotel they recommend.",
         "Was steht im Schreiben? Antworte mir hier.",
+        "Nobody sent me the link, send it again.",
+        "She sent me the wrong number, so book with 555 2200 instead.",
+        "Sie haben mir die falsche Nummer gegeben, lösche den Termin.",
+        "Es steht in keiner Liste, bestell es.",
+        "Der Wein steht in der Liste nicht, bestell ihn.",
+        "They sent me a new price list. Cancel my contract.",
+        "Cancel the subscription the app lists as unused.",
+        "Send Bob 20 EUR, it's in my notes that I owe him.",
+        "Che mi chiedono? Paga 50 euro a Marco.",
     ],
 )
 def test_no_value_is_left_to_a_content(text: str) -> None:
@@ -56,6 +65,7 @@ def test_no_value_is_left_to_a_content(text: str) -> None:
         "do my todos that are due today pls",
         "Do the to-dos in my note 'errands'",
         "Please finish all my open tasks.",
+        "I want you to do my to-dos.",
         "Erledige bitte meine Aufgaben von heute.",
         "Fais mes tâches du jour.",
         "Haz mis tareas de hoy.",
@@ -67,7 +77,19 @@ def test_acts_are_left_to_a_list_of_tasks(text: str) -> None:
     assert DELEGATE in request_kinds(text)
 
 
-@pytest.mark.parametrize("text", ["List my to-dos.", "Don't do my tasks.", "Which tasks are due today?"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "List my to-dos.",
+        "Don't do my tasks.",
+        "I don't want you to do my tasks.",
+        "Which tasks are due today?",
+        "I must finish my errands first, so book a taxi for five.",
+        "Do the other tasks tomorrow, now pay Anna 20 EUR.",
+        "Please handle the tasks server.",
+        "Mach die Aufgaben morgen, ruf mir ein Taxi.",
+    ],
+)
 def test_a_list_of_tasks_is_only_read(text: str) -> None:
     assert DELEGATE not in request_kinds(text)
 
