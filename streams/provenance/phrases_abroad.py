@@ -128,7 +128,7 @@ _MANNER = (
 _DOES_WHAT = re.compile(
     # "Mach bitte, was in meiner Notiz steht", "erledige, worum sie mich bittet"
     rf"\b(?:mach|mache|macht|machen|tu|tue|tun|erledig|erledige|erledigen|befolge)[, ]{{1,2}}{_MANNER}{{0,3}}"
-    r"(?:was|worum|wozu)\b[^.!?\n]{1,60}\b(?:steht|stehen|sagt|schreibt|verlangt|bittet|moechte|will|wollte|gebeten)\b"
+    r"(?:was|worum|wozu)\b(?:[^.!?\n]|\.(?=\w)){1,60}\b(?:steht|stehen|sagt|schreibt|verlangt|bittet|moechte|will|wollte|gebeten)\b"
     r"|\b(?:erledig|erledige|erledigen|befolge|befolgen)\b[^.!?\n]{0,16}\b(?:aufgaben|anweisungen|schritte|anleitung)\b"
     # "Fais ce que dit ma note", "fais ce qui est écrit dans le mail", "suis les instructions"
     rf"|\b(?:fais|faites|faire|execute|executez) {_MANNER}{{0,2}}ce (?:que|qui|qu')\W?"

@@ -208,8 +208,12 @@ def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
 
 
 def _is_left_to(row: ProvenanceRow, use: ToolUse, tracer: _Tracer) -> bool:
-    """Return whether the user leaves acts or values to a content, and speaks of what the tool reads."""
-    if not any(scope.kind in _LEFT for scope in row.scopes):
+    """Return whether the user leaves acts or values to a content, and speaks of what the tool reads.
+
+    Trusted data can't be what others have written to him. Who speaks of his contacts has pointed at none of them.
+    """
+    label = use.tool.output_label
+    if (label is not None and label.integrity is _TRUSTED) or not any(scope.kind in _LEFT for scope in row.scopes):
         return False
     return tracer.has_said_any(word for word in use.spoken_of if word not in use.own_words)
 

@@ -132,19 +132,19 @@ class Examined(msgspec.Struct):
     def is_selected_by_user(self) -> bool:
         """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere.
 
-        Also if he leaves acts or values to such a content ("do the to-dos in my note"), and no text chooses which one.
+        Also if he leaves acts or values to such a content ("do the to-dos in my note"), and fields choose which one.
         """
         origins = [value for value in self.values if not value.is_part]
-        if self.is_left_to and not any(_is_from_text(value.traced) for value in origins):
+        if self.is_left_to and not any(_is_chosen_by_others(value.traced) for value in origins):
             return True
         return any(is_pointed(value.traced) for value in origins) and all(
             is_pointed(value.traced) or value.traced.origin is _NOWHERE for value in origins
         )
 
 
-def _is_from_text(traced: Traced) -> bool:
-    """Return whether text by others names a value that the user has neither named nor pointed at."""
-    return not is_pointed(traced) and (traced.origin is _TEXT or bool(traced.flags & Seen.NAMED))
+def _is_chosen_by_others(traced: Traced) -> bool:
+    """Return whether text by others may have chosen a value: it names it, or nothing shows where the value is from."""
+    return not is_pointed(traced) and (traced.origin in (_TEXT, _NOWHERE) or bool(traced.flags & Seen.NAMED))
 
 
 def is_pointed(traced: Traced) -> bool:

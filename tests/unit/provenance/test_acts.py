@@ -435,6 +435,7 @@ def test_kinds_of_a_request_in_another_language(text: str, present: set[str], ab
         "Do what my note says.",
         "Mach bitte, was in meiner Notiz 'montag' steht.",
         "Mach bitte alles, was in der Mail steht.",
+        "Erledige bitte, was in todo.txt steht.",
         "Erledige einfach genau das, worum er bittet.",
         "Fais ce que dit ma note.",
         "Fais exactement ce que dit ma note.",
