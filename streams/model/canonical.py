@@ -79,7 +79,7 @@ def parse_strict(text: str) -> object:
         raise CanonicalError(f"nested deeper than {NESTING_MAX} levels")
     try:
         return json.loads(
-            text, object_pairs_hook=unique_members, parse_constant=_no_constant, parse_int=_exact_int, parse_float=float
+            text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_int=_exact_int, parse_float=float
         )
     except CanonicalError:
         raise
@@ -147,6 +147,14 @@ def unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise CanonicalError(f"an object has the member `{twice[:60]}` twice")
     return result
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON, as `unique_members` does; the error quotes no argument of a call."""
+    try:
+        return unique_members(pairs)
+    except CanonicalError:
+        raise CanonicalError("an object has the same key twice") from None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -100,7 +100,7 @@ def test_the_fast_way_gives_what_the_careful_way_gives(value: dict[str, object])
     ],
 )
 def test_the_same_key_twice(text: str) -> None:
-    with pytest.raises(CanonicalError, match=r"has the member `.*` twice"):
+    with pytest.raises(CanonicalError, match="the same key twice"):
         canonical_args(text)
 
 
