@@ -142,7 +142,7 @@ TOLD = {"to": "kim@paper.example", "body": "Here are the figures."}
 @pytest.mark.parametrize(
     ("said", "read", "args", "content", "act"),
     [
-        ("Do what it says in todo.txt.", FILE, {"path": "/home/ann/todo.txt"}, {"text": ERRANDS}, (TELL, TOLD)),
+        ("Do what it says in todo.txt.", FILE, {"path": "notes/todo.txt"}, {"text": ERRANDS}, (TELL, TOLD)),
         ("Do the to-dos in my note.", NOTES, {}, [{"id": "n-31"}, {"id": "n-32", "text": ERRANDS}], (TELL, TOLD)),
         ("Do my to-dos.", NOTES, {"query": "to-do"}, {"id": "n-32", "text": ERRANDS}, (TELL, TOLD)),
         ("Pay the electricity bill.", MAILS, {}, INBOX, (PAY, PAID)),
