@@ -220,7 +220,11 @@ ORIGIN = Struct(
         _bool("instructed", "others have named the value beside something that reads like an instruction"),
         _bool("decoded", "others have named the value only in disguise: encoded, reversed, with look-alike letters"),
         _bool("named", "text that others may write names the value, outside of a record that it is a field of"),
-        _bool("pointed", "the user has named the value, or something else in the record that holds it"),
+        _bool(
+            "pointed",
+            "the user has named the value, or something else in the record that holds it; of text also in an act that "
+            "they leave to a content while they have pointed at none that was read",
+        ),
         _bool("subject", "the value is the session's subject itself"),
         _texts("events", "the ids of the events that have shown the value first"),
         _word(

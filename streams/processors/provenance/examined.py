@@ -90,7 +90,8 @@ class Examined(msgspec.Struct):
             conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
             an instruction by others name the same sink.
-        is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads.
+        is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
+            acts, and of tools whose results are trusted.
     """
 
     row: ProvenanceRow
@@ -132,7 +133,8 @@ class Examined(msgspec.Struct):
     def is_selected_by_user(self) -> bool:
         """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere.
 
-        Also if he leaves acts or values to such a content ("do the to-dos in my note"), and fields choose which one.
+        Also if he leaves acts or values to such a content ("do the to-dos in my note"), and no text by others may have
+        chosen which one is read.
         """
         origins = [value for value in self.values if not value.is_part]
         if self.is_left_to and not any(_is_chosen_by_others(value.traced) for value in origins):

@@ -321,8 +321,8 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         )
         for atom in event.atoms
     ]
-    # What he names again is no longer left out. What the same message leaves out is, and what others say in it, such as
-    # a mail that he quotes, changes nothing of it.
+    # What he names again is no longer left out, unless this message leaves it out. What others say in it, such as a
+    # mail that he quotes, ends no exclusion.
     row = memory.add(row, [entry for entry in entries if entry.flags == Seen.USER], Seen.EXCLUDED)
     row = memory.add(row, [entry for entry in entries if entry.flags != Seen.USER])
     if not is_users:
