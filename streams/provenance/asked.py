@@ -7,7 +7,7 @@ because a request that implies too little makes honest work a question.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, IRREGULAR_PASTS, MESSAGE_NOUNS
 from streams.provenance.words import listed
@@ -134,19 +134,15 @@ def asks_by_negation(words: list[str], place: int) -> bool:
         words: of a text, in lower case, those of other languages than English without accents; with its stops.
         place: of the negation.
     """
-    before, behind = (
-        words[max(0, place - _WHY_REACH_WORDS) : place],
-        words[place + 1 : place + 1 + _FORGETTING_REACH_WORDS],
-    )
-    for number in range(len(before) - 1, -1, -1):
-        if before[number] in STOPS_ABROAD:
-            before = before[number + 1 :]
-            break
-    if behind[:1] and behind[0] in _LIMITED:
+    behind = words[place + 1 : place + 1 + _FORGETTING_REACH_WORDS]
+    if behind and behind[0] in _LIMITED:
         return True
-    if not _FORGETTING.isdisjoint((*before[-_FORGETTING_REACH_WORDS + 1 :], *behind)):
+    # The nearest word comes first.
+    reach = reversed(words[max(0, place - _WHY_REACH_WORDS) : place])
+    before = list(takewhile(lambda word: word not in STOPS_ABROAD, reach))
+    if not _FORGETTING.isdisjoint((*before[: _FORGETTING_REACH_WORDS - 1], *behind)):
         return True
-    return not _WHY.isdisjoint(before) or ("por", "que") in pairwise(before)
+    return not _WHY.isdisjoint(before) or ("que", "por") in pairwise(before)
 
 
 def is_past(words: list[str], index: int, stem: str) -> bool:

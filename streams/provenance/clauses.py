@@ -13,6 +13,8 @@ CLAUSE_WORDS_MAX = 60
 """How far from a word the bounds of its clause are looked for."""
 _RUN_WORDS_MAX = 3
 _SHORT_OBJECT_WORDS_MAX = 3
+_PLACED = RECIPIENTS | {"from", "von"}
+"""Words behind which something is named also without a capital."""
 _AROUND = r"\s,;!?()\"\u201c\u201d\u201e\u00ab\u00bb<>\[\]"
 _TOKEN = re.compile(
     r"[.,!?;:\n()\u2013\u2014](?=\s|\Z)|\n|[()]|(?:[nldjmtsc]|qu)'(?=\w)"
@@ -56,7 +58,7 @@ class Clauses:
 
     def plain(self, place: int) -> str:
         """Return the word at a place; the end of a sentence where there is none."""
-        return self.words[place].plain if 0 <= place < len(self.words) else "\n"
+        return self.plain_words[place] if 0 <= place < len(self.plain_words) else "\n"
 
     def clause(self, place: int) -> tuple[int, int]:
         """Return the bounds of the clause around a place, which a comma ends as well."""
@@ -69,7 +71,7 @@ class Clauses:
 
     def clause_words(self, place: int) -> list[str]:
         first, last = self.clause(place)
-        return [word.plain for word in self.words[first:last]]
+        return self.plain_words[first:last]
 
     def is_in_question(self, place: int) -> bool:
         last = place + CLAUSE_WORDS_MAX
@@ -135,7 +137,7 @@ class Clauses:
             first = place
             while place < end and self.words[place].is_name:
                 place += 1
-            is_placed = self.plain(first - 1) in RECIPIENTS | {"from", "von"}
+            is_placed = self.plain(first - 1) in _PLACED
             if first == place and not only_names and (is_short or is_placed):
                 while place < end and self.says_something(place) and not self.words[place].is_name:
                     place += 1

@@ -9,7 +9,8 @@ be done ("do not mail Eve"). A negation in what he tells ("Kim has not answered"
 Eve?"), or limits ("not before Friday", "not only Kim") leaves nothing out, nor does a double one ("to nobody but Kim").
 In doubt nothing is left out: what the user has named is asked about only where a call plainly contradicts him.
 
-It reads the six languages that requests are read in. All of it looks at a few words around the negation.
+It reads the six languages that requests are read in. It looks at the clause around a negation, and in the rest of the
+message for what else is asked for, and for what is named again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from streams.provenance.clauses import STOPS, Span
 from streams.provenance.excluded_words import (
     AWAY,
     BEFORE,
-    DONT,
+    DENIES,
     EXCEPTIONS_OF_ALL,
     FILLERS,
     HAS_DONE,
@@ -55,6 +56,8 @@ EXCLUDED_MAX = 32
 NEGATIONS_MAX = 256
 """How many words of a message are looked at that may leave something out."""
 _NONE_REACH_WORDS = 4
+_NOT_OF_NONE = STOPS | IS | TELLS | {",", "ne", "n'"}
+"""Between a word for none and a recipient, they say that nobody is left out: "nothing is wrong with Eve"."""
 
 _MAY_EXCLUDE = re.compile(
     r"n[o']t\b|\b(?:dont|no|never|nothing|but|without|than|instead|from|save for|in place)\b"
@@ -79,7 +82,7 @@ def excluded_in(text: str) -> list[str]:
     text = text[:MESSAGE_CHARS_MAX].replace("\u2019", "'")
     if _MAY_EXCLUDE.search(plain_request(text)) is None:
         return []
-    spans = sorted(dict.fromkeys(_Reader(text).spans()))[:EXCLUDED_MAX]
+    spans = sorted(set(_Reader(text).spans()))[:EXCLUDED_MAX]
     return list(
         dict.fromkeys(text[first:last] for first, last in spans if not _is_named_later(text, spans, first, last))
     )
@@ -104,17 +107,15 @@ class _Reader(Negations):
                 yield from self._excepted(place, length)
             elif word.plain in WITHOUT:
                 yield from self._without(place)
-            elif (
-                word.plain in NOT or word.plain in NEVER or word.plain in DONT or word.plain in {"ne", "n'", "doesn't"}
-            ):
+            elif word.plain in DENIES:
                 yield from self._negated(place)
             elif word.plain in NONE:
                 yield from self.hidden_from(place)
                 yield from self._none_to(place)
             elif word.plain in LEAVES and self.is_first(place):
                 yield from self._left(place)
-            elif word.plain == "avoid" and self.is_first(place):
-                yield from self.not_done(place + 1, is_form=True)
+            elif word.plain == "avoid" and self.is_first(place) and self.is_form_of_act(place + 1):
+                yield from self.not_done(place + 1)
 
     def _may_leave_out(self, place: int) -> bool:
         return self.words[place].plain in LEAVING_OUT
@@ -127,7 +128,7 @@ class _Reader(Negations):
         if self.plain(place) == "no" and self.plain(place + 1) not in MESSAGES:
             return
         for at in range(place + 1, place + 1 + _NONE_REACH_WORDS):
-            if self.plain(at) in STOPS | IS | TELLS | {",", "ne", "n'"} or self.exception_at(at):
+            if self.plain(at) in _NOT_OF_NONE or self.exception_at(at):
                 return
             if self.plain(at) in RECIPIENTS and at + 1 < len(self.words) and self.words[at + 1].is_name:
                 yield from self.run(at, is_loose=None)[0]
@@ -149,7 +150,7 @@ class _Reader(Negations):
             return  # "To nobody but Kim", "ich will nicht, dass jemand ausser Kim es sieht"
         start = place + length
         if self.is_act(start, is_form=True):
-            yield from self.not_done(start, is_form=True)
+            yield from self.not_done(start)
             return
         spans, end = self.run(start, is_loose=self.plain(place) not in EXCEPTIONS_OF_ALL)
         if self.plain(place) == "but" and not self._ends_run(end):
@@ -169,10 +170,10 @@ class _Reader(Negations):
     def _without(self, place: int) -> Iterator[Span]:
         """Yield who is left out of something, or of whom an act must not be heard: "without telling Eve"."""
         first, _ = self.clause(place)
-        if not NEGATIONS.isdisjoint(word.plain for word in self.words[first:place]):
+        if not NEGATIONS.isdisjoint(self.plain_words[first:place]):
             return  # "I don't want to start without Eve"
-        if self.is_act(place + 1, is_form=True) or kinds_abroad(self.plain(place + 1)):
-            yield from self.not_done(place + 1, is_form=True)
+        if self.is_form_of_act(place + 1):
+            yield from self.not_done(place + 1)
         else:
             yield from self.run(place + 1, is_loose=None)[0]
 
@@ -205,7 +206,7 @@ class _Reader(Negations):
             yield from self._negated_before(place, following)
 
     def _negated_before(self, place: int, following: int) -> Iterator[Span]:
-        """Yield what a negation leaves out that stands before it."""
+        """Yield what a negation leaves out by the act or the target that it stands right beside."""
         word = self.plain(place)
         if word in {"pas", "jamais"} and self.is_act(place - 1) and self.is_first(place - 1):
             yield from self.not_done(place - 1, start=following)
@@ -238,8 +239,8 @@ class _Reader(Negations):
         if word == "pas" and not {"ne", "n'"}.isdisjoint(words):
             return
         is_placed = self.plain(following) in BEFORE
-        if word in {"no", "non", "nao"} and self.plain(following) not in RECIPIENTS | {"al", "de", "en", "di", "da"}:
+        if word in {"no", "non", "nao"} and self.plain(following) not in RECIPIENTS | {"de", "en", "di", "da"}:
             return
         # Behind "not to", a word without a capital can be a verb.
         is_loose = is_placed and (self.plain(following) != "to" or self.plain(following + 1) in BEFORE)
-        yield from self.run(following, is_loose=True if is_loose else None)[0]
+        yield from self.run(following, is_loose=is_loose or None)[0]

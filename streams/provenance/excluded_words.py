@@ -38,9 +38,9 @@ NOBODY = listed(
 )
 NONE = listed(
     "nichts nothing kein keine keinen keinem keiner niente nada rien aucun aucune ninguna ninguno ningun nenhum "
-    "nenhuma nessun nessuna no"
+    "nenhuma nessun nessuna"
 )
-"""Words for none of something."""
+"""Words for none of something, besides "no"."""
 MESSAGES = listed(
     "mail mails email emails message messages letter letters copy copies invitation invite payment payments money word "
     "words reply answer access invites file files document documents report carta correo"
@@ -52,7 +52,9 @@ AWAY = listed("out off aside weg aus raus draussen fuera fora fuori dehors cote"
 NOT = listed("not nicht pas no non nao")
 NEVER = listed("never nie niemals jamais nunca mai keinesfalls")
 DONT = listed("don't dont mustn't shouldn't")
-NEGATIONS = NOT | NEVER | DONT | NOBODY | {"ne", "n'", "doesn't", "didn't", "isn't", "nichts"}
+DENIES = NOT | NEVER | DONT | {"ne", "n'", "doesn't"}
+"""Negations of an act or of a target."""
+NEGATIONS = DENIES | NOBODY | {"didn't", "isn't", "nichts"}
 LIMITING = listed(
     "only just merely simply solely necessarily sure even yet until till before after more less later earlier longer "
     "so too very all every everything everyone everybody enough that if because nur bloss allein vor erst spaeter "
@@ -115,7 +117,7 @@ OBLIGES_ABROAD = listed(
     "soll sollen sollst sollte sollten darf darfst duerfen duerfte doit doivent devrait dois devez faut debe deben "
     "debes deberia deve devem deves deveria devono devi dovrebbe"
 )
-WANTS = listed("want wish like will moechte wollen veux veut voulons voudrais quiero queremos quero voglio vogliamo")
+WANTS = listed("will moechte wollen veux veut voulons voudrais quiero queremos quero voglio vogliamo")
 THAT = listed("dass que che qu'")
 LEARNS = listed(
     "get receive know be have see hear find read learn notice bekommen bekommt erfahren erfaehrt sehen wissen lesen "
@@ -129,7 +131,6 @@ FIRST = listed(
     "sobre todo alors dann que che to"
 )
 """What may stand before an order not to do something, at the beginning of a clause."""
-WHY = listed("why warum wieso weshalb pourquoi perche porque if since because when wenn falls qué")
 TELLS_OTHERS = listed(
     "tell ask remind inform advise warn say sag frag erinner bitt dis dites demande rappelle di dile diles digli dille "
     "digale pidele recuerdale diz diga lembra pede avvisa avvisalo ricordagli chiedigli"
@@ -138,7 +139,7 @@ TELLS_OTHERS = listed(
 ALSO_ACTS = listed(
     "cc'ing ccing bccing "
     "call cc bcc copy contact include involve use touch give go ping let tell show disclose reveal leak email phone "
-    "involve ask do donne donner da dar des dia gib geben zeig zeigen ruf anrufen montre montrer muestres mostrar "
+    "ask do donne donner da dar des dia gib geben zeig zeigen ruf anrufen montre montrer muestres mostrar "
     "mostres mostrare usar usare utiliser benutze verwende nutze digas diga decir dis dire diga dizer dille"
 )
 NO_ACT = listed("stop leave skip exclude omit ignore miss forget fail hesitate wait keep mind worry lose open close")
@@ -153,15 +154,5 @@ RESUMES = listed(
     "it them her him that these those one ones sie ihn ihm ihr ihnen es le la les lui leur lo los las li gli lhe lhes"
 )
 RESUMES_AT_END = re.compile(r".{3,}(?:lo|la|los|las|gli|le|li|-le|-la|-les|-lui|-leur|-lhe|-o|-a)\Z")
-LEAVING_OUT = (
-    EXCEPTION_STARTS
-    | EXCEPTIONS_OF_ALL
-    | WITHOUT
-    | NOT
-    | NEVER
-    | DONT
-    | NONE
-    | LEAVES
-    | {"ne", "n'", "doesn't", "avoid"}
-)
+LEAVING_OUT = EXCEPTION_STARTS | EXCEPTIONS_OF_ALL | WITHOUT | DENIES | NONE | LEAVES | {"avoid"}
 """Words at which something may be left out."""

@@ -109,9 +109,7 @@ def extract_message(content: str) -> Extraction:
         if plain != content:
             _read_leaf(Leaf(plain), collected)
     for joined in joined_groups(content):
-        for shape in shapes_in(joined, loose=True)[0]:
-            if shape.kind in _WHOLE_KINDS and not shape.part:
-                collected.add(shape.kind, shape.value, Leaf(content), whole=False, decoded=False)
+        _add_shapes(joined, Leaf(content), collected)
         collected.add(_TEXT, joined.lower(), Leaf(content), whole=False, decoded=False)
     for amount in results_in(content):
         collected.add(AtomKind.AMOUNT, amount, Leaf(content), whole=False, decoded=False)
@@ -124,12 +122,17 @@ def extract_message(content: str) -> Extraction:
 
 def _read_excluded(text: str, collected: _Collected) -> None:
     """Read what the user leaves out. Neither the host of an address nor a single word of a name is left out with it."""
-    shapes = [shape for shape in shapes_in(text, loose=True)[0] if shape.kind in _WHOLE_KINDS and not shape.part]
     leaf = Leaf(text, EXCLUDED_PATH)
-    for shape in shapes:
-        collected.add(shape.kind, shape.value, leaf, whole=False, decoded=False)
+    _add_shapes(text, leaf, collected)
     if value := text_value(text) or short_value(text):
         collected.add(kind_of_words(value), value, leaf, whole=False, decoded=False)
+
+
+def _add_shapes(text: str, leaf: Leaf, collected: _Collected) -> None:
+    """Add what in a text of the user has a shape, without its parts."""
+    for shape in shapes_in(text, loose=True)[0]:
+        if shape.kind in _WHOLE_KINDS and not shape.part:
+            collected.add(shape.kind, shape.value, leaf, whole=False, decoded=False)
 
 
 def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:

@@ -204,8 +204,7 @@ def _doubted(value: object, text: str) -> object:
     """
     if isinstance(value, dict):
         return dict(_doubted_fields(list(value.items()), text))
-    is_repeated = isinstance(value, list) and all(isinstance(each, dict) and len(each) == 1 for each in value)
-    if isinstance(value, list) and is_repeated:
+    if isinstance(value, list) and all(isinstance(each, dict) and len(each) == 1 for each in value):
         return [dict([each]) for each in _doubted_fields([field for each in value for field in each.items()], text)]
     return value
 

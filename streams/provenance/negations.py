@@ -40,6 +40,9 @@ from streams.provenance.excluded_words import (
 )
 
 _THING = frozenset(("it", "es", "that"))
+_PERMITTED = frozenset(("allowed", "supposed", "permitted"))
+_ORDERS = frozenset(("need", "sure", "careful", "remember", "prefer", "rather", "better", "try", "please"))
+"""Words before a negation that make an order of it: "be careful not to", "I'd rather not"."""
 _ALL_REACH_WORDS = 4
 _WRITING = GIVING | {"create"}
 """Kinds of acts by which a text gets somewhere: "create a ticket: do not mail Eve"."""
@@ -53,17 +56,17 @@ class Negations(Clauses):
 
     def exception_at(self, place: int) -> int:
         """Return how many words say that what follows is left out; 0 if none do."""
-        words = [self.plain(place + number) for number in range(4)]
-        for phrase in EXCEPTIONS if words[0] in EXCEPTION_STARTS else ():
-            if tuple(words[: len(phrase)]) == phrase:
+        word = self.plain(place)
+        for phrase in EXCEPTIONS if word in EXCEPTION_STARTS else ():
+            if tuple(self.plain_words[place : place + len(phrase)]) == phrase:
                 # "A part of it" is English.
                 return 0 if self.plain(place + len(phrase)) == "of" else len(phrase)
-        if words[0] in EXCEPTIONS_OF_ALL:
+        if word in EXCEPTIONS_OF_ALL:
             # "A todos, menos a Kim"; but "to all, but Kim has one" goes on with something else.
-            last = place - 1 if words[0] != "but" and self.plain(place - 1) == "," else place
-            before = self.words[max(0, last - _ALL_REACH_WORDS) : last]
-            reach = list(takewhile(lambda word: word.plain not in STOPS and word.plain != ",", reversed(before)))
-            return 1 if any(word.plain in ALL for word in reach) else 0
+            last = place - 1 if word != "but" and self.plain(place - 1) == "," else place
+            before = self.plain_words[max(0, last - _ALL_REACH_WORDS) : last]
+            reach = takewhile(lambda word: word not in STOPS and word != ",", reversed(before))
+            return 0 if ALL.isdisjoint(reach) else 1
         return 0
 
     def is_told(self, place: int) -> bool:
@@ -90,15 +93,24 @@ class Negations(Clauses):
         plain = word.removesuffix("s")
         return word in REQUEST_KINDS or word in ALSO_ACTS or bool(kinds_abroad(word) or kinds_abroad(plain))
 
+    def is_form_of_act(self, place: int) -> bool:
+        """Return whether a word behind "without" or "avoid" is an act, in any of the languages."""
+        return self.is_act(place, is_form=True) or bool(kinds_abroad(self.plain(place)))
+
     def verb_behind(self, place: int) -> int | None:
         """Return the place of the verb that a negation denies, behind pronouns; None if none is there."""
-        if self.plain(place) in {"allowed", "supposed", "permitted"}:
+        if self.plain(place) in _PERMITTED:
             place += 1
         if self.plain(place) == "to" and self.is_act(place + 1):
             return place + 1
+        place = self.behind_pronouns(place)
+        return place if self.is_act(place) else None
+
+    def behind_pronouns(self, place: int) -> int:
+        """Return the first place from this one on where no pronoun is that stands before its verb: "le lui"."""
         while self.plain(place) in CLITICS and not self.is_act(place):
             place += 1
-        return place if self.is_act(place) else None
+        return place
 
     def is_first(self, place: int) -> bool:
         """Return whether an order can begin with a word: nothing but "and", "please" or the like stands before it."""
@@ -109,9 +121,7 @@ class Negations(Clauses):
         """Return whether a negation belongs to an order: "do not", "you must not", "make sure you don't"."""
         first = place - 1 if self.plain(place - 1) == "do" else place
         before = self.plain(first - 1)
-        if before in OBLIGES or before in {"need", "sure", "careful", "remember", "prefer", "rather", "better"}:
-            return True
-        if before in {"try", "please"} or self.plain(place + 1) in {"allowed", "supposed", "permitted"}:
+        if before in OBLIGES or before in _ORDERS or self.plain(place + 1) in _PERMITTED:
             return True
         if before == "you":
             return self.plain(first - 2) in {"sure", "that", "please"} or self.is_first(first - 1)
@@ -121,13 +131,11 @@ class Negations(Clauses):
         """Return whether a "no" of another language stands in a question."""
         return self.plain(place) in {"no", "nao", "non"} and self.is_in_question(place)
 
-    def not_done(self, verb: int, *, start: int | None = None, is_form: bool = False) -> Iterator[Span]:
+    def not_done(self, verb: int, *, start: int | None = None) -> Iterator[Span]:
         """Yield the targets of an act that is not to be done."""
-        if is_form and not (self.is_act(verb, is_form=True) or kinds_abroad(self.plain(verb))):
-            return
         start = verb + 1 if start is None else start
         end = self.end_of_object(start)
-        if self.is_put_off(start, end) or self.is_resumed(verb, end) or self.does_otherwise(verb, end):
+        if self.is_still_wanted(verb, start, end):
             return
         targets = self.targets(start, end)
         following = end + 1 if self.plain(end) == "," else end
@@ -137,7 +145,7 @@ class Negations(Clauses):
         yield from targets
 
     def end_of_object(self, place: int) -> int:
-        """Return where that ends which a denied act is about."""
+        """Return the place behind what a denied act is about."""
         last = place + CLAUSE_WORDS_MAX
         while self.plain(place) not in STOPS and self.plain(place) not in CONTRASTS and place < last:
             if self.exception_at(place):
@@ -151,14 +159,17 @@ class Negations(Clauses):
             place += 1
         return place
 
+    def is_still_wanted(self, verb: int, start: int, end: int) -> bool:
+        """Return whether the denial of an act leaves out nobody whom its object names."""
+        return self.is_put_off(start, end) or self.is_resumed(verb, end) or self.does_otherwise(verb, end)
+
     def is_put_off(self, start: int, end: int) -> bool:
         """Return whether an act is only put off, or wanted in another manner: "not before Friday"."""
         following = end + 1 if self.plain(end) == "," else end
-        words = self.plain_words[start:end]
         # "Más" is "but", too, so what is limited by it may begin where the object ends.
         if self.is_limited(start, end + 2):
             return True
-        return not CONDITIONS.isdisjoint((*words, self.plain(following)))
+        return not CONDITIONS.isdisjoint((*self.plain_words[start:end], self.plain(following)))
 
     def is_limited(self, start: int, end: int) -> bool:
         """Return whether words say how much is not wanted, or who else: "not more than 300", "nobody else than"."""
@@ -170,7 +181,7 @@ class Negations(Clauses):
         while self.plain(place) in STOPS - {"\n"} or self.plain(place) == "," or self.plain(place) in CONTRASTS:
             place += 1
         _, last = self.clause(place)
-        words = [word.plain for word in self.words[place : min(last, place + _RESUMED_REACH_WORDS)]]
+        words = self.plain_words[place : min(last, place + _RESUMED_REACH_WORDS)]
         for number, word in enumerate(words):
             if RESUMES_AT_END.fullmatch(word) and kinds_abroad(word):
                 return True
@@ -219,26 +230,20 @@ class Negations(Clauses):
 
     def not_done_in_french(self, place: int) -> Iterator[Span]:
         """Yield the objects of an act between "ne" and "pas", or behind "ne pas"."""
-        words = self.words
         following = place + 1
         if self.plain(following) in {"pas", "jamais", "plus"}:
-            following += 1
-            while self.plain(following) in CLITICS and not self.is_act(following):
-                following += 1
+            following = self.behind_pronouns(following + 1)
             if self.is_act(following) and (self.is_first(place) or self.plain(place - 1) in {"de", "d'"}):
                 yield from self.not_done(following)
             return
-        while self.plain(following) in CLITICS and not self.is_act(following):
-            following += 1
+        following = self.behind_pronouns(following)
         negation = next(
             (at for at in (following + 1, following + 2) if self.plain(at) in {"pas", "jamais", "plus", "rien"}), None
         )
-        if negation is None or negation >= len(words) or self.plain(negation + 1) in LIMITING:
+        if negation is None or self.plain(negation + 1) in LIMITING:
             return
         if self.plain(following) in OBLIGES_ABROAD:
-            verb = negation + 1
-            while self.plain(verb) in CLITICS and not self.is_act(verb):
-                verb += 1
+            verb = self.behind_pronouns(negation + 1)
             if self.is_act(verb):
                 yield from self.not_done(verb)
         elif self.is_act(following) and self.is_first(place) and not self.is_in_question(place):
@@ -255,7 +260,7 @@ class Negations(Clauses):
             start += 1
         verb = self.plain(start)
         if start < place and (kinds_abroad(verb) or verb in SEPARABLE or verb in ALSO_ACTS):
-            if not (self.is_put_off(start, last) or self.is_resumed(start, last) or self.does_otherwise(start, last)):
+            if not self.is_still_wanted(start, start, last):
                 yield from self.targets(start + 1, place, only_names=True)
                 yield from self.targets(place + 1, self.end_of_object(place + 1))
             return
@@ -270,7 +275,7 @@ class Negations(Clauses):
         if self.plain(place) in DONT or self.plain(place) == "not":
             return self.plain(place + 1) in {"want", "wish"}
         nearby = {self.plain(place - 1), self.plain(place - 2), self.plain(place + 1)}
-        return not nearby.isdisjoint(WANTS - {"want", "wish", "like"}) and not THAT.isdisjoint(
+        return not nearby.isdisjoint(WANTS) and not THAT.isdisjoint(
             (self.plain(place + 1), self.plain(place + 2), self.plain(place + 3))
         )
 
@@ -285,11 +290,7 @@ class Negations(Clauses):
             verb = start + plain.index("to") + 1
             if self.plain(verb) not in LEARNS and not self.is_act(verb):
                 return
-            if (
-                not self.is_put_off(start, last)
-                and not self.is_resumed(verb, last)
-                and not self.does_otherwise(verb, last)
-            ):
+            if not self.is_still_wanted(verb, start, last):
                 yield from self.targets(start, last, only_names=True)
             return
         that = next(at for at in (place + 1, place + 2, place + 3) if self.plain(at) in THAT)

@@ -21,6 +21,7 @@ NUMBERED = "numbered"
 """The same by a number or an id."""
 OBJECTS = frozenset((NAMED, NUMBERED))
 _CHARS_MAX = 20_000
+_BEFORE_CHARS = 24
 _CHANGES = frozenset(("change", "delete", "secure", "share"))
 _ID = r"(?:[A-Za-z]{1,6}[-_#]?\d[\w-]{2,24}|\d{5,12})"
 _NAME = rf"(?P<name>[A-Z\u00c0-\u00de][\w'-]{{1,40}}(?: [A-Z\u00c0-\u00de][\w'-]{{1,40}}){{0,3}}|{_ID})"
@@ -70,17 +71,16 @@ def objects_named(text: str, kinds: frozenset[str]) -> frozenset[str]:
         # A hotel for Kim is not Kim's, but his limit is set for him.
         if (match["of"] not in _FOR or not kinds.isdisjoint(_CHANGES))
         and _is_thing(match["noun"])
-        and not _is_pointed_at(text, match.start())
+        and not _is_pointed_at(text[max(0, match.start() - _BEFORE_CHARS) : match.start()])
     ]
     names += [
         match["name"]
         for pattern in (_HIS, _THING)
         for match in pattern.finditer(text)
-        if all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(text, match.start("noun"), match["before"])
+        if all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(match["before"])
     ]
-    is_day = [name.split()[0].lower() in _DAYS for name in names]
     return frozenset(
-        NUMBERED if re.search(r"\d", name) else NAMED for name, day in zip(names, is_day, strict=True) if not day
+        NUMBERED if re.search(r"\d", name) else NAMED for name in names if name.split()[0].lower() not in _DAYS
     )
 
 
@@ -89,7 +89,6 @@ def _is_thing(noun: str) -> bool:
     return lowered not in _CONTENTS and lowered.removesuffix("s") not in _CONTENTS
 
 
-def _is_pointed_at(text: str, place: int, before: str | None = None) -> bool:
-    """Return whether it is said where a value stands: "as in Kim's records"."""
-    words = (before if before is not None else text[max(0, place - 24) : place]).lower().split()
-    return not _POINTS.isdisjoint(words[-2:])
+def _is_pointed_at(before: str) -> bool:
+    """Return whether the words before something say that a value stands there: "as in Kim's records"."""
+    return not _POINTS.isdisjoint(before.lower().split()[-2:])

@@ -71,7 +71,7 @@ _TENS = "|".join(
         "novanta|duecento|trecento|cinquecento|duemila",
     )
 )
-_IN_WORDS = rf"(?:(?:{'|'.join(map(word_without_accents, NUMBER_WORDS))}|{_TENS})(?: (?:y |e |et )?|(?=$))){{1,4}}"
+_IN_WORDS = rf"(?:(?:{'|'.join(map(word_without_accents, NUMBER_WORDS))}|{_TENS}) (?:y |e |et )?){{1,4}}"
 """A number in words: "fünfzig", "cinco mil"."""
 _AMOUNT = (
     rf"(?:[$\u20ac\u00a3] ?\d[\d.,']*|(?:\d[\d.,']* ?(?:k|tausend|tsd\.?|mille|mila|mil|thousand)?|{_IN_WORDS}) ?"

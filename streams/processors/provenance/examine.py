@@ -194,8 +194,9 @@ def _counted_elsewhere(values: Iterable[Value], row: ProvenanceRow, memory: Memo
     What he has said to this session itself is in its row.
     """
     called = {thing for value in values for thing in things_like(thing_of(last_name(value.pointer)))}
-    noted = {thing: at_request(row.asked_s, f"{COUNTED}{thing}") for thing in called}
-    return frozenset(thing for thing, note in noted.items() if memory.look(ASKED_FOR, note) is not None)
+    return frozenset(
+        thing for thing in called if memory.look(ASKED_FOR, at_request(row.asked_s, f"{COUNTED}{thing}")) is not None
+    )
 
 
 def _is_worded(values: Iterable[Value], use: ToolUse, tracer: _Tracer) -> bool:
@@ -592,9 +593,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             traced = _in_sink(traced, argument, tracer, is_told=is_told, is_shaped=is_shaped)
         elif has_amount and traced is NOWHERE:
             traced = tracer.unstated(founds, is_money=may_be_money and use.tool.uses.is_money(pointer))
-    is_left_out = is_sink and traced.flags & _LEFT_OUT
-    told = _as_target(traced, pointer, use) if is_left_out else traced
-    return Value(pointer, role, is_sink, False, is_shaped, told)
+    traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
+    return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 
 _TAKES_LEFT_OUT = listed(

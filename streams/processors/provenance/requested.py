@@ -59,8 +59,10 @@ def is_agreed(examined: Examined) -> bool:
 
 def _is_called_for(value: Value, examined: Examined) -> bool:
     """Return whether an instruction by others calls for just this act with what it acts on."""
-    calls_for = value.traced.calls_for if value.is_sink and value.traced.is_instructed else 0
-    return bool(calls_for) and compare(calls_for, examined.kinds, is_content=False) == Calls.THIS
+    traced = value.traced
+    if not value.is_sink or not traced.is_instructed:
+        return False
+    return compare(traced.calls_for, examined.kinds, is_content=False) == Calls.THIS
 
 
 def is_stated(examined: Examined) -> bool:
