@@ -13,8 +13,8 @@ from streams.model.labels import Integrity, Label
 from streams.model.session import ScopeSource, TaskScope
 from streams.model.topics import DELEGATION, REPORT, RULESET
 from streams.model.verdict import Outcome, ValueOrigin
-from streams.processors.provenance.examine import ORIGINS_MAX
 from streams.processors.provenance.memory import Memory
+from streams.processors.provenance.values import ORIGINS_MAX
 from streams.processors.row_kinds import RowKind
 from streams.provenance.arguments import usual_reading
 from streams.provenance.digests import atom_key
@@ -211,7 +211,7 @@ def test_only_values_that_are_told_are_taken_apart(monkeypatch: pytest.MonkeyPat
         parts.append(text)
         return usual_reading(text)
 
-    monkeypatch.setattr("streams.processors.provenance.examine.usual_reading", counted)
+    monkeypatch.setattr("streams.processors.provenance.tracer.usual_reading", counted)
     counts = []
     for more in (0, 200):
         talk = Talk()
@@ -238,7 +238,7 @@ def test_the_search_for_halves_of_an_unknown_address_reads_what_is_quick_to_read
 ) -> None:
     counts: Counter[str] = Counter()
     monkeypatch.setattr("streams.provenance.arguments.shapes_in", counting(shapes_in, counts))
-    monkeypatch.setattr("streams.processors.provenance.examine.usual_reading", counting(usual_reading, counts))
+    monkeypatch.setattr("streams.processors.provenance.tracer.usual_reading", counting(usual_reading, counts))
     talk = Talk()
     talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "Nothing."})
     counts.clear()

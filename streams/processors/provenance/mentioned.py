@@ -1,0 +1,88 @@
+"""Say what of a call the user has mentioned, beside its values: the tool, its settings, a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from streams.model.catalog import ArgumentRole
+from streams.model.labels import Integrity
+from streams.model.verdict import ValueOrigin
+from streams.processors.provenance.examined import Examined, Value
+from streams.processors.provenance.flow import is_passed_on, personal_words
+from streams.processors.provenance.memory import ASKED_FOR, Memory, at_request
+from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse
+from streams.processors.provenance.tracer import Tracer
+from streams.provenance.acts import DELEGATE, FILL
+from streams.provenance.counted import COUNTED, things_like
+from streams.provenance.memory import Seen
+from streams.provenance.pointers import last_name
+from streams.provenance.words import short_value, thing_of
+
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_USER, _TRUSTED, _CONTENT = ValueOrigin.USER, Integrity.TRUSTED, ArgumentRole.CONTENT
+_INSTRUCTED = Seen.INSTRUCTED
+_LEFT = (DELEGATE, FILL)
+
+
+def is_unspoken(examined: Examined, tracer: Tracer) -> bool:
+    """Return whether nothing that the user has said names the tool of a call, what it sets, or a value of it.
+
+    That it acts on himself says nothing: at a desk, every call does.
+    """
+    for value in examined.values:
+        if value.traced.origin is _USER and not value.traced.flags & Seen.SUBJECT:
+            return False
+    use = examined.use
+    if tracer.has_said_any((*use.spoken_of, *use.words_of_settings(examined.args))):
+        return False
+    # "Bring my dog": as the value of a setting, a short word has no source.
+    short = [short_value(value) for value in islice(examined.args.values(), SETTINGS_MAX) if isinstance(value, str)]
+    return not tracer.has_said_any(filter(None, short))
+
+
+def counted_elsewhere(values: Iterable[Value], row: ProvenanceRow, memory: Memory) -> frozenset[str]:
+    """Return the things that arguments are called after, and of which the user has said in another session how many.
+
+    What he has said to this session itself is in its row.
+    """
+    called = {thing for value in values for thing in things_like(thing_of(last_name(value.pointer)))}
+    return frozenset(
+        thing for thing in called if memory.look(ASKED_FOR, at_request(row.asked_s, f"{COUNTED}{thing}")) is not None
+    )
+
+
+def is_worded(values: Iterable[Value], use: ToolUse, tracer: Tracer) -> bool:
+    """Return whether the user has said the tool's own word, where he and an instruction of others name one sink."""
+    for value in values:
+        # A loop costs less than a function for each value.
+        if value.is_sink and value.traced.origin is _USER and value.traced.flags & _INSTRUCTED:
+            return tracer.has_said_any(use.own_words)
+    return False
+
+
+def is_left_to(row: ProvenanceRow, use: ToolUse, tracer: Tracer) -> bool:
+    """Return whether the user leaves acts or values to a content, and speaks of what the tool reads.
+
+    Trusted data can't be what others have written to him. Who speaks of his contacts has pointed at none of them.
+    """
+    label = use.tool.output_label
+    if (label is not None and label.integrity is _TRUSTED) or not any(scope.kind in _LEFT for scope in row.scopes):
+        return False
+    return tracer.has_said_any(word for word in use.spoken_of if word not in use.own_words)
+
+
+def tells_person(examined: Examined, tracer: Tracer) -> bool:
+    """Return whether a call writes what identifies a person into a text, of which the user has not spoken."""
+    for value in examined.values:
+        if value.role is not _CONTENT or value.is_sink or not value.is_shaped or not is_passed_on(value.traced):
+            continue
+        entry, content = value.traced.entry, examined.content_of(value.traced)
+        if entry is None or content is None or content.audience_at(entry.path).is_public:
+            continue
+        for path in content.paths_at(entry.path):
+            words = personal_words(path)
+            if words and not tracer.has_said_any(words):
+                return True
+    return False

@@ -1,0 +1,242 @@
+"""Trace a value of a call: find out whether the user, trusted data, a record or text by others has named it.
+
+A value is looked up as a whole first (`streams.provenance.origins`). The tracer adds what follows from the user's
+words: what a scope names is his, and so is what consists of what he has named; an amount that he has had worked out is
+worth what it was worked out of. Of a value in a sink that nothing shows, it looks for the halves and the host as well,
+and for other hosts that look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from streams.model.catalog import ArgumentRole
+from streams.model.verdict import ValueOrigin
+from streams.provenance.act_words import FORMS
+from streams.provenance.acts import USUAL
+from streams.provenance.arguments import Argument, extract_unusual, usual_reading
+from streams.provenance.arithmetic import operands
+from streams.provenance.found import AtomKind, Found, kind_of_words
+from streams.provenance.lookalikes import Comparison
+from streams.provenance.memory import Seen
+from streams.provenance.numbers import ORDERED
+from streams.provenance.origins import NOWHERE, Look, Traced, built_on, is_composed, joined, seen_in, trace
+from streams.provenance.phones import dialled_at_home
+from streams.provenance.pointers import place_at
+from streams.provenance.postal import assembled
+from streams.provenance.scope import DERIVED, Scope, ScopedArgument
+
+replace = msgspec.structs.replace
+UNDONE_MAX = 128
+"""Amounts for a call of which others may have been worked out."""
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_AMOUNT, _NUMBER, _PHONE, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.PHONE, ValueOrigin.USER
+_CONTENT, _DESTINATION = ArgumentRole.CONTENT, ArgumentRole.DESTINATION
+_TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
+_OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
+_OPERANDS = (_USER, ValueOrigin.TRUSTED, ValueOrigin.FIELD)
+"""Where an amount can come from that another one was worked out of, the best source first."""
+# A name of a module is found at once, one of a class after a search of the class.
+_SAID, _INSTRUCTED, _LEFT_OUT = Seen.USER, Seen.INSTRUCTED, Seen.EXCLUDED
+
+
+class Tracer:
+    """Traces values.
+
+    Args:
+        look: finds values in what the session has seen.
+        missing: what a value is that is not found.
+        targets: the values that a scope names, in lower case.
+        limits: the values that scopes name for single arguments of the tool.
+        scopes: what the user's words say, besides kinds of acts: how amounts are worked out, and what is as usual.
+        is_full: whether the session had no room for some of what it has seen.
+        subject: the session's subject.
+    """
+
+    __slots__ = (
+        "_comparison",
+        "_is_full",
+        "_limits",
+        "_missing",
+        "_scopes",
+        "_subject",
+        "_targets",
+        "_undone_left",
+        "look",
+    )
+
+    def __init__(
+        self,
+        look: Look,
+        missing: Traced,
+        targets: frozenset[str],
+        limits: Sequence[ScopedArgument],
+        scopes: Sequence[Scope],
+        *,
+        is_full: bool,
+        subject: str,
+    ) -> None:
+        self.look = look
+        self._missing = missing
+        self._targets = targets
+        self._limits = limits
+        self._scopes = scopes
+        self._undone_left = UNDONE_MAX
+        self._is_full = is_full
+        self._subject = subject
+        self._comparison: Comparison | None = None
+
+    def has_said_any(self, words: Iterable[str]) -> bool:
+        """Return whether the user has said one of some words, in canonical form."""
+        return any(self._has_said(kind_of_words(word), word) for word in words)
+
+    def _has_said(self, kind: AtomKind, value: str) -> bool:
+        entry = self.look(kind, value)
+        return entry is not None and bool(entry.flags & _SAID)
+
+    def whole(
+        self,
+        seen: Traced,
+        argument: Argument,
+        founds: list[Found],
+        role: ArgumentRole,
+        *,
+        is_sink: bool,
+        is_told: bool,
+        is_read: bool = False,
+    ) -> Traced:
+        """Return where a leaf comes from that the user has not named; what consists of what he named is his.
+
+        Args:
+            seen: where the leaf was seen as a whole.
+            argument: the leaf.
+            founds: all kinds that it can have, with their canonical forms.
+            role: what it is for.
+            is_sink: whether it says where data goes or what is acted on. Then the host of an address and the halves of
+                the leaf are looked for if nothing else is found.
+            is_told: whether a fact will hold it; only then it is taken apart.
+            is_read: whether it says what is read inside of the operator's systems.
+        """
+        value = argument.value
+        if (self._targets or self._limits) and self._is_in_scope(argument.pointer, str(value).casefold()):
+            return replace(seen, origin=_USER)
+        # A text that is passed on, such as the body of a mail, does not consist of what the user named.
+        if is_told and (is_sink or role is not _CONTENT) and self._is_of_parts(value, seen, is_read=is_read):
+            return replace(seen, origin=_USER)
+        if is_sink and role is not _DESTINATION and isinstance(value, str) and self._has_said_verb_of(value):
+            return replace(seen, origin=_USER)
+        if seen is not NOWHERE:
+            return seen
+        if any(each.kind is _PHONE and self._has_dialled(each.value) for each in founds):
+            return replace(seen, origin=_USER)
+        built = built_on(founds, self.look) if is_sink else None
+        if built is None and is_sink and is_told and isinstance(value, str):
+            built = assembled(value, self.look) or joined(value, self._part)
+        return self._missing if built is None else built
+
+    def _has_said_verb_of(self, value: str) -> bool:
+        """Return whether a value is a form of a verb that the user has said: who says "arm it" has named `armed`."""
+        verb = FORMS.get(value.lower())
+        return verb is not None and self._has_said(kind_of_words(verb), verb)
+
+    def _has_dialled(self, digits: str) -> bool:
+        """Return whether the user has named a phone number as it is dialled in its country. Nobody else has named the
+        number, so the agent has put the country's code before it."""
+        return any(self._has_said(AtomKind.ACCOUNT, each) for each in dialled_at_home(digits))
+
+    def _is_in_scope(self, pointer: str, value: str) -> bool:
+        """Return whether a scope names a value, for all sinks or for this argument."""
+        return value in self._targets or any(
+            value in values and place_at(path).cover(pointer) for path, values in self._limits
+        )
+
+    def _is_of_parts(self, value: object, seen: Traced, *, is_read: bool) -> bool:
+        """Return whether a value of which nobody knows a good source consists of what the user has named."""
+        origin = seen.origin
+        if not (origin is _TEXT or origin is _NOWHERE) or not isinstance(value, str):
+            return False
+        return is_composed(value, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED), is_read=is_read)
+
+    def has_called(self, handle: str, seen: Traced) -> bool:
+        """Return whether the user has called somebody by a handle: who answers "the guest Ravi" means `@guest-ravi`."""
+        return is_composed(handle, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED))
+
+    def compared(self, seen: Traced, founds: Iterable[Found]) -> Traced:
+        """Return what is known of a value in a sink with what the hosts in it look like.
+
+        That of the user and of trusted data is not compared.
+        """
+        if seen.origin not in _OTHERS:
+            return seen
+        if self._comparison is None:
+            self._comparison = Comparison(self.look, is_full=self._is_full, subject=self._subject)
+        flags = self._comparison.of(founds)
+        return replace(seen, flags=seen.flags | flags) if flags else seen
+
+    def _part(self, text: str) -> Traced:
+        usual = usual_reading(text)
+        if usual is None:
+            return trace(extract_unusual(text), self.look)
+        kind, value = usual
+        return seen_in(self.look(kind, value)) if value else NOWHERE
+
+    def _is_named(self, text: str) -> bool:
+        """Return whether the best source of a part is the user, who has not left it out."""
+        usual = usual_reading(text)
+        if usual is None:
+            flags = trace(extract_unusual(text), self.look).flags
+        else:
+            kind, value = usual
+            entry = self.look(kind, value) if value else None
+            flags = 0 if entry is None else entry[1]
+        return bool(flags & _SAID) and not flags & _LEFT_OUT
+
+    def unstated(self, founds: Sequence[Found], *, is_money: bool) -> Traced:
+        """Return what is known of an amount that nothing states.
+
+        An order without a currency may call for it. If none does, the user may have had it worked out.
+
+        Args:
+            founds: how it reads.
+            is_money: whether it is one of money.
+        """
+        for each in founds:
+            if each.kind is _AMOUNT:
+                entry = self.look(_NUMBER, f"{ORDERED}:{each.value}")
+                if entry is not None and entry.flags & _INSTRUCTED:
+                    return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
+        return self._worked_out(founds) if is_money else NOWHERE
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the user has something go where it usually goes."""
+        return any(scope.kind == USUAL and scope.source == DERIVED for scope in self._scopes)
+
+    def _worked_out(self, founds: Iterable[Found]) -> Traced:
+        """Return where the amount comes from that the user has had another one worked out of.
+
+        The amount is worth as much. Text by others does not count: they could write the one that yields what they want.
+        """
+        # "12 eur" is 12 as well, and "-12" is what has gone instead of come.
+        amounts = [each.value for each in founds if each.kind is _AMOUNT and each.value.replace(".", "", 1).isdigit()]
+        said = [scope.kind for scope in self._scopes if scope.source == DERIVED]
+        best, rank = NOWHERE, len(_OPERANDS)
+        # Of what the user's words say, `operands` leaves out kinds of acts.
+        for operand in operands(amounts, said, self._undone_left):
+            self._undone_left -= 1
+            for written in (operand, f"-{operand}"):
+                seen = seen_in(self.look(_AMOUNT, written))
+                if seen.origin in _OPERANDS[:rank]:
+                    best, rank = seen, _OPERANDS.index(seen.origin)
+        return best
+
+    def piece(self, founds: list[Found]) -> Traced:
+        """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
+        return trace(founds, self.look)
+
+    def part(self, found: Found) -> Traced:
+        """Trace a value inside of a longer text."""
+        seen = trace((found,), self.look)
+        return self._missing if seen is NOWHERE else seen
