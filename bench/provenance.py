@@ -33,12 +33,14 @@ from streams.model.catalog import OutputLabel
 from streams.model.session import SessionEvent, SessionEventType
 from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
+from streams.processors.provenance.contents import with_content
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
-from streams.processors.provenance.memory import Memory, begun, store_provenance, with_content, with_user_words
+from streams.processors.provenance.memory import Memory, store_provenance
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
+from streams.processors.provenance.user_words import begun, with_user_words
 from streams.processors.row_kinds import RowKind
 from streams.processors.session_row import SessionRow, evolve
 from streams.provenance.arguments import arguments_in
@@ -69,14 +71,13 @@ _ARGUMENTS: dict[str, object] = {
 }
 _UNKNOWN = _ARGUMENTS | {"to": "unknown.person@other-shop.example"}
 
-# What `TurnTaker` runs, in both versions.
+# What `TurnTaker` runs, in both versions. The gate imports these names in each, wherever they are defined.
 _TURNS = f"""
 import sys, time
 from simulation.records import TRUSTED, UNTRUSTED
 from streams.engine.state import PartitionState
 from streams.model.session import SessionEventType
-from streams.processors.provenance.examine import examine
-from streams.processors.provenance.memory import Memory, begun, store_provenance, with_content, with_user_words
+from streams.processors.gate.provenance import Memory, begun, examine, store_provenance, with_content, with_user_words
 from streams.processors.session_row import SessionRow, evolve
 from streams.stores.memory import MemoryStore
 from bench.provenance import _ARGUMENTS, _FACTS, _KEY, _MAKER, _READ, _SEND, _event, _mail

@@ -46,17 +46,11 @@ from streams.processors.budgets.leases import RESEND_MS, next_serial, request_he
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
-from streams.processors.provenance.memory import (
-    ASKED_FOR,
-    Memory,
-    at_request,
-    calls_in,
-    holds_for_request,
-    read_provenance,
-    store_provenance,
-    stored_entries,
-)
+from streams.processors.provenance.contents import calls_in
+from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
 from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.task_scopes import holds_for_request
+from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.processors.rows import carried_question_row_key
 from streams.processors.session_row import SessionRow, read_session
 from streams.processors.sessions.events import tool_of

@@ -16,24 +16,18 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
+from streams.processors.provenance.contents import with_content
 from streams.processors.provenance.drift import is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
-from streams.processors.provenance.memory import (
-    Memory,
-    begun,
-    read_provenance,
-    store_provenance,
-    with_content,
-    with_purpose_words,
-    with_scopes,
-    with_user_words,
-)
+from streams.processors.provenance.memory import Memory, read_provenance, store_provenance
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.requested import is_requested, limits_reads
 from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
+from streams.processors.provenance.task_scopes import with_scopes
 from streams.processors.provenance.tools import ToolUseCache
+from streams.processors.provenance.user_words import begun, with_purpose_words, with_user_words
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings

@@ -14,13 +14,14 @@ import msgspec
 from streams.model.labels import Integrity, Label
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined
-from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
+from streams.processors.provenance.memory import Memory, read_content, read_provenance
 from streams.processors.provenance.mentioned import counted_elsewhere, is_left_to, is_unspoken, is_worded, tells_person
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.provenance.tracer import Tracer
+from streams.processors.provenance.user_words import begun
 from streams.processors.provenance.values import ORIGINS_MAX, traced_pieces, values_of
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind

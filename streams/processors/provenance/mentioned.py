@@ -10,10 +10,11 @@ from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Examined, Value
 from streams.processors.provenance.flow import is_passed_on, personal_words
-from streams.processors.provenance.memory import ASKED_FOR, Memory, at_request
+from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse
 from streams.processors.provenance.tracer import Tracer
+from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.provenance.acts import DELEGATE, FILL
 from streams.provenance.counted import COUNTED, things_like
 from streams.provenance.memory import Seen

@@ -1,0 +1,228 @@
+"""Keep what a content has shown: where each of its values was seen, and whether the user has pointed at it.
+
+What an event says about its values can only make them worse: the trust of a value is the label of its field in the
+catalog, else that of the tool's output, and the writer's label joins it. A content whose values are not all listed
+makes what is kept incomplete.
+
+A value belongs to records: the object that it is a field of, and those around it up to an element of a list. If the
+user has named one field of a record, he has pointed at all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.labels import Integrity, Label
+from streams.model.session import Atom, SessionEvent
+from streams.processors.provenance.flow import Audiences
+from streams.processors.provenance.memory import Memory
+from streams.processors.provenance.rows import Amounts, ProvenanceRow
+from streams.processors.provenance.tools import ToolUse
+from streams.provenance.calls import ALL_CALLS, UNKNOWN
+from streams.provenance.found import AtomKind
+from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
+from streams.provenance.pointers import steps_of
+from streams.provenance.uses import seems_owner
+
+replace = msgspec.structs.replace
+
+_AMOUNT = AtomKind.AMOUNT
+_REACHES = frozenset((AtomKind.ADDRESS, AtomKind.PHONE, AtomKind.ACCOUNT))
+"""Kinds of values by which somebody is reached."""
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_TRUSTED = Integrity.TRUSTED
+
+
+def with_content(
+    row: ProvenanceRow, event: SessionEvent, memory: Memory, use: ToolUse | None, label: Label, sub: str
+) -> ProvenanceRow:
+    """Return the row after a content was read.
+
+    Args:
+        row: what the session has read so far.
+        event: the report.
+        memory: the session's values.
+        use: the tool that has returned the content; None if no tool of the catalog has.
+        label: the label of the content as a whole: the catalog's, made worse by what the writer claims.
+        sub: the session's subject.
+    """
+    audiences = Audiences(_label_at_of(use), event.label)
+    row, number, paths = memory.number_event(row, event, audiences)
+    selected = event.intent_id is not None and event.intent_id in row.selected
+    contents = _Content(event, memory, use, label, sub)
+    knows_subject = row.knows_subject or contents.knows_subject
+    entries = [
+        with_calls(
+            Entry(
+                digest,
+                contents.flags(atom, digest, selected=selected, knows_subject=knows_subject),
+                number,
+                paths.get(atom.path, OTHER_PATH),
+            ),
+            atom,
+        )
+        for atom, digest in contents.atoms
+    ]
+    accused = any(not entry.flags & Seen.TRUSTED for entry in entries)
+    shows_amount = any(
+        atom.kind == _AMOUNT and entry.flags & Seen.POINTED
+        for (atom, _), entry in zip(contents.atoms, entries, strict=True)
+    )
+    untrusted = label.integrity is not _TRUSTED or accused
+    # Whether text is trusted or not follows from its own field, where the content lists all of its values.
+    has_text = untrusted and event.has_text
+    row = replace(
+        row,
+        is_complete=row.is_complete and (event.atoms_complete or not untrusted),
+        has_untrusted=row.has_untrusted or untrusted,
+        has_text=row.has_text or has_text,
+        is_instructed=row.is_instructed or (has_text and event.text_instructed),
+        knows_subject=knows_subject,
+        calls_for=row.calls_for | calls_in(entries),
+        amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
+        selected=tuple(each for each in row.selected if each != event.intent_id),
+        has_pointed_text=row.has_pointed_text or any(entry.flags & Seen.SHOWN for entry in entries),
+        agreed_acts=0 if has_text or (untrusted and not event.atoms_complete) else row.agreed_acts,
+    )
+    return memory.add(row, entries)
+
+
+def _label_at_of(use: ToolUse | None) -> Callable[[str], Label | None]:
+    return _unlabelled if use is None else use.tool.uses.stated_label_at
+
+
+def _unlabelled(_path: str) -> None:
+    """What no tool of the catalog has returned has no label."""
+
+
+class _Place(NamedTuple):
+    """What holds for all values at one path of a content.
+
+    Attributes:
+        records: the records that the path belongs to, the innermost one first.
+        is_pointed: whether a field of one of them is the user's.
+        is_owned: whether the innermost one that names an owner names the subject; None if none does.
+        is_trusted: whether the catalog trusts what stands there.
+    """
+
+    records: tuple[tuple[str, ...], ...]
+    is_pointed: bool
+    is_owned: bool | None
+    is_trusted: bool
+
+
+class _Content:
+    """The values of one content, with the records that they belong to."""
+
+    def __init__(self, event: SessionEvent, memory: Memory, use: ToolUse | None, label: Label, sub: str) -> None:
+        self._use = use
+        steps_at = {path: steps_of(path) for path in dict.fromkeys(atom.path for atom in event.atoms)}
+        self.atoms: list[tuple[Atom, bytes]] = [(atom, atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
+        # The label joins what the writer claims and what the catalog said when the call was allowed.
+        stated = None if use is None else use.tool.output_label
+        self._is_worse = label.integrity is not _TRUSTED and (stated is None or stated.integrity is _TRUSTED)
+        self._is_worse = self._is_worse or not is_trusted(event.label)
+        # A single record is pointed at by what it was asked for with; of several ones, nobody knows which was meant.
+        self._has_several = any("1" in steps for steps in steps_at.values())
+        self._pointed: set[tuple[str, ...]] = set()
+        self._excluded: set[tuple[str, ...]] = set()
+        self._owners: dict[tuple[str, ...], bool] = {}
+        self._fields: set[tuple[tuple[str, ...], bytes]] = set()
+        subjects: dict[str, frozenset[bytes]] = {}
+        for atom, digest in self.atoms:
+            steps = steps_at[atom.path]
+            if not steps or not atom.whole_field:
+                continue
+            self._fields.add((steps[:-1], digest))
+            known = memory.find(digest)
+            # That he says "new" points at no record with such a state.
+            if known is not None and known.flags & Seen.USER and atom.kind != AtomKind.SHORT:
+                self._pointed.add(steps[:-1])
+            if known is not None and known.flags & Seen.EXCLUDED and atom.kind not in _REACHES:
+                self._excluded.add(steps[:-1])
+            if self._is_owner(atom.path):
+                name = steps[-1]
+                if name not in subjects:
+                    subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
+                self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
+        self.knows_subject = any(self._owners.values())
+        self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
+        self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
+
+    def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
+        """Return where a value was seen."""
+        place = self._places[atom.path]
+        is_text = not atom.whole_field or atom.decoded
+        flags = Seen.EXCLUDED if digest in self._left_out else 0
+        if place.is_pointed or (selected and not self._has_several):
+            flags |= Seen.SHOWN if is_text else Seen.POINTED
+        if place.is_owned and not is_text:
+            flags |= Seen.OWN | Seen.POINTED
+        elif place.is_owned is False and (knows_subject or (self._use is not None and self._use.states_owners)):
+            flags |= Seen.FOREIGN
+        if place.is_trusted and is_trusted(atom.label):
+            return flags | Seen.TRUSTED | (Seen.POINTED if flags & Seen.SHOWN else 0)
+        flags |= Seen.TEXT if is_text else Seen.FIELD
+        if not atom.decoded:
+            flags |= Seen.PLAIN
+        quotes_itself = is_text and any((record, digest) in self._fields for record in place.records)
+        if is_text and not quotes_itself:
+            flags |= Seen.NAMED
+        if atom.instructed and not quotes_itself:
+            flags |= Seen.INSTRUCTED
+        return flags
+
+    def _addresses_left_out(self, steps_at: Mapping[str, tuple[str, ...]], memory: Memory) -> frozenset[bytes]:
+        """Return the addresses in records of somebody whom the user has left out, and in no other record."""
+        others: set[bytes] = set()
+        left_out: set[bytes] = set()
+        for atom, digest in self.atoms:
+            if atom.kind in _REACHES and atom.whole_field:
+                known = memory.find(digest)
+                is_users = known is not None and known.flags & Seen.USER
+                (left_out if steps_at[atom.path][:-1] in self._excluded and not is_users else others).add(digest)
+        return frozenset(left_out - others)
+
+    def _place(self, path: str, steps: tuple[str, ...]) -> _Place:
+        records = tuple(_records_of(steps))
+        is_pointed = not self._pointed.isdisjoint(records)
+        is_owned = next((self._owners[record] for record in records if record in self._owners), None)
+        return _Place(records, is_pointed, is_owned, self._trusts(path))
+
+    def _trusts(self, pointer: str) -> bool:
+        if self._is_worse or self._use is None:
+            return False
+        return self._use.tool.uses.label_at(pointer).integrity is _TRUSTED
+
+    def _is_owner(self, pointer: str) -> bool:
+        return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)
+
+
+def with_calls(entry: Entry, atom: Atom) -> Entry:
+    """Return what is kept of a value with what instructions call for; unknown if the writer does not say so."""
+    if not entry.flags & Seen.INSTRUCTED:
+        return entry
+    return entry._replace(calls_for=atom.calls_for & ALL_CALLS or UNKNOWN)
+
+
+def calls_in(entries: Iterable[Entry]) -> int:
+    """Return what instructions of others beside any of these values call for."""
+    calls_for = 0
+    for entry in entries:
+        calls_for |= entry.calls_for
+    return calls_for
+
+
+def _records_of(steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the records that a field belongs to: its own, and those around it up to an element of a list."""
+    for end in range(len(steps) - 1, -1, -1):
+        yield steps[:end]
+        if end and steps[end - 1].isdigit():
+            return
+
+
+def is_trusted(claimed: Label | None) -> bool:
+    return claimed is None or claimed.integrity is _TRUSTED
