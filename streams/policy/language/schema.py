@@ -434,7 +434,8 @@ SIGNAL = Struct(
     (
         _int(
             "repeats",
-            "how often this call, or the cycle that it ends, is among the session's last 32 calls within 10 minutes",
+            "how often this call, or the cycle that it ends, is among the session's last 32 calls within 10 minutes; "
+            "1 from the sixth time on if the tool only reads, by its name, and is asked at most five times a minute",
         ),
         _int("run", "how many calls of this tool the session has made in a row, this one included"),
         _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
