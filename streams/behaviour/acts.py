@@ -25,15 +25,14 @@ _STATES = frozenset({"history", "info", "state", "status"})
 _ACTING = frozenset(
     {
         "add", "adjust", "append", "apply", "approve", "assign", "attach", "authorize", "ban", "block", "broadcast",
-        "cancel",
-        "change", "clear", "clone", "close", "create", "del", "delete", "deliver", "deploy", "destroy", "disable",
-        "dispatch", "drop", "edit", "enable", "erase", "exec", "execute", "forward", "generate", "grant", "increment",
-        "insert", "install", "into", "invite", "invoke", "kill", "launch", "lock", "mark", "migrate", "modify", "move",
-        "notify", "open", "out", "overwrite", "patch", "pay", "post", "provision", "publish", "purge", "push", "put",
-        "register", "reject", "remove", "rename", "replace", "reply", "reset", "restart", "restore", "resume", "revoke",
-        "rewrite", "rollback", "rotate", "run", "save", "send", "set", "share", "start", "stop", "store", "submit",
-        "subscribe", "suspend", "sync", "terminate", "toggle", "transfer", "unlock", "unsubscribe", "update", "upload",
-        "upsert", "wipe", "withdraw", "write",
+        "cancel", "change", "clear", "clone", "close", "create", "del", "delete", "deliver", "deploy", "destroy",
+        "disable", "dispatch", "drop", "edit", "enable", "erase", "exec", "execute", "forward", "generate", "grant",
+        "increment", "insert", "install", "into", "invite", "invoke", "kill", "launch", "lock", "mark", "migrate",
+        "modify", "move", "notify", "open", "out", "overwrite", "patch", "pay", "post", "provision", "publish", "purge",
+        "push", "put", "register", "reject", "remove", "rename", "replace", "reply", "reset", "restart", "restore",
+        "resume", "revoke", "rewrite", "rollback", "rotate", "run", "save", "send", "set", "share", "start", "stop",
+        "store", "submit", "subscribe", "suspend", "sync", "terminate", "toggle", "transfer", "unlock", "unsubscribe",
+        "update", "upload", "upsert", "wipe", "withdraw", "write",
     }
 )  # fmt: skip
 """Words that say that a tool does more than its other words: `set_status`, `check_out`. No nouns: `get_order` reads."""
@@ -51,7 +50,7 @@ _ACCESS = frozenset(
 )  # fmt: skip
 _MAKING = frozenset({"add", "attach", "create", "generate", "issue", "provision", "register"})
 _MADE = frozenset({"account", "credential", "credentials", "key", "keys", "policy", "token", "tokens", "user", "users"})
-"""What a tool is called with which somebody gets access, and of what one that makes something does."""
+"""`_ACCESS`: words of tools that give somebody access. So does a tool that makes (`_MAKING`) one of these (`_MADE`)."""
 _DRAFT = frozenset({"draft", "drafts"})
 _SENDING = frozenset(
     {
@@ -90,7 +89,7 @@ def only_writes(tool: str) -> bool:
 def changes(tool: str) -> bool:
     """Return whether the name of a tool (`server.name`) says that it acts, but neither destroys nor gives access."""
     words = _words_of(tool)
-    if only_reads(tool) or _ACTING.isdisjoint(words):
+    if _ACTING.isdisjoint(words):
         return False
     makes_access = not (_MAKING.isdisjoint(words) or _MADE.isdisjoint(words))
     return not makes_access and _DESTROYING.isdisjoint(words) and _ACCESS.isdisjoint(words)

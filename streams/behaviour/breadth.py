@@ -11,7 +11,8 @@ the same server: whoever changes or moves things one by one works on them, and w
 that are read, deletions, and what gives access need no second sign. Nor does what is read for the first time, one thing
 after the other (`novel_cusum`): nobody knows the place.
 
-A busy hour that one tool makes which only reads is somebody who waits, or turns pages. It needs a second sign, too.
+An hour that is busy with one tool that only reads is somebody who waits, or turns pages. It needs a second sign, too,
+or to be twice as busy.
 
 **Rejected.** To count what has a common parent (a folder, a repository) as one thing: whoever copies one folder of
 contracts would have read one thing.
@@ -31,9 +32,8 @@ OF_PEOPLE = "cross_owner"
 BUSY = "rate_nb"
 ALONE_FACTOR = 2.0
 WRITES_FACTOR = 8.0
-"""How many times the threshold breadth has to be where it is the only sign; that of what writes, and breadth of people
-that writes are about."""
-SIGNS = frozenset({"new_terms", "new_contact", "cross_owner", "epoch_drift", "off_hours", "two_places"})
+"""How many times its threshold something has to be where it is the only sign: what only reads, and what writes."""
+SIGNS = frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"})
 """Kinds of detectors that are about something else than how much there is."""
 SIGNS_OF_WRITES = SIGNS - {"new_terms", "new_contact", OF_PEOPLE}
 """The same of what writes: among many customers some are new, they are many people, and a tool for what is done once in
@@ -54,22 +54,20 @@ def signs_needed(kind: str, share: float, activity: Activity) -> frozenset[str]:
         share: how strong it is, as a share of the threshold.
         activity: what it is about.
     """
-    if kind == BUSY and share < ALONE_FACTOR and activity.is_trusted:
-        return SIGNS if _goes_on_reading(activity) else NONE_NEEDED
-    if kind not in (BREADTH, OF_PEOPLE) or share >= WRITES_FACTOR or not activity.is_trusted:
+    if not activity.is_trusted:
         return NONE_NEEDED
-    if only_writes(activity.tool):
-        return SIGNS_OF_WRITES
-    if kind == OF_PEOPLE:
-        return NONE_NEEDED
-    if _in_turn(activity):
-        return SIGNS_OF_WRITES
-    is_alone = only_reads(activity.tool) and not is_of_secrets(activity.tool) and share < ALONE_FACTOR
-    return SIGNS if is_alone else NONE_NEEDED
+    is_reading = False
+    if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
+        if only_writes(activity.tool) or (kind == BREADTH and _in_turn(activity)):
+            return SIGNS_OF_WRITES
+        is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
+    elif kind == BUSY:
+        is_reading = _goes_on_reading(activity)
+    return SIGNS if is_reading and share < ALONE_FACTOR else NONE_NEEDED
 
 
 def _goes_on_reading(activity: Activity) -> bool:
-    """Return whether the last three calls of the session have read with one tool, as of who waits or turns pages."""
+    """Return whether the last three calls of the session read with one tool, as those of somebody who waits do."""
     tool = activity.tool
     return activity.previous_tool == activity.before_tool == tool and only_reads(tool)
 
@@ -91,7 +89,7 @@ def has_sign(
         signals: what detectors say about the activity.
         rows: the evidence about the agent and about the session, each with its half-life.
         now_ms: event time.
-        signs: the names of the detectors whose kind is one of `SIGNS`.
+        signs: the names of the detectors that give a second sign.
     """
     if any(each.share >= SIGN_SHARE and each.name in signs for each in signals):
         return True
