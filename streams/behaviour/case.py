@@ -17,9 +17,8 @@ PATTERNS_MAX = 1_024
 class Case(msgspec.Struct, gc=False):
     """An activity, with its pages.
 
-    `keys` are those of the pages in the order of the layout's shapes. Of a shape without a page it is None. `changed`
-    has a bit for each page that has changed. `matched_count` counts new
-    groups of correlations.
+    `keys` are those of the pages in the order of the layout's shapes, None for a shape without a page. `changed` has a
+    bit for each page that has changed. `matched_count` counts new groups of correlations.
     """
 
     activity: Activity

@@ -2,9 +2,9 @@
 
 **Idea.** Which detectors score a decision, and where their rows are, depends on the kind of decision, and few kinds
 occur. So for each kind, the calls of its detectors are written out one after the other, with the places of their rows
-as constants, and Python compiles that. Rows are read where they are in their pages, and those that have changed are put
-back at once. Whether they may stay is known when all have scored. Almost always they may, so what there was before is
-returned beside them.
+as constants, and Python compiles that. Rows are read where they are in their pages, and those that have changed replace
+them at once. Whether they may stay is known only when all detectors have scored. Almost always they may; for the other
+cases, the rows that there were before are returned (`put_back`).
 
 Source is made of numbers alone. Detectors, thresholds and everything else that has a name are values.
 

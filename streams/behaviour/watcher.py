@@ -190,10 +190,7 @@ class Watcher:
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
         self._remembered = RememberedRows()
-        names = {
-            self._names.latch,
-            *(shape.name for shape in layout.shapes if _PASSING & {*shape.fields}),
-        }
+        names = {self._names.latch, *(shape.name for shape in layout.shapes if _PASSING & {*shape.fields})}
         names |= {correlations.row_name(each) for each in declared.correlations if _is_passing(each)}
         self.short_lived = frozenset(name.encode() for name in names)
 
@@ -391,7 +388,7 @@ class Watcher:
         return has_sign(signals, evidence, case.activity.time_ms, signs)
 
     def _of_risk(self, signal: Signal, case: Case) -> Signal:
-        """Return what a signal counts for in risk: that of a batch of writes is below an alert."""
+        """Return a signal as it counts for risk: one about a batch of writes counts for `BATCH_SHARE` at most."""
         if signal.share < BATCH_SHARE:
             return signal
         kinds = signs_needed(self._declarations[signal.name].kind, signal.share, case.activity)

@@ -91,7 +91,8 @@ class Ceiling(Keyed):
         due_ms = (before.due_ms if before.due_ms > now_ms else now_ms) + window_ms / limit
         used = (due_ms - now_ms) / window_ms
         # An event beyond the limit adds nothing, so that the allowance is back after one window.
-        kept = (Arrival(due_ms if used < 2.0 else min(due_ms, now_ms + 2.0 * window_ms)),)
+        latest_ms = now_ms + 2.0 * window_ms
+        kept = (Arrival(due_ms if due_ms < latest_ms else latest_ms),)
         return (
             Scored(kept, used, {"count": round(used * limit), "limit": limit}) if used >= self.faint else Scored(kept)
         )
