@@ -232,16 +232,14 @@ class Attributes:
         if not self._tenant_bytes[tenant_uid]:
             del self._tenant_bytes[tenant_uid]
         if _OWNER_KEY in held[0]:
-            self._forget_owner(key)
+            self._forget_owner(tenant_uid, key)
         if held[2] != _UNSIGNED_MS:
             # It takes less than the entity did, so there is room for it.
             self._removed.add(key, held[2])
 
-    def _forget_owner(self, key: bytes) -> None:
+    def _forget_owner(self, tenant_uid: str, key: bytes) -> None:
         """Count one entity less that says whose it is."""
-        tenant = tenant_in(key)
-        tenant_uid, kind = tenant.decode(), key[len(tenant) + 1 :].decode().partition("/")[0]
-        kinds = self._owner_kinds[tenant_uid]
+        kind, kinds = key.decode()[len(tenant_uid) + 1 :].partition("/")[0], self._owner_kinds[tenant_uid]
         kinds[kind] -= 1
         if not kinds[kind]:
             del kinds[kind]
