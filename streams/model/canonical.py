@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from typing import NoReturn
 
 import msgspec
@@ -135,26 +136,24 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 _DEPTH_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise CanonicalError("an object has the same key twice")
+    return result
+
+
 def unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object of JSON, for `object_pairs_hook`.
+    """Return an object of JSON, for `object_pairs_hook`. Its error quotes a name, so it is not for arguments.
 
     Raises:
         CanonicalError: two members have the same name: parsers differ in which of them counts.
     """
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise CanonicalError(f"an object has the member `{twice[:60]}` twice")
-    return result
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object of JSON, as `unique_members` does; the error quotes no argument of a call."""
     try:
-        return unique_members(pairs)
+        return _unique_keys(pairs)
     except CanonicalError:
-        raise CanonicalError("an object has the same key twice") from None
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise CanonicalError(f"an object has the member `{twice[:60]}` twice") from None
 
 
 def _no_constant(name: str) -> NoReturn:
