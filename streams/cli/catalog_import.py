@@ -163,8 +163,8 @@ def publish(
     FILE is a draft of `approve --out`; or a history with catalog_entry lines; or JSON: {"server_id": "mail", "tools":
     [what tools/list returned], "facts": {"send": {"open_world": true}}, "reviewed_by": "ann", "proposed_by": "bea"}. In
     such JSON, a tool with facts is approved if reviewed_by is given; every other tool is only proposed. Arguments
-    that can carry text are sinks, unless the facts have sink_args. Gates that require signatures require them for these
-    entries, too.
+    that can carry text are sinks, unless the facts have sink_args, or say that the tool is read_only and not
+    open_world. Gates that require signatures require them for these entries, too.
     """
     screen = output.screen()
     with open_operator(connection.settings(), by) as operator:

@@ -16,7 +16,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class RootKeyError(AdvisedError):
-    """The root key is missing, too short, or open to others."""
+    """The root key is missing or can't be used, or a new one would replace it."""
 
 
 def load_root_key(path: Path) -> bytes:

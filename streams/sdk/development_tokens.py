@@ -51,7 +51,7 @@ def load_root_key(path: Path) -> bytes:
     """Read the deployment's root key from a file.
 
     Raises:
-        TokenServiceError: the file can't be read, others can read it, or it has too few bytes for a key.
+        TokenServiceError: the file can't be read, others can read it, or it is too short or too long for a key.
     """
     try:
         with path.open("rb") as file:

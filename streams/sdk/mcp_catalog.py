@@ -24,7 +24,7 @@ class ToolFacts:
 
     Attributes:
         sink_args: the arguments that say where data goes or what is acted on; none, if it is empty. None does not state
-            them: an import proposes the worst then, `catalog publish` takes it, and without these there are none.
+            them: `catalog import` proposes the worst then, `catalog publish` writes it, and other entries have none.
     """
 
     read_only: bool = False
