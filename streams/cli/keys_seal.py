@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, ListedKey, SealKeyList
@@ -106,37 +105,27 @@ def list_seal_keys(
     screen = output.screen()
     # First, because it may ask for a passphrase.
     holder = None if key is None else load_key(key, passphrase_file)
-    with _alone(file):
-        before = _read(file, deployment)
-        keys = _changed(before, add or [], retire or [], revoke or [], SystemClock().now_ms())
-        after = (
-            before if keys == list(before.keys) and deployment in (None, before.deployment) else before.changed(keys)
-        )
-        if deployment is not None:
-            after = SealKeyList(
-                deployment=deployment, serial=after.serial, keys=after.keys, signatures=after.signatures
-            )
-        if holder is not None:
-            after = after.signed(holder)
-        if not after.keys:
-            raise SealKeysError(
-                f"`{file}` is not there, and lists no key yet; name the first one with `--add NAME=KEY`"
-            )
-        after.checked(None)
-        if after != before:
-            _write(file, after)
+    try:
+        # What one of two commands revokes must not count again because of the other.
+        with changing(file):
+            before = _read(file, deployment)
+            keys = _changed(before, add or [], retire or [], revoke or [], SystemClock().now_ms())
+            is_same = keys == list(before.keys) and deployment in (None, before.deployment)
+            after = before if is_same else before.changed(keys)
+            if deployment is not None:
+                after = msgspec.structs.replace(after, deployment=deployment)
+            if holder is not None:
+                after = after.signed(holder)
+            if not after.keys:
+                raise SealKeysError(
+                    f"`{file}` is not there, and lists no key yet; name the first one with `--add NAME=KEY`"
+                )
+            after.checked(None)
+            if after != before:
+                _write(file, after)
+    except OSError as error:
+        raise SealKeysError(f"`{file}` can't be read: {error.strerror}") from None
     _show(screen, file, after)
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Let two commands change the list one after the other: what one of them revokes must not count again."""
-    with ExitStack() as opened:
-        try:
-            opened.enter_context(changing(file))
-        except OSError as error:
-            raise SealKeysError(f"`{file}` can't be read: {error.strerror}") from None
-        yield
 
 
 def _read(file: Path, deployment: str | None) -> SealKeyList:
@@ -145,8 +134,6 @@ def _read(file: Path, deployment: str | None) -> SealKeyList:
             return SealKeyList.parse(opened.read(LIST_BYTES_MAX + 1))
     except FileNotFoundError:
         return SealKeyList(deployment=deployment or "", serial=0, keys=())
-    except OSError as error:
-        raise SealKeysError(f"`{file}` can't be read: {error.strerror}") from None
 
 
 def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: list[str], now_ms: int) -> list[ListedKey]:

@@ -20,7 +20,7 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import session_target
 from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
-from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT, Topic
+from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record
 from streams.operations.contents.erased import SessionErasure, read_erasure
 from streams.operations.operator import Operator
@@ -124,7 +124,7 @@ def show_session(
         TopicReadError: a topic is missing, or its end can't be reached.
         LogError: the log did not answer, or refused.
     """
-    hidden = hidden_topics(log, [*(topic.name for topic in _SHOWN), REVOCATION.name])
+    hidden = hidden_topics(log, [*_SHOWN, REVOCATION.name])
     view = _view(log, codec, clock, (tenant_uid, session_id), _SHOWN, hidden)
     erasure = read_erasure(log, codec, clock, officers, tenant_uid, session_id)
     for call in () if erasure is None else view.intents.values():
@@ -143,7 +143,7 @@ def read_session_standing(operator: Operator, tenant_uid: str, session_id: str) 
         TopicReadError, LogError: see `show_session`.
     """
     log, codec, clock = operator.log, operator.codec, operator.clock
-    hidden = hidden_topics(log, [*(topic.name for topic in _TELLING), REVOCATION.name])
+    hidden = hidden_topics(log, [*_TELLING, REVOCATION.name])
     if hidden & {AUDIT.name, SESSION.name}:
         return None
     try:
@@ -154,19 +154,20 @@ def read_session_standing(operator: Operator, tenant_uid: str, session_id: str) 
     return view.standing(_revocations_of(log, codec, clock, trusted, view, hidden), clock.now_ms())
 
 
-_SHOWN = (AUDIT, VERDICT, SESSION, DELEGATION, AUDIT_REPORTED, REPORT)
-"""What a session's view is built from."""
-_TELLING = (AUDIT, SESSION, DELEGATION)
-"""What its state follows from. The arguments and results of its calls, which are most of it, say nothing about that."""
+_SHOWN = tuple(topic.name for topic in (AUDIT, VERDICT, SESSION, DELEGATION, AUDIT_REPORTED, REPORT))
+"""The topics that a session's view is built from, in the order in which they are read."""
+_TELLING = tuple(topic.name for topic in (AUDIT, SESSION, DELEGATION))
+"""Those of them from which its state follows. The arguments and results of its calls, which are most of it, are not
+needed for that."""
 
 
 def _view(
-    log: Log, codec: Decoder, clock: Clock, session: tuple[str, str], own: Sequence[Topic], hidden: frozenset[str]
+    log: Log, codec: Decoder, clock: Clock, session: tuple[str, str], own: Sequence[str], hidden: frozenset[str]
 ) -> SessionView:
     """Return what topics say about a session, which is named by its tenant and its id.
 
     Args:
-        own: the topics.
+        own: the names of the topics, in the order of `_records`.
         hidden: those that this client may not read.
 
     Raises:
@@ -175,11 +176,10 @@ def _view(
     """
     tenant_uid, session_id = session
     key, view = session_key_of(tenant_uid, session_id), SessionView(tenant_uid, session_id)
-    names = [topic.name for topic in own]
-    places = places_of_key(log, [name for name in names if name not in hidden], key)
+    places = places_of_key(log, [name for name in own if name not in hidden], key)
     found = False
     refused: set[str] = set()
-    for received in _records(log, places, clock, names):
+    for received in _records(log, places, clock, own):
         if received.key == key and (record := decoded(codec, received)) is not None:
             found = True
             is_reported = received.topic == AUDIT_REPORTED.name
