@@ -12,9 +12,9 @@ from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
-from streams.model.approval import GRANT_PREFIX, ApprovalGrant, GrantScope, PendingCall
+from streams.model.approval import GRANT_PREFIX, GrantScope, PendingCall
 from streams.model.verdict import ArgumentOrigin, Origin, ValueOrigin
-from streams.operations.approvals.bounds import tool_words
+from streams.operations.approvals.bounds import grant_words
 from streams.operations.approvals.grants import Granted, GrantState
 from streams.operations.approvals.questions import Question, calls_of
 from streams.provenance.pointers import unescaped
@@ -209,13 +209,6 @@ def _origin_words(origins: Sequence[ArgumentOrigin], is_known: bool) -> Text:
         where = ", ".join([*(event[:EVENT_CHARS] for event in origin.event_ids), *origin.paths])
         parts.append((printable(f"{words} ({where})" if where else words), style))
     return Text("; ").join(Text(words, style=style) for words, style in parts)
-
-
-def grant_words(grant: ApprovalGrant) -> str:
-    """Return what a grant approves, in words."""
-    count = "any number of calls" if grant.uses_max is None else many(grant.uses_max, "call")
-    until = "" if grant.until is None else f", until {format_instant(grant.until)}"
-    return f"{count} of this {grant.scope.value.lower()}{until}: " + "; or ".join(map(tool_words, grant.tools))
 
 
 def short_uid(granted: Granted) -> str:

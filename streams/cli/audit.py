@@ -125,7 +125,8 @@ def why(
 ) -> None:
     """Follow a call back to what the user asked for: what its values come from, and the calls that brought that in.
 
-    Where the verdict does not say what a value comes from, everything that the session had read by then is a cause.
+    Below each call stands who has approved or denied it, when, and what else they have approved with it. Where the
+    verdict does not say what a value comes from, everything that the session had read by then is a cause.
     """
     screen, settings = output.screen(), connection.settings()
     codec, clock = build_codec(settings), SystemClock()
@@ -315,6 +316,9 @@ def _told(cause: Cause) -> Text:
         short(entry.what, _CAUSE_CHARS_MAX),
         (f"  {time}{'  (see above)' if cause.known else ''}", FAINT),
     )
+    for given in () if cause.known else cause.answers:
+        scope = f": {given.scope}" if given.scope else ""
+        text.append(f"\n{short(f'{given.answer}{scope}', _DETAIL_CHARS_MAX)}  {instant_text(given.time_ms)}", STRONG)
     if cause.arguments and not cause.known:
         text.append(f"\narguments: {short(cause.arguments, _CAUSE_CHARS_MAX)}", FAINT)
     for name, value in entry.details:

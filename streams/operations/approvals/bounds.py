@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from streams.codec.instants import format_instant
 from streams.delegation.constraints import PATTERN_CHARS_MAX, STARS_MAX
 from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalGrant, GrantScope, PendingCall
 from streams.model.canonical import CanonicalError, canonical, parse_strict
@@ -182,7 +183,14 @@ def bound_words(constraint: ArgumentConstraint) -> str:
     return f"{name}: {constraint.type.value.lower()} {constraint.value_json}"
 
 
-def tool_words(tool: ToolGrant) -> str:
+def grant_words(grant: ApprovalGrant) -> str:
+    """Return what a grant approves, in words."""
+    count = {None: "any number of calls", 1: "1 call"}.get(grant.uses_max, f"{grant.uses_max} calls")
+    until = "" if grant.until is None else f", until {format_instant(grant.until)}"
+    return f"{count} of this {grant.scope.value.lower()}{until}: " + "; or ".join(map(_tool_words, grant.tools))
+
+
+def _tool_words(tool: ToolGrant) -> str:
     """Return which calls a tool of a grant admits, in words."""
     bounds = ", ".join(bound_words(each) for each in tool.constraints) or "any arguments"
     return f"{tool.server_id}/{tool.name} with {bounds}"

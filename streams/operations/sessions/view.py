@@ -12,7 +12,6 @@ import msgspec
 from streams.delegation.authority import AuthorityRow, authority_row
 from streams.delegation.digest import lineage_of
 from streams.delegation.errors import GrantError
-from streams.model.approval import GRANT_MADE, GRANT_USED
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
@@ -22,6 +21,7 @@ from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, RuleMode, Verdict
+from streams.operations.approvals.given import answer_text, is_answer
 from streams.processors.sessions.risk import higher_risk
 
 LINES_MAX = 10_000
@@ -245,16 +245,13 @@ class SessionView:
         elif record.event_type is AuditEventType.REFUSAL and record.intent_id in self.intents:
             call = self.intents[record.intent_id]
             call.ran, call.ran_ms = f"refused by the executor: {record.reason_text or record.reason}", time_ms
-
-        elif record.event_type is AuditEventType.APPROVAL and record.reason != GRANT_MADE:
+        elif is_answer(record):
             self._take_answer(record)
 
     def _take_answer(self, record: AuditEvent) -> None:
         """Take that a person has answered about a call, now or beforehand. It can come before the call's verdict."""
-        by = record.act.sub
-        answer = f"approved by a grant of {by}" if record.reason == GRANT_USED else f"{record.reason} by {by}"
-        known = self.answers.get(record.intent_id or "", ())
-        self.answers[record.intent_id or ""] = tuple(dict.fromkeys((*known, answer)))
+        intent_id, answer = record.intent_id or "", answer_text(record)
+        self.answers[intent_id] = tuple(dict.fromkeys((*self.answers.get(intent_id, ()), answer)))
         if len(self.answers) > LINES_MAX:
             del self.answers[next(iter(self.answers))]
 

@@ -14,6 +14,7 @@ from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.verdict import Verdict
+from streams.operations.approvals.given import Given, given_in
 from streams.operations.timeline.entries import Entry, Who, entries_of
 from streams.operations.timeline.records import SessionRecords
 
@@ -33,6 +34,7 @@ class Cause(NamedTuple):
     Attributes:
         because: how the entry above comes from this one, in words; empty for the call itself.
         arguments: those of a call, if this client may read them.
+        answers: what people have answered about a call.
         known: whether it stands elsewhere in the chain already; its causes are not repeated.
         left_out_count: how many causes are not shown.
     """
@@ -40,6 +42,7 @@ class Cause(NamedTuple):
     entry: Entry
     because: str
     arguments: str = ""
+    answers: tuple[Given, ...] = ()
     causes: tuple[Cause, ...] = ()
     known: bool = False
     left_out_count: int = 0
@@ -50,6 +53,7 @@ class Cause(NamedTuple):
             **self.entry.fields(),
             "because": self.because or None,
             "arguments": self.arguments or None,
+            "answers": [given._asdict() for given in self.answers],
             "known": self.known,
             "left_out": self.left_out_count,
             "causes": [cause.fields() for cause in self.causes],
@@ -81,6 +85,7 @@ class _Chain:
             self._times[entry.event_id] = entry.time_ms
             if entry.who is Who.GATE and dict(entry.details).get("reason"):
                 self._decisions[entry.intent_id] = entry
+        self._answers = given_in(line.record for line in records.lines)
         self._shown: set[str] = set()
 
     def call(self, intent_id: str, because: str, above: frozenset[str], depth: int) -> Cause | None:
@@ -101,7 +106,8 @@ class _Chain:
         if said is not None and all(cause.entry.event_id != said.event_id for cause in causes):
             causes.append(Cause(said, "what the user had asked for", known=said.event_id in self._shown))
             self._shown.add(said.event_id)
-        return Cause(entry, because, arguments, tuple(causes), left_out_count=len(inputs) - len(shown))
+        answers = self._answers.get(intent_id, ())
+        return Cause(entry, because, arguments, answers, tuple(causes), left_out_count=len(inputs) - len(shown))
 
     def _read(self, event_id: str, why: str, above: frozenset[str], depth: int) -> Cause | None:
         """Return what was read: the call that read it, or the event itself."""
@@ -118,7 +124,7 @@ class _Chain:
         if event.intent_id is None:
             return Cause(entry, why)
         call = self.call(event.intent_id, "the call that returned it", above, depth + 1)
-        return Cause(entry, why, "", () if call is None else (call,))
+        return Cause(entry, why, causes=() if call is None else (call,))
 
     def _inputs(self, intent_id: str) -> Iterator[tuple[str, str]]:
         """Yield the ids of what a call was made of, each with how."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from simulation.records import SessionMaker, ruleset, tool_entry
-from streams.codec.instants import parse_instant
+from streams.codec.instants import format_instant, instant_text, parse_instant
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent
 from streams.model.catalog import ToolCatalogEntry
@@ -78,6 +78,12 @@ class Office:
                     self.bench.driver.pipe(topic.name, key, record)
         self.bench.driver.read_raw("agent.approval.decision.v1.dlq")
         return self.carry()
+
+    def answers(self, intent_id: str) -> list[dict[str, Any]]:
+        """What people have answered about a call, as its causes tell."""
+        (cause,) = self.run("audit", "why", intent_id).records
+        answers: list[dict[str, Any]] = cause["answers"]
+        return answers
 
     def text(self, *args: str) -> str:
         result = self.run("approvals", *args, "--no-json")
@@ -186,6 +192,32 @@ def test_further_calls_are_approved_within_bounds_until_that_is_revoked(office: 
     assert kept["state"] == "revoked"
     office.decided()
     assert office.ask({**ONE, "to": "eve@corp.example"}) is Outcome.REQUIRE_APPROVAL
+
+
+def test_the_causes_of_a_call_name_who_has_approved_what(office: Office) -> None:
+    office.ask({**ONE, "to": "ann@corp.example"})
+    bounds = ("--for", "session", "--match", "to=*@corp.example", "--times", "2")
+    office.run("approvals", "approve", task_of(office), *LENA, *bounds)
+    (first,) = office.decided()
+    second = office.bench.propose(MAIL_SEND, {**ONE, "to": "bob@corp.example"}, office.session).intent_id
+    office.carry()
+    approved = '2 calls of this session: mail/send with ask: exactly "one", to: like *@corp.example'
+    (answer,) = office.answers(first)
+    assert (answer["answer"], answer["scope"]) == ("approved by lena", f"this call, and {approved}")
+    granted = format_instant(answer["time_ms"])
+    (used,) = office.answers(second)
+    assert (used["answer"], used["scope"]) == ("approved by a grant of lena", f"{approved} (granted {granted})")
+    told = " ".join(office.run("audit", "why", first, "--no-json").out.split())
+    assert f"approved by lena: this call, and {approved}".replace(" ", "") in told.replace(" ", "")
+    assert instant_text(answer["time_ms"]) in told
+
+
+def test_the_causes_of_a_call_name_who_has_denied_it(office: Office) -> None:
+    office.ask({**ONE, "to": "ann"})
+    office.run("approvals", "deny", task_of(office), *LENA)
+    (intent,) = office.decided()
+    (answer,) = office.answers(intent)
+    assert (answer["answer"], answer["scope"]) == ("denied by lena", "")
 
 
 def test_without_bounds_only_the_same_call_is_approved_again(office: Office) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, header
@@ -165,6 +166,18 @@ def test_who_has_approved_a_call_is_told(deployed: Stoplog, case: Case, reason: 
     (shown,) = deployed("session", "show", intent).records
     assert [call["answers"] for call in shown["intents"] if call["intent_id"] == intent] == [[answer]]
     assert f"; {answer}" in deployed("session", "show", intent, "--no-json").out
+
+
+def test_the_causes_of_a_call_tell_of_a_grant_what_gates_have_recorded_of_it(deployed: Stoplog, case: Case) -> None:
+    intent = case.judged(Outcome.ALLOW)
+    case.writer.put(case.maker, [case.answer(GRANT_USED, "lena")])
+    (cause,) = deployed("audit", "why", intent).records
+    assert [answer["scope"] for answer in cause["answers"]] == ["what the grant approves is not on the log any more"]
+    made = msgspec.structs.replace(case.answer(GRANT_MADE, "lena"), reason_text="lena grants 2 calls")
+    case.writer.put(case.maker, [made])
+    (cause,) = deployed("audit", "why", intent).records
+    (answer,) = cause["answers"]
+    assert answer["scope"].startswith("lena grants 2 calls (granted 20")
 
 
 def test_who_has_denied_a_call_is_told(deployed: Stoplog, case: Case) -> None:
