@@ -11,7 +11,8 @@ def facts_page() -> str:
     lines = [
         "# Facts",
         "",
-        "Conditions can use the following facts. They are declared in `streams/policy/language/schema.py`.",
+        "Conditions can use the following facts. They are declared in `streams/policy/language/schema.py`, and those",
+        "of provenance in `provenance_facts.py` beside it.",
         "",
         "All facts are the gate's own knowledge, except the arguments and the fields that are described as claims. An",
         "*optional* field that is not known is missing: reading it without `has()` is an error, which fails closed.",

@@ -66,6 +66,31 @@ class Field(msgspec.Struct, frozen=True):
     values: tuple[str, ...] = ()
 
 
+def text(name: str, doc: str, *, optional: bool = False, sensitive: bool = False) -> Field:
+    """Return a field that holds a text."""
+    return Field(name, Kind.STRING, doc, optional, sensitive)
+
+
+def number(name: str, doc: str, *, optional: bool = False) -> Field:
+    """Return a field that holds a whole number."""
+    return Field(name, Kind.INT, doc, optional)
+
+
+def flag(name: str, doc: str, *, optional: bool = False) -> Field:
+    """Return a field that is true or false."""
+    return Field(name, Kind.BOOL, doc, optional)
+
+
+def texts(name: str, doc: str) -> Field:
+    """Return a field that holds a list of texts."""
+    return Field(name, ListOf(Kind.STRING), doc)
+
+
+def word(name: str, doc: str, *values: str, optional: bool = False) -> Field:
+    """Return a field that holds one of some words."""
+    return Field(name, Kind.STRING, doc, optional, values=values)
+
+
 def type_name(fact_type: FactType) -> str:
     """Return the type as the reference pages write it."""
     if isinstance(fact_type, ListOf):

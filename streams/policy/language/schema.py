@@ -1,8 +1,9 @@
 """The facts that conditions can use: the join of an intent with everything that the gate knows about it.
 
-The declaration below is the only one. The type checker, the gate's builder of facts, the validation of test fixtures
-and the reference pages all read it. Facts are plain nested dicts with these names. An optional field that is not known
-is left out, never None; a rule that reads it without `has()` is in error, which fails closed.
+The declaration below, with those of `provenance_facts`, is the only one. The type checker, the gate's builder of facts,
+the validation of test fixtures and the reference pages all read it. Facts are plain nested dicts with these names. An
+optional field that is not known is left out, never None; a rule that reads it without `has()` is in error, which fails
+closed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from streams.policy.language.fact_types import Field, Kind, ListOf, MapOf, Struct, type_name
+from streams.policy.language.fact_types import flag as _bool
+from streams.policy.language.fact_types import number as _int
+from streams.policy.language.fact_types import text as _text
+from streams.policy.language.fact_types import texts as _texts
+from streams.policy.language.fact_types import word as _word
+from streams.policy.language.provenance_facts import ACT, FLOW, ORIGIN, OWNER, READ, SCOPE
 
 RESERVED_WORDS = frozenset(
     (
@@ -22,26 +29,6 @@ RESERVED_WORDS = frozenset(
 
 MS_PER_MINUTE = 60_000
 MINUTES_PER_DAY = 1_440
-
-
-def _text(name: str, doc: str, *, optional: bool = False, sensitive: bool = False) -> Field:
-    return Field(name, Kind.STRING, doc, optional, sensitive)
-
-
-def _int(name: str, doc: str, *, optional: bool = False) -> Field:
-    return Field(name, Kind.INT, doc, optional)
-
-
-def _bool(name: str, doc: str, *, optional: bool = False) -> Field:
-    return Field(name, Kind.BOOL, doc, optional)
-
-
-def _texts(name: str, doc: str) -> Field:
-    return Field(name, ListOf(Kind.STRING), doc)
-
-
-def _word(name: str, doc: str, *values: str, optional: bool = False) -> Field:
-    return Field(name, Kind.STRING, doc, optional, values=values)
 
 
 _TRUST = ("trusted", "untrusted")
@@ -197,211 +184,6 @@ PROVENANCE = Struct(
     (
         _text("source", "the event, tool or document that was read"),
         _word("trust", "trusted or untrusted", *_TRUST),
-    ),
-)
-
-_ORIGINS = ("user", "trusted", "field", "text", "nowhere")
-_ROLES = ("unknown", "target", "destination", "content", "amount", "selector", "time")
-
-ORIGIN = Struct(
-    "Origin",
-    (
-        _text("arg", "the JSON pointer of the argument, or of the place in it, that holds the value"),
-        _word("role", "what the argument is for, as the catalog states or proposes it", *_ROLES),
-        _bool("sink", "the argument says where data goes or what is acted on (`sink_args` of the catalog)"),
-        _bool("part", "the value is a part of the argument's text"),
-        _bool("shaped", "the value has the shape of a machine's: an address, a link, an account number, an id"),
-        _word(
-            "origin",
-            "the best source of the value: the user's words (or the subject), trusted data, a whole field of a "
-            "structured result that others may write, text that others may write, or nowhere",
-            *_ORIGINS,
-        ),
-        _bool("instructed", "others have named the value beside something that reads like an instruction"),
-        _bool("decoded", "others have named the value only in disguise: encoded, reversed, with look-alike letters"),
-        _bool("named", "text that others may write names the value, outside of a record that it is a field of"),
-        _bool(
-            "pointed",
-            "the user has named the value, or something else in the record that holds it; of text also in an act that "
-            "they leave to a content while they have pointed at none that was read",
-        ),
-        _bool("subject", "the value is the session's subject itself"),
-        _texts("events", "the ids of the events that have shown the value first"),
-        _word(
-            "calls_for",
-            "what the instruction beside the value calls for: this kind of act (or to put the value into what is "
-            "written), another one, or something unknown; missing if there is none",
-            *("this", "other", "unknown"),
-            optional=True,
-        ),
-        _bool(
-            "composed",
-            "the value is an address that nothing has shown, but others have named its host or its beginning; missing "
-            "if it is not",
-            optional=True,
-        ),
-        _bool(
-            "excluded",
-            "the user has left this target of an act out (`not to Eve`, `everybody but Kim`), and has not named it "
-            "since; missing if not",
-            optional=True,
-        ),
-        _bool("money", "the argument is an amount of money; missing if it is not", optional=True),
-        _bool(
-            "otherwise",
-            "the user's last message says how many of the thing there are that the argument is called after, and the "
-            "value is another number, which no record states; missing if not",
-            optional=True,
-        ),
-        _word(
-            "resembles",
-            "the host of an address in a sink, which is not the user's or from trusted data, differs by one slip from "
-            "that of an address that is (`known`), or from another one that was read (`other`); `unknown` if there are "
-            "too many to compare it with all; missing if it looks like none",
-            *("known", "other", "unknown"),
-            optional=True,
-        ),
-    ),
-)
-
-ACT = Struct(
-    "Act",
-    (
-        _word(
-            "kind",
-            "the kind of act, as the catalog states or proposes it",
-            *("read", "send", "post", "create", "book", "change", "delete", "pay", "share", "secure", "run", "other"),
-        ),
-        _bool("outward", "the tool reaches beyond the operator's systems; the same as `tool.open_world`"),
-        _bool(
-            "requested",
-            "the request asks for this kind of act; it asks for all reads, except of links if it does not speak of any",
-        ),
-        _bool(
-            "delegated",
-            "the user leaves the choice of acts to a content that they name, or values of the act that they ask for",
-        ),
-        _int("count", "how many calls of this kind the session has been allowed before"),
-        _int(
-            "drift",
-            "how many acting calls of the session, this one included, neither the request nor what it led to calls for",
-        ),
-        _bool("drifts", "this call is one of them: neither the request nor what it led to calls for it"),
-        _bool(
-            "called_for", "an instruction by others, anywhere in what the session has read, calls for this kind of act"
-        ),
-        _bool(
-            "agreed",
-            "the user's last message agrees to what the agent has proposed, or answers it, and nothing that others "
-            "may write was read since; missing if not, and if the act is requested",
-            optional=True,
-        ),
-        _bool(
-            "stated",
-            "the user has said where it goes or which amount it moves, and every sink is theirs or a field of a record "
-            "that they have pointed at; missing if not, and if the act is requested",
-            optional=True,
-        ),
-        _bool(
-            "priced",
-            "a record that the user has pointed at states an amount of money, and they have named no number; "
-            "missing if not",
-            optional=True,
-        ),
-        _bool(
-            "unspoken",
-            "nothing that the user has said names the tool, an argument that the call sets, or a value of the call "
-            "other than themselves; missing if something does, of reads and outward acts, if they have said "
-            "nothing, and before anything untrusted was read",
-            optional=True,
-        ),
-        _bool(
-            "exceeds",
-            "the call has an amount of money that is larger than each one that the user has named with its "
-            "currency; missing if not",
-            optional=True,
-        ),
-        _bool(
-            "worded",
-            "the user has said what the tool does in the tool's own word, and others have named a sink of the call "
-            "beside an instruction that the user has named as well; missing if not",
-            optional=True,
-        ),
-        _bool(
-            "filled",
-            "the call is a read, and the user leaves values to a content that they name; missing if not, and of acts, "
-            "of which `delegated` says it",
-            optional=True,
-        ),
-        _bool(
-            "widened",
-            "the user has named what the act is about and leaves values to a content, and nothing of the call is what "
-            "they have named, or a field of its record; missing if not",
-            optional=True,
-        ),
-    ),
-)
-
-SCOPE = Struct(
-    "Scope",
-    (
-        _word(
-            "source",
-            "who has limited the session to its task: the token service, a person, or nobody but the request itself",
-            *("none", "derived", "person", "issuer"),
-        ),
-        _bool("inside", "the call is within the limits of that source"),
-        _bool("amount", "that source limits the amount of the call; missing if it does not", optional=True),
-    ),
-)
-
-OWNER = Struct(
-    "Owner",
-    (
-        _bool("several", "the tool's data belong to several owners"),
-        _bool("subject", "all that the call says about owners is the session's subject"),
-        _bool("other", "the call names another owner, or a record of another owner"),
-        _int(
-            "age_ms",
-            "the time since operators' systems last knew whose a record is that the call names (`owner_sub`); missing "
-            "if they don't say it",
-            optional=True,
-        ),
-        _bool(
-            "unread",
-            "the call acts on a record of a kind that has owners, as a tool of the server shows (`output_owners`), and "
-            "the session has read nothing that holds it; missing if it does not",
-            optional=True,
-        ),
-    ),
-)
-
-READ = Struct(
-    "Read",
-    (
-        _bool("untrusted", "the session has read something that others may write"),
-        _bool("text", "some of that is free text"),
-        _bool("instructed", "some of that text reads like an instruction"),
-        _bool("complete", "all values of what was read are known; if not, an unknown value counts as instructed text"),
-    ),
-)
-
-FLOW = Struct(
-    "Flow",
-    (
-        _bool(
-            "private",
-            "the call passes on a value with the shape of a machine's that not everybody may see and the user has not "
-            "named",
-        ),
-        _bool("public", "everybody may see what the call writes, by the label of the tool's output or as it is a post"),
-        _bool("excluded", "the call passes on a value to somebody who is not among its readers"),
-        _bool(
-            "personal",
-            "a text of the call tells somebody else a number that identifies a person (of a passport, a card, a bank "
-            "account), of which the user has not spoken; missing if none does",
-            optional=True,
-        ),
     ),
 )
 
