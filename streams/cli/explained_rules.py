@@ -12,12 +12,22 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.operations.rules.explanation import Judged
-from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
+from streams.policy import (
+    REDACTED,
+    Connective,
+    Effect,
+    ExplainedPart,
+    IntentExplanation,
+    Mode,
+    RuleExplanation,
+    RuleOutcome,
+)
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -44,6 +54,7 @@ def tell_judged(
     judged: Judged,
     only: frozenset[str],
     *,
+    before: Judged | None,
     whole: bool,
     is_one_of_many: bool,
     is_as_recorded: bool,
@@ -55,6 +66,7 @@ def tell_judged(
         screen: the output.
         judged: the evaluation.
         only: the ids of the rules that are shown; all if it is empty.
+        before: the evaluation that was written before this one. What its rules have shown is not shown again.
         whole: whether to show all parts of all conditions.
         is_one_of_many: whether the intent was judged more than once.
         is_as_recorded: whether the verdict on the log has said the same already.
@@ -85,7 +97,11 @@ def tell_judged(
         told = " from the records of the session, as on the log"
     screen.say()
     if lacks_facts:
-        screen.rich(Text.assemble(("rules: ", STRONG), ("not all of them have a value, see below", WARN)))
+        screen.rich(
+            Text.assemble(
+                ("rules: ", STRONG), ("those that need the key of the user's values have no value, see below", WARN)
+            )
+        )
     else:
         style = EFFECT_STYLES.get(result.effect, WARN)
         screen.rich(Text.assemble(("rules: ", STRONG), (result.effect.value, style), printable(told)))
@@ -95,14 +111,42 @@ def tell_judged(
             FAINT,
         )
     )
-    decided = [] if lacks_facts else _deciders(result.effect, shown)
-    if whole or only:
+    deciders = [] if lacks_facts else _deciders(result.effect, shown)
+    is_whole = whole or bool(only)
+    repeated = _repeated(shown, [] if before is None else _in_full(before.explanation, is_whole, lacks_facts))
+    shown = [each for each in shown if each.rule_id not in repeated]
+    decided = [each for each in deciders if each.rule_id not in repeated]
+    if is_whole:
         _tell_trees(screen, shown, _SHOWN, whole=whole)
         _tell_others(screen, shown)
-    elif decided:
+    elif deciders:
         _tell_decided(screen, decided, [each for each in shown if each not in decided])
     else:
         _tell_undecided(screen, shown, lacks_facts=lacks_facts)
+    if repeated:
+        again = ", ".join(each.rule_id for each in deciders if each.rule_id in repeated)
+        screen.say()
+        told = f"{many(len(repeated), 'rule')} came out as above"
+        screen.say(f"{told}, among them those that decided: {again}" if again else told, FAINT)
+
+
+def _in_full(explanation: IntentExplanation, is_whole: bool, lacks_facts: bool) -> list[RuleExplanation]:
+    """Return the rules of an evaluation whose conditions are written."""
+    written = [each for each in explanation.rules if each.outcome in _SHOWN]
+    deciders = [] if lacks_facts or is_whole else _deciders(explanation.result.effect, written)
+    return [*deciders, *(each for each in written if each.outcome is RuleOutcome.ERROR)] if deciders else written
+
+
+def _repeated(rules: Iterable[RuleExplanation], before: Iterable[RuleExplanation]) -> frozenset[str]:
+    """Return the rules that have come out as before, with the same values."""
+    known = {each.rule_id: each for each in before}
+    return frozenset(
+        each.rule_id
+        for each in rules
+        if (was := known.get(each.rule_id)) is not None
+        and (was.outcome, was.error, was.mode) == (each.outcome, each.error, each.mode)
+        and was.whole == each.whole
+    )
 
 
 def _tell_trees(

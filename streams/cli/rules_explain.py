@@ -14,7 +14,7 @@ from streams.cli.explained_rules import EFFECT_STYLES, tell_judged
 from streams.cli.findings import refusal_recorded
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, HistoryKeyOption, Output
+from streams.cli.options import Connection, Output
 from streams.cli.rules_check import CatalogOption
 from streams.cli.screen import FAINT, STRONG, WARN, Screen
 from streams.cli.styled import Text
@@ -23,7 +23,7 @@ from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
-from streams.operations.root_key import load_root_key
+from streams.operations.root_key import load_gates_root_key, load_root_key
 from streams.operations.rules.explanation import (
     NEEDS_KEY,
     THE_LOG,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
     from streams.wiring.settings import Settings
 
-_OF_HISTORIES = "'--root-key' / '--catalog'"
 _RULES_NAMED_MAX = 3
 
 
@@ -74,7 +73,15 @@ def explain(
         typer.Option("--history", metavar="FILE", help="Read the intent from this history, not from the log."),
     ] = None,
     catalog: CatalogOption = None,
-    root_key: HistoryKeyOption = None,
+    root_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--root-key",
+            metavar="FILE",
+            help="The root key of the deployment. Of the log, it is needed only if no verdict has the key of the "
+            "user's values.",
+        ),
+    ] = None,
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="ID", help="Show only this rule. Can be repeated.")
     ] = None,
@@ -90,8 +97,8 @@ def explain(
     """Show how every rule evaluates one intent, and why: the parts of its condition, with their values.
 
     The records before the intent are run through the engine, so that the rules see the same facts as in a gate, under
-    the rules that were in force. For an intent of the log, no root key is needed: what gates have rejected is
-    left out, and the rest is believed.
+    the rules that were in force. For an intent of the log, what gates have rejected is left out, and the rest is
+    believed, so no root key is needed, unless the output says so.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -102,15 +109,15 @@ def explain(
             explained = explain_from_history(plan, intent=intent, line_no=line, reveal=reveal)
         elif intent is None:
             raise typer.BadParameter("give an intent, or a history with `--history`", param_hint="--intent")
-        elif root_key is not None or catalog is not None:
-            raise typer.BadParameter("they are for a history; give one with `--history`", param_hint=_OF_HISTORIES)
+        elif catalog is not None:
+            raise typer.BadParameter("it is for a history; give one with `--history`", param_hint="--catalog")
         else:
-            explained = _explain_logged(settings, intent, directory, reveal=reveal)
+            explained = _explain_logged(settings, intent, directory, root_key, reveal=reveal)
     _check_rules_exist(explained, rule or ())
     _tell_intent(screen, explained, reveal=reveal, is_of_history=history is not None)
     _tell_rules(screen, explained, frozenset(rule or ()), whole=verbose)
     if history is None:
-        _tell_limits(screen, explained, is_under_own_rules=directory is None)
+        _tell_limits(screen, explained, is_under_own_rules=directory is None, has_key=root_key is not None)
         _tell_next(screen, explained, connection, verbose=verbose)
 
 
@@ -123,8 +130,11 @@ def _check_rules_exist(explained: Explained, asked: Sequence[str]) -> None:
         raise RuleUnknownError(f"the rules that judged the intent have no `{unknown[0]}`, but for example {named}")
 
 
-def _explain_logged(settings: Settings, intent: str, directory: Path | None, *, reveal: bool) -> Explained:
+def _explain_logged(
+    settings: Settings, intent: str, directory: Path | None, root_key: Path | None, *, reveal: bool
+) -> Explained:
     """Explain an intent of the log, under its own rules or under those in a folder."""
+    gates_key = None if root_key is None else load_gates_root_key(root_key)
     plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY, rules=directory, few_records=True)
     codec = build_codec(settings, few_records=True)
     with open_log(settings, create=False) as opened:
@@ -137,6 +147,7 @@ def _explain_logged(settings: Settings, intent: str, directory: Path | None, *, 
             intent=intent,
             tenant_uid=settings.tenant,
             reveal=reveal,
+            gates_key=gates_key,
         )
 
 
@@ -151,11 +162,12 @@ def _tell_rules(screen: Screen, explained: Explained, only: frozenset[str], *, w
     for verdict in explained.recorded:
         _tell_verdict(screen, verdict, asked, recorded=True)
     is_one_of_many = len(explained.judged) > 1
-    for judged in explained.judged:
+    for before, judged in zip((None, *explained.judged), explained.judged, strict=False):
         tell_judged(
             screen,
             judged,
             only,
+            before=before,
             whole=whole,
             is_one_of_many=is_one_of_many,
             is_as_recorded=_is_as_recorded(judged, explained) and not is_one_of_many,
@@ -177,7 +189,7 @@ def _is_as_recorded(judged: Judged, explained: Explained) -> bool:
     )
 
 
-def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bool) -> None:
+def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bool, has_key: bool) -> None:
     """Say where the run can differ from the gate."""
     if explained.hidden:
         topics = ", ".join(explained.hidden)
@@ -188,11 +200,11 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
     if not explained.recorded and VERDICT.name not in explained.hidden:
         screen.say("no gate has decided this intent yet: its proof was not checked", WARN)
     elif is_under_own_rules and explained.agrees is False:
-        screen.say(
+        why = (
             "the gate decided otherwise than this run, which has only what the log still keeps of this session and of "
-            "those that it descends from: budgets that sessions share, and other sessions, are not in it",
-            WARN,
         )
+        why += "those that it descends from: budgets that sessions share, and other sessions, are not in it"
+        screen.say(f"{why}; or `--root-key` is not the key of the gates" if has_key else why, WARN)
 
 
 def _tell_unknown(screen: Screen, explained: Explained) -> None:
@@ -201,11 +213,16 @@ def _tell_unknown(screen: Screen, explained: Explained) -> None:
     facts += [name for name, fields in NEEDS_KEY.items() if not fields]
     screen.record({"record": "unknown_facts", "facts": facts, "sub": explained.intent.sub})
     screen.say()
+    is_hidden = VERDICT.name in explained.hidden
+    where = f"this client may not read `{VERDICT.name}`" if is_hidden else "the log has none of this user"
+    others = ", or run this as somebody who may read verdicts" if is_hidden else ""
+    whose = explained.intent.sub or "sessions without a user"
     screen.say(
-        f"not known here: {', '.join(f'`{fact}`' for fact in facts)}. They follow from what the sessions of "
-        f"{explained.intent.sub} have shown, which is recorded under a key of that user. Gates send it with calls that "
-        "they allow, and no verdict that this client may read has it. Rules that read these facts have no value above, "
-        "so the verdict on the log is neither confirmed nor in doubt",
+        f"missing: the key of the values of {whose}. Without it, nobody can tell where the values of the call come "
+        "from, whose they are, and what the user has asked for: "
+        f"{', '.join(f'`{fact}`' for fact in facts)}. Rules that read these facts have no value above, so the verdict "
+        f"on the log is neither confirmed nor in doubt. Verdicts that allow a call have the key, but {where}. Give the "
+        f"root key of the gates, from which it follows, with `--root-key FILE`{others}",
         WARN,
     )
 
@@ -221,6 +238,8 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, 
         ("what the tool is approved for", f"catalog show {tool}"),
         ("with the values of arguments", f"{explain} --reveal"),
     ]
+    if explained.lacks_key:
+        steps.insert(0, ("with the key of the values", f"{explain} --root-key FILE"))
     if explained.judged and not verbose:
         steps.append(("all rules, with all their parts", f"{explain} --verbose"))
     screen.say()

@@ -81,8 +81,8 @@ class Explained:
         verdicts: the engine's verdicts in this run.
         recorded: the verdicts on the log, if the intent was read from there.
         hidden: topics that this client may not read, so that their records are missing from the run.
-        lacks_key: whether no verdict that this client may read has the key of the user's values, although his sessions
-            have shown some. What follows from a comparison of values is missing from the facts then (`NEEDS_KEY`).
+        lacks_key: whether nothing at hand has the key of the user's values, although his sessions have shown some.
+            What follows from a comparison of values is missing from the facts then (`NEEDS_KEY`).
     """
 
     intent: Intent
@@ -219,6 +219,7 @@ def explain_from_log(
     intent: str,
     tenant_uid: str = "",
     reveal: bool = False,
+    gates_key: bytes | None = None,
 ) -> Explained:
     """Run the records of an intent's session from the log, and explain the intent. Blocking.
 
@@ -230,6 +231,8 @@ def explain_from_log(
         intent: its id, that of its verdict, or any other id that `find_intent` finds it by.
         tenant_uid: whose intent is meant if several tenants have one.
         reveal: whether to show values that the schema marks as sensitive.
+        gates_key: the root key of the gates, if it is at hand. Only the keys of users' values are taken from it, where
+            no verdict has them.
 
     Raises:
         IdError: the intent is missing, or ambiguous.
@@ -259,7 +262,7 @@ def explain_from_log(
         )
     else:
         lines = _until_decided(_with_ancestors(reader, session.lines, key), recorded)
-        keys, missing = reader.keys_for(lines, found.line.time_ms)
+        keys, missing = reader.keys_for(lines, found.line.time_ms, gates_key)
         lacks_key = (owner.tenant_uid, getattr(found.line.record, "sub", "")) in missing
         gate = msgspec.structs.replace(
             plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors(), recorded_keys=keys

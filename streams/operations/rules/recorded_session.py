@@ -52,7 +52,7 @@ from streams.operations.topics.reader import hidden_topics, places_of_key, read_
 from streams.operations.trial import INPUTS, Numbered
 from streams.ports import Clock, Received
 from streams.ports.open_log import Log
-from streams.provenance.digests import RecordedKeys
+from streams.provenance.digests import RecordedKeys, atom_key
 from streams.topology import GATE
 
 RECORDS_MAX = 200_000
@@ -171,12 +171,15 @@ class SessionReader:
             self.keys.note(verdict, verdict.evaluated_at)
         return found
 
-    def keys_for(self, lines: Sequence[Numbered], time_ms: int) -> tuple[RecordedKeys, frozenset[User]]:
-        """Return the keys of users' atoms for a run of lines, and whose key the log has not. Blocking.
+    def keys_for(
+        self, lines: Sequence[Numbered], time_ms: int, gates_key: bytes | None = None
+    ) -> tuple[RecordedKeys, frozenset[User]]:
+        """Return the keys of users' atoms for a run of lines, and whose key is not known. Blocking.
 
         Args:
             lines: what is run, read by this reader.
             time_ms: when the session was active.
+            gates_key: the root key of the gates, if it is at hand: it gives the keys that no verdict has.
 
         Raises:
             TopicReadError, LogError: the log can't be read.
@@ -184,6 +187,8 @@ class SessionReader:
         users, known = users_with_atoms(each.line for each in lines), self.keys.known
         if VERDICT.name not in self.hidden:
             known = keys_of_users(self._log, self._codec, self._clock, users, known, time_ms)
+        if gates_key is not None:
+            known = {user: atom_key(gates_key, *user) for user in users} | known
         return RecordedKeys(known), users - known.keys()
 
     def _decoded(self, topics: Sequence[str], key: bytes) -> Iterator[tuple[Received, Record]]:

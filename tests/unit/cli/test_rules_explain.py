@@ -131,7 +131,7 @@ class TestHistory:
             screen = Screen(as_json=False)
             with screen.console.capture() as written:
                 tell_judged(
-                    screen, judged, frozenset(), whole=whole, is_one_of_many=False, is_as_recorded=False,
+                    screen, judged, frozenset(), before=None, whole=whole, is_one_of_many=False, is_as_recorded=False,
                     lacks_facts=False,
                 )  # fmt: skip
             assert "!session.tainted = false" in written.get() or "not = false" in written.get()
@@ -199,6 +199,12 @@ class TestHistory:
         )
         assert [record["effect"] for record in of_kind(result, "judgement")] == ["REQUIRE_APPROVAL", "ALLOW"]
         assert of_kind(result, "intent")[0]["times_judged"] == 2
+        asked = ("rules", "explain", "rules", "--history", "h.jsonl", "--catalog", HISTORY[3], "--intent", "exfiltrate")
+        for more, again in (((), "1 rule came out as above"), (("--verbose",), "2 rules came out as above")):
+            told = stoplog(*asked, "--no-json", *more).out
+            assert told.count("rules: ") == 2
+            assert told.count("TRUE A-1 ") == told.count("TRUE P-1 ") == 1
+            assert told.count(again) == 1
 
 
 class TestLog:

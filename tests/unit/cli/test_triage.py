@@ -113,7 +113,23 @@ class TestExplain:
         assert "PROV-020," in without, without
         assert "verdict:" not in text
         assert "no gate has decided" not in text
-        assert f"They follow from what the sessions of {alert['sub']} have shown" in text
+        assert f"missing: the key of the values of {alert['sub']}" in text
+        assert "Give the root key of the gates, from which it follows, with `--root-key FILE`, or run this as" in text
+        assert f"stoplog rules explain --intent {alert['intent_id']} --root-key FILE" in text
+
+    def test_the_root_key_gives_the_key_that_no_verdict_has(
+        self, triage: Triage, hiding: HidingTopics, stoplog: Stoplog
+    ) -> None:
+        """The demonstration has kept none: with that of another deployment, no value is found, and all are compared."""
+        asked = ("rules", "explain", "--intent", alert_of(triage)["finding_uid"])
+        assert "there is no root key at `other.key`" in triage(*asked, "--root-key", "other.key").err
+        assert stoplog("keys", "new").status == 0
+        (key,) = Path.cwd().rglob("root.key")
+        hiding(VERDICT.name)
+        result = triage(*asked, "--root-key", str(key))
+        assert (of_kind(result, "unknown_facts"), result.status) == ([], 0)
+        rules = {record["rule_id"]: record for record in of_kind(result, "rule")}
+        assert rules["PROV-020"]["outcome"] == "false"
 
     def test_the_rule_that_decided_comes_first_and_fits_on_two_screens(self, triage: Triage) -> None:
         asked = ("rules", "explain", "--intent", alert_of(triage)["finding_uid"])
@@ -229,8 +245,8 @@ class TestExplain:
         assert f"`{session}` is not an intent but a session" in result.err
         assert "stoplog session show" in result.err
 
-    def test_a_root_key_is_for_histories(self, triage: Triage) -> None:
-        result = triage("rules", "explain", "--intent", "x", "--root-key", "k")
+    def test_a_catalog_is_for_histories(self, triage: Triage) -> None:
+        result = triage("rules", "explain", "--intent", "x", "--catalog", "k")
         assert result.status == 2
         assert "`--history`" in result.err
 

@@ -69,7 +69,7 @@ class House(Office):
         log = MemoryAsLog(self.driver.log)
         return SessionReader(log, CODEC, self.driver.clock, ROOT_KEY, GATE_SETTINGS.deployment)
 
-    def explained(self, intent_id: str) -> Explained:
+    def explained(self, intent_id: str, *, gates_key: bytes | None = None) -> Explained:
         plan = TryPlan(history=THE_LOG, codec=CODEC, gate=GATE_SETTINGS, starter_rules=RULES)
         return explain_from_log(
             MemoryAsLog(self.driver.log),
@@ -78,6 +78,7 @@ class House(Office):
             plan,
             officers=ContentOfficers.of({}),
             intent=intent_id,
+            gates_key=gates_key,
         )
 
 
@@ -202,6 +203,9 @@ class TestKeysOfValues:
         assert rules["P-4"].outcome is RuleOutcome.ERROR
         assert rules["P-4"].whole is not None
         assert rules["P-4"].whole.value.startswith("no value")
+        found = house.explained(verdict.intent_id, gates_key=GATE_SETTINGS.root_key)
+        assert (found.lacks_key, found.agrees) == (False, True)
+        assert [each.origins for each in found.verdicts] == [verdict.origins]
 
     def test_a_verdict_that_needs_no_value_is_confirmed_without_the_key(
         self, house: House, alone: SessionMaker
