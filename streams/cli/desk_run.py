@@ -77,8 +77,8 @@ def show_desk(connection: Connection, settings: Settings, output: Output) -> Non
     """
     screen = output.screen()
     with closing(DeskStore(_folder(settings), is_guest=True)) as store:
-        loads, states = store.loads(settings.desk.sink_names), store.states()
-        waiting = store.open_deliveries(SHOWN_MAX)
+        loads, states = store.outbox.loads(settings.desk.sink_names), store.states()
+        waiting = store.outbox.open_deliveries(SHOWN_MAX)
     rows = []
     for name, open_count, aside, oldest_ms in loads:
         oldest = "" if oldest_ms is None else format_instant(oldest_ms)
@@ -143,8 +143,8 @@ def retry_messages(settings: Settings, names: Sequence[str], output: Output) -> 
     screen = output.screen()
     with closing(DeskStore(_folder(settings), is_guest=True)) as store:
         # A message may also wait for a sink that the settings do not name for now.
-        _check_known(names, [load.sink for load in store.loads(settings.desk.sink_names)])
-        counts = {name: store.retry(name) for name in dict.fromkeys(names) or (None,)}
+        _check_known(names, [load.sink for load in store.outbox.loads(settings.desk.sink_names)])
+        counts = {name: store.outbox.retry(name) for name in dict.fromkeys(names) or (None,)}
     for name, count in counts.items():
         screen.record({"sink": name, "retried": count})
     screen.say(f"{many(sum(counts.values()), 'message')} will be sent again", OK)

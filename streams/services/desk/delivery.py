@@ -22,8 +22,8 @@ from collections.abc import Callable
 
 from streams.desk.messages import Message
 from streams.services.desk.errors import DeskError
+from streams.services.desk.outbox import NextDelivery, Outbox
 from streams.services.desk.sinks import Fault, Sink
-from streams.services.desk.store import DeskStore, NextDelivery
 from streams.services.retrying import RetryingThread
 from streams.services.sending import Backoff
 
@@ -52,7 +52,7 @@ class Courier(RetryingThread):
         self,
         name: str,
         sink: Sink,
-        store: DeskStore,
+        outbox: Outbox,
         backoff: Backoff,
         count: Callable[[str, str], None],
     ) -> None:
@@ -61,14 +61,14 @@ class Courier(RetryingThread):
         Args:
             name: the name of the sink.
             sink: the sink.
-            store: what waits.
+            outbox: what waits.
             backoff: the pauses before a message is sent again; the thread alone takes them.
             count: is called with the name and the result of each attempt: `delivered`, `failed` or `set_aside`.
         """
         super().__init__(f"stoplog-desk-{name}")
         self.name = name
         self._sink = sink
-        self._store = store
+        self._outbox = outbox
         self._backoff = backoff
         self._count = count
         self._wake = threading.Event()
@@ -101,7 +101,7 @@ class Courier(RetryingThread):
 
     def _deliver_next(self) -> bool:
         """Try the next message once. Return False if there is none."""
-        found = self._store.next_delivery(self.name, self._waiting())
+        found = self._outbox.next_delivery(self.name, self._waiting())
         if found is None:
             return False
         fault = self._attempt(found)
@@ -118,11 +118,11 @@ class Courier(RetryingThread):
         number, message = found.number, found.message
         fault = self._send(message, found.attempts)
         if fault is None:
-            self._store.note_delivered(number)
+            self._outbox.note_delivered(number)
             self._note_taken(found)
             self._count(self.name, "delivered")
             return None
-        self._store.note_fault(number, fault.text, sets_aside=fault.is_final)
+        self._outbox.note_fault(number, fault.text, sets_aside=fault.is_final)
         self._count(self.name, "set_aside" if fault.is_final else "failed")
         if fault.is_final:
             text = "sink `%s` can't take message `%s` (%s): it is set aside; see `stoplog desk show`"
@@ -164,7 +164,7 @@ class Courier(RetryingThread):
     def _next_other(self, stuck: NextDelivery) -> NextDelivery | None:
         """Return the next message of another incident that is not stuck itself; None if there is none."""
         left_out = {*self._waiting(), stuck.message.incident}
-        return self._store.next_delivery(self.name, left_out, attempts_below=STUCK_AFTER)
+        return self._outbox.next_delivery(self.name, left_out, attempts_below=STUCK_AFTER)
 
     def _send(self, message: Message, attempts: int) -> Fault | None:
         """Send a message. One on which the desk itself fails again and again is set aside, and holds up no other."""

@@ -210,7 +210,7 @@ class Intake(RetryingThread):
             for each, record in read:
                 deliveries += self._taken(each, record, now_ms)
             deliveries += self._due(now_ms)
-            self._store.add(deliveries)
+            self._store.outbox.add(deliveries)
             self._store.purge(now_ms - KEEP_MS)
             self._store.note_positions(
                 {TopicPartition(each.topic, each.partition): each.offset + 1 for each in received}

@@ -23,8 +23,9 @@ from streams.services.desk.building import build_sinks
 from streams.services.desk.delivery import Courier
 from streams.services.desk.errors import DeskError
 from streams.services.desk.intake import Intake, check_topics
+from streams.services.desk.outbox import OpenDelivery, SinkLoad
 from streams.services.desk.settings import DeskSection
-from streams.services.desk.store import DeskStore, OpenDelivery, SinkLoad
+from streams.services.desk.store import DeskStore
 from streams.services.running import Running
 from streams.services.sending import Backoff
 
@@ -77,7 +78,7 @@ class RunningDesk(Running):
                 Courier(
                     name,
                     sink,
-                    self._store,
+                    self._store.outbox,
                     Backoff(section.retry_first_ms, section.retry_max_ms),
                     lambda name, result: self.metrics.add(declared.DESK_DELIVERIES, name, result),
                 )
@@ -108,7 +109,7 @@ class RunningDesk(Running):
 
     def left_behind(self, section: DeskSection) -> tuple[str, ...]:
         """Return the sinks for which messages wait although the settings name them no more."""
-        return tuple(load.sink for load in self._store.loads() if load.sink not in section.sink_names)
+        return tuple(load.sink for load in self._store.outbox.loads() if load.sink not in section.sink_names)
 
     def health(self) -> Health:
         """Return whether alerts are read. A sink that fails makes the desk no less ready. Thread-safe."""
@@ -124,7 +125,7 @@ class RunningDesk(Running):
         told = {
             "incidents": {state.value: states[state] for state in State},
             "sinks": [load._asdict() for load in self._loads()],
-            "deliveries": [shown(each) for each in self._store.open_deliveries(SHOWN_MAX)],
+            "deliveries": [shown(each) for each in self._store.outbox.open_deliveries(SHOWN_MAX)],
         }
         return orjson.dumps(told) + b"\n"
 
@@ -145,7 +146,7 @@ class RunningDesk(Running):
 
     def _loads(self) -> list[SinkLoad]:
         """Return what waits for each sink, also where that is nothing."""
-        return self._store.loads(courier.name for courier in self._couriers)
+        return self._store.outbox.loads(courier.name for courier in self._couriers)
 
     def _wake(self) -> None:
         for courier in self._couriers:

@@ -5,8 +5,6 @@ transaction, which is on disk before anything is sent. So after a crash, the fil
 read, or what is to be delivered because of it, or nothing since that has happened. A delivery is deleted when its sink
 has accepted it: a crash in between sends it once more, with the same id.
 
-The messages that wait are read one by one, so that any number of them takes no memory.
-
 **Rejected.** A changelog topic and a processor of the engine, as gates have: alerts are few, and what the desk adds is
 to deliver them from one place. A lost file costs a second delivery of the last `first_start_ms`, and no alert. Then,
 findings are grouped by when they are read again, so that some messages have other ids.
@@ -16,24 +14,21 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
-from streams.desk.messages import Delivery, Message
 from streams.desk.rows import Finding, Incident, Series, State
 from streams.ports import TopicPartition
 from streams.services.desk.errors import DeskError
+from streams.services.desk.outbox import SCHEMA, Outbox, answers
 from streams.services.sqlite_file import connect
 from streams.stores.lock_file import lock_file
 from streams.stores.private_folder import make_private
 
-FAULT_CHARS_MAX = 300
-SCANNED_MAX = 200
-"""Messages that are read at once where the first one is left out."""
 PURGED_MAX = 1_000
 """Rows that one step deletes at most."""
 _LOCK_TIMEOUT_S = 30.0
@@ -58,14 +53,6 @@ CREATE INDEX IF NOT EXISTS incidents_state ON incidents (state);
 CREATE INDEX IF NOT EXISTS incidents_last ON incidents (last_ms);
 CREATE INDEX IF NOT EXISTS incidents_escalate ON incidents (escalate_ms) WHERE escalate_ms IS NOT NULL;
 CREATE INDEX IF NOT EXISTS incidents_held ON incidents (held_by, first_ms) WHERE held_by <> '';
-CREATE TABLE IF NOT EXISTS deliveries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL, sink TEXT NOT NULL, kind TEXT NOT NULL,
-    made_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, fault TEXT NOT NULL DEFAULT '',
-    is_set_aside INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (uid, sink)
-);
-CREATE INDEX IF NOT EXISTS deliveries_sink ON deliveries (sink, is_set_aside, number);
-CREATE INDEX IF NOT EXISTS deliveries_load ON deliveries (sink, is_set_aside, made_ms);
-CREATE INDEX IF NOT EXISTS deliveries_aside ON deliveries (made_ms) WHERE is_set_aside = 1;
 """
 _ONE_OF_INCIDENTS = "SELECT row FROM incidents "
 
@@ -73,7 +60,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _finding = msgspec.msgpack.Decoder(Finding).decode
 _series = msgspec.msgpack.Decoder(Series).decode
 _incident = msgspec.msgpack.Decoder(Incident).decode
-_message = msgspec.msgpack.Decoder(Message).decode
 
 
 class Position(NamedTuple):
@@ -88,62 +74,12 @@ class Position(NamedTuple):
     oldest_ms: int
 
 
-class OpenDelivery(NamedTuple):
-    """A message that a sink has not accepted yet.
-
-    Attributes:
-        number: its place in the order of deliveries.
-        uid: the id of the message.
-        sink: the sink.
-        kind: why it is sent.
-        made_ms: when it was made.
-        attempts: how often it was tried.
-        fault: why the last attempt failed.
-        is_set_aside: whether it is not tried any more, because the sink can't take it.
-    """
-
-    number: int
-    uid: str
-    sink: str
-    kind: str
-    made_ms: int
-    attempts: int
-    fault: str
-    is_set_aside: bool
-
-
-class NextDelivery(NamedTuple):
-    """The message that a sink gets next.
-
-    Attributes:
-        number: its place in the order of deliveries.
-        attempts: how often it was tried.
-        message: the message.
-    """
-
-    number: int
-    attempts: int
-    message: Message
-
-
-class SinkLoad(NamedTuple):
-    """What waits for a sink.
-
-    Attributes:
-        sink: its name.
-        open_count: messages that are still tried.
-        set_aside_count: messages that are not.
-        oldest_ms: when the oldest of those that are tried was made; None if there is none.
-    """
-
-    sink: str
-    open_count: int
-    set_aside_count: int
-    oldest_ms: int | None
-
-
 class DeskStore:
-    """The file. Thread-safe: the sinks' threads have a connection of their own, beside that of who reads alerts."""
+    """The file. Thread-safe: the sinks' threads have a connection of their own, beside that of who reads alerts.
+
+    Attributes:
+        outbox: the messages that wait for sinks.
+    """
 
     def __init__(self, folder: Path, *, is_guest: bool = False) -> None:
         """Open the file, or create it.
@@ -158,7 +94,6 @@ class DeskStore:
         path = folder / "desk.sqlite"
         self._locked: TextIO | None = None
         self._lock = threading.RLock()
-        self._sending_lock = threading.Lock()
         try:
             if is_guest:
                 if not path.is_file():
@@ -167,9 +102,9 @@ class DeskStore:
                 make_private(folder)
                 self._locked = _locked(folder / "desk.lock")
             self._connection = connect(path, _LOCK_TIMEOUT_S)
-            self._sending = connect(path, _LOCK_TIMEOUT_S)
+            self.outbox = Outbox(self._connection, connect(path, _LOCK_TIMEOUT_S))
             if not is_guest:
-                self._connection.executescript(_SCHEMA)
+                self._connection.executescript(_SCHEMA + SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise DeskError(f"`{path}` can't be used: {error}") from None
 
@@ -211,7 +146,7 @@ class DeskStore:
             DeskError: the file can't be read.
         """
         with self._lock:
-            found = _answers(self._connection, "SELECT topic, partition, next_offset, oldest_ms FROM positions", ())
+            found = answers(self._connection, "SELECT topic, partition, next_offset, oldest_ms FROM positions", ())
         return {TopicPartition(topic, partition): Position(*rest) for topic, partition, *rest in found}
 
     def begin(self, place: TopicPartition, oldest_ms: int) -> None:
@@ -295,16 +230,6 @@ class DeskStore:
         where = "WHERE held_by = ? AND held_by <> '' ORDER BY first_ms LIMIT ?"
         return self._incidents(where, (window, limit))
 
-    def add(self, deliveries: Sequence[Delivery]) -> None:
-        """Keep messages that are to be delivered; one that is there already stays as it is."""
-        rows = [
-            (each.message.uid, each.sink, each.message.kind.value, each.message.made_ms, _encode(each.message))
-            for each in deliveries
-        ]
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO deliveries (uid, sink, kind, made_ms, body) VALUES (?, ?, ?, ?, ?)", rows
-        )
-
     def purge(self, before_ms: int) -> None:
         """Forget findings, series and incidents that were not heard of since an instant, and messages that were set
         aside and made before it, a bounded step.
@@ -329,120 +254,21 @@ class DeskStore:
                 (old_ms, PURGED_MAX),
             )
 
-    def next_delivery(
-        self, sink: str, without: Collection[str] = (), attempts_below: int | None = None
-    ) -> NextDelivery | None:
-        """Return the next message for a sink; None if there is none. What this version can't read is set aside.
-
-        Args:
-            sink: the sink.
-            without: incidents whose messages are left out.
-            attempts_below: leaves out incidents whose next message was tried so often; None leaves out none.
-
-        Raises:
-            DeskError: the file can't be used.
-        """
-        statement = (
-            "SELECT number, attempts, body FROM deliveries "
-            "WHERE sink = ? AND is_set_aside = 0 AND number > ? ORDER BY number LIMIT ?"
-        )
-        left_out = set(without)
-        # Mostly the first message is the one. Where it is not, an incident may have thousands before the next one.
-        last, rows_max = 0, 1
-        while found := self._sent(statement, (sink, last, rows_max)):
-            for last, attempts, body in found:
-                try:
-                    message = _message(body)
-                except msgspec.DecodeError as error:
-                    self.note_fault(last, f"it is of another version of stoplog: {error}", sets_aside=True)
-                    continue
-                if message.incident in left_out:
-                    continue
-                if attempts_below is None or attempts < attempts_below:
-                    return NextDelivery(last, attempts, message)
-                # Its later messages do not overtake it.
-                left_out.add(message.incident)
-            rows_max = SCANNED_MAX
-        return None
-
-    def note_delivered(self, number: int) -> None:
-        """Forget a message that its sink has accepted.
-
-        Raises:
-            DeskError: the file can't be written.
-        """
-        self._sent("DELETE FROM deliveries WHERE number = ?", (number,))
-
-    def note_fault(self, number: int, fault: str, *, sets_aside: bool) -> None:
-        """Remember why a message was not accepted, and whether to try it again.
-
-        Raises:
-            DeskError: the file can't be written.
-        """
-        self._sent(
-            "UPDATE deliveries SET attempts = attempts + 1, fault = ?, is_set_aside = ? WHERE number = ?",
-            (fault[:FAULT_CHARS_MAX], int(sets_aside), number),
-        )
-
-    def retry(self, sink: str | None) -> int:
-        """Try messages again that were set aside. Return how many.
-
-        Args:
-            sink: the sink; None for all.
-
-        Raises:
-            DeskError: the file can't be written.
-        """
-        changed = self._sent(
-            "UPDATE deliveries SET is_set_aside = 0 WHERE is_set_aside = 1 AND (? IS NULL OR sink = ?) RETURNING 1",
-            (sink, sink),
-        )
-        return len(changed)
-
-    def open_deliveries(self, limit: int) -> list[OpenDelivery]:
-        """Return messages that wait, the oldest first.
-
-        Raises:
-            DeskError: the file can't be read.
-        """
-        found = self._sent(
-            "SELECT number, uid, sink, kind, made_ms, attempts, fault, is_set_aside FROM deliveries "
-            "ORDER BY number LIMIT ?",
-            (limit,),
-        )
-        return [OpenDelivery(*row)._replace(is_set_aside=bool(row[-1])) for row in found]
-
-    def loads(self, names: Iterable[str] = ()) -> list[SinkLoad]:
-        """Return what waits for each sink for which something waits, and for the named ones; by their names.
-
-        Args:
-            names: sinks for which it may be that nothing waits.
-
-        Raises:
-            DeskError: the file can't be read.
-        """
-        found = self._sent(
-            "SELECT sink, SUM(is_set_aside = 0), SUM(is_set_aside), MIN(CASE WHEN is_set_aside = 0 THEN made_ms END) "
-            "FROM deliveries GROUP BY sink ORDER BY sink",
-            (),
-        )
-        loads = {name: SinkLoad(name, 0, 0, None) for name in names} | {row[0]: SinkLoad(*row) for row in found}
-        return [loads[name] for name in sorted(loads)]
-
     def states(self) -> dict[State, int]:
         """Return how many incidents are in each state.
 
         Raises:
             DeskError: the file can't be read.
         """
-        found = dict(self._sent("SELECT state, COUNT(*) FROM incidents GROUP BY state", ()))
+        # Not on the connection of who reads alerts, which may wait for the log in a transaction.
+        found = dict(self.outbox.ask("SELECT state, COUNT(*) FROM incidents GROUP BY state", ()))
         return {state: found.get(state.value, 0) for state in State}
 
     def close(self) -> None:
         """Release the file."""
-        with self._lock, self._sending_lock:
+        with self._lock:
             self._connection.close()
-            self._sending.close()
+            self.outbox.close()
             if self._locked is not None:
                 self._locked.close()
 
@@ -452,17 +278,6 @@ class DeskStore:
     def _incidents(self, where: str, values: tuple[Any, ...]) -> list[Incident]:
         found = self._connection.execute(_ONE_OF_INCIDENTS + where, values)
         return [_incident(row) for (row,) in found.fetchall()]
-
-    def _sent(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
-        with self._sending_lock:
-            return _answers(self._sending, statement, values)
-
-
-def _answers(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
-    try:
-        return connection.execute(statement, values).fetchall()
-    except sqlite3.Error as error:
-        raise DeskError(f"the desk's file can't be used: {error}") from None
 
 
 def _locked(path: Path) -> TextIO:

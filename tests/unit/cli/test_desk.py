@@ -35,10 +35,10 @@ def keep(home: Path, *sinks: str) -> None:
     """Let a message wait for sinks, which the first of them can't take."""
     with closing(DeskStore(home / ".stoplog" / "desk")) as store:
         with store.transaction():
-            store.add([Delivery(sink, message()) for sink in sinks])
-        found = store.next_delivery(sinks[0])
+            store.outbox.add([Delivery(sink, message()) for sink in sinks])
+        found = store.outbox.next_delivery(sinks[0])
         assert found is not None
-        store.note_fault(found.number, "status 400", sets_aside=True)
+        store.outbox.note_fault(found.number, "status 400", sets_aside=True)
 
 
 def test_what_waits_is_shown_with_the_last_answer(stoplog: Stoplog, configured: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_was_set_aside_is_sent_again(stoplog: Stoplog, configured: Path) ->
     retried = stoplog("desk", "retry", "--no-json")
     assert (retried.status, retried.out.strip()) == (0, "1 message will be sent again")
     with closing(DeskStore(configured / ".stoplog" / "desk")) as store:
-        assert store.next_delivery("chat") is not None
+        assert store.outbox.next_delivery("chat") is not None
 
 
 def test_several_sinks_are_tried_again_also_one_of_former_settings_and_no_unknown_one(

@@ -38,6 +38,7 @@ from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
 from streams.services.desk.intake import NOT_TIMELY, Intake
+from streams.services.desk.outbox import Outbox
 from streams.services.desk.store import DeskStore
 from streams.services.metrics import MetricsSection, serving_metrics
 from streams.wiring.clock import SystemClock
@@ -158,15 +159,15 @@ def test_a_crash_in_the_middle_of_a_batch_leaves_all_of_it_to_be_read(
 
     with monkeypatch.context() as patched:
         # The process ends just before the commit.
-        patched.setattr(DeskStore, "add", add)
+        patched.setattr(Outbox, "add", add)
         with pytest.raises(Crash):
             intake.take(batch)
     store.close()
     reopened = DeskStore(tmp_path / "desk")
     assert {each.next_offset for each in reopened.positions().values()} == {0}
-    assert (reopened.loads(), reopened.waited_for()) == ([], [])
+    assert (reopened.outbox.loads(), reopened.waited_for()) == ([], [])
     plain_intake(transport, reopened, to_file(tmp_path)).take(batch)
-    assert reopened.loads()[0].open_count == 6
+    assert reopened.outbox.loads()[0].open_count == 6
     reopened.close()
 
 

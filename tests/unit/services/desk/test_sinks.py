@@ -238,14 +238,14 @@ def test_a_message_on_which_the_desk_fails_is_set_aside_and_the_next_goes_on(
 
 def test_a_message_of_another_version_is_set_aside_and_the_next_goes_on(tmp_path: Path) -> None:
     with closing(DeskStore(tmp_path)) as store, store.transaction():
-        store.add([Delivery("it", message()), Delivery("it", replace(message(), uid="other"))])
+        store.outbox.add([Delivery("it", message()), Delivery("it", replace(message(), uid="other"))])
     with closing(sqlite3.connect(tmp_path / "desk.sqlite")) as file, file:
         file.execute("UPDATE deliveries SET body = x'81a161' WHERE number = 1")
     with closing(DeskStore(tmp_path)) as store:
-        found = store.next_delivery("it")
+        found = store.outbox.next_delivery("it")
         assert found is not None
         assert (found.number, found.message.uid) == (2, "other")
-        (load,) = store.loads()
+        (load,) = store.outbox.loads()
         assert (load.open_count, load.set_aside_count) == (1, 1)
 
 
@@ -253,12 +253,12 @@ def test_messages_that_were_set_aside_are_forgotten_after_a_time_and_others_are_
     made = [replace(message(), uid=str(made_ms), made_ms=made_ms) for made_ms in (1, 2, 3)]
     with closing(DeskStore(tmp_path)) as store:
         with store.transaction():
-            store.add([Delivery(sink, each) for sink in ("aside", "open") for each in made])
+            store.outbox.add([Delivery(sink, each) for sink in ("aside", "open") for each in made])
         for number in (1, 2, 3):
-            store.note_fault(number, "status 400", sets_aside=True)
+            store.outbox.note_fault(number, "status 400", sets_aside=True)
         with store.transaction():
             store.purge(3)
-        assert [(each.sink, each.made_ms) for each in store.open_deliveries(10)] == [
+        assert [(each.sink, each.made_ms) for each in store.outbox.open_deliveries(10)] == [
             ("aside", 3),
             ("open", 1),
             ("open", 2),
