@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome, tool_of
@@ -56,8 +57,11 @@ that question about others like them, so that questions are left for other rules
 RULES_MAX = 60
 """The number of rules in one question."""
 
-EXAMPLES_MAX = 400
-"""The number of examples that are kept to answer questions without the solver."""
+EXAMPLES_MAX = 2_000
+"""The number of given examples that are tried before the solver is asked. The starter packs have half as many cases."""
+
+SOLUTIONS_MAX = 400
+"""The number of solutions of the solver that are kept as further examples."""
 
 STOPPING_EFFECTS = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
 _STOPPING_OUTCOMES = frozenset({RuleOutcome.TRUE, RuleOutcome.ERROR})
@@ -162,8 +166,8 @@ class Prover:
         self._own = (history, entities)
         self._translator = Translator(structs_by_type_name(UNTYPED.args, *self._own), constants)
         self._examples: dict[tuple[str, str], list[Facts]] = {}
-        self._examples_count = 0
-        for facts in examples:
+        self._solutions_count = 0
+        for facts in islice(examples, EXAMPLES_MAX):
             self._keep_example(facts)
         self._rules = {rule.rule.id: rule for rule in rules}
         self._constants = constants
@@ -375,9 +379,7 @@ class Prover:
                 yield from tuple(self._examples.get(tool, ()))
 
     def _keep_example(self, facts: Facts) -> None:
-        if self._examples_count < EXAMPLES_MAX:
-            self._examples_count += 1
-            self._examples.setdefault(tool_of(facts)[:2], []).append(facts)
+        self._examples.setdefault(tool_of(facts)[:2], []).append(facts)
 
     def _solve(
         self, rules: Sequence[_TranslatedRule], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
@@ -411,7 +413,9 @@ class Prover:
         facts = facts_of(solver.model(), translator.variables, translator.members, paths, self._own)
         if not refutes(facts):
             return _UNKNOWN
-        self._keep_example(facts)
+        if self._solutions_count < SOLUTIONS_MAX:
+            self._solutions_count += 1
+            self._keep_example(facts)
         return ProofResult(ProofStatus.REFUTED, (), facts)
 
 

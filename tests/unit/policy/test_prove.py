@@ -253,6 +253,10 @@ class TestUnknown:
     def test_an_example_tells(self) -> None:
         assert proven(rule(when=self.OPEN), examples=[facts(agent={"id": "10.0.0.1"})]) == []
 
+    def test_an_example_tells_after_those_of_many_other_rules(self) -> None:
+        others = [facts(agent={"id": "somebody"})] * 1_500
+        assert proven(rule(when=self.OPEN), examples=[*others, facts(agent={"id": "10.0.0.1"})]) == []
+
     def test_what_is_not_understood_can_be_reasoned_about_all_the_same(self) -> None:
         permit = rule(id="P-1", effect="permit", when=when("ip(agent.id).family() == 4 && session.risk > 1"))
         deny = rule(id="D-1", when=when("session.risk > 0 && ip(agent.id).family() == 4"))
