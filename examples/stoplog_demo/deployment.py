@@ -6,6 +6,7 @@ import json
 import secrets
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from stoplog_demo.host import ISSUER
 from stoplog_demo.publication import OPERATOR
@@ -96,30 +97,31 @@ def _text(text: str) -> str:
 def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
     """Return the settings of one demonstration.
 
+    It takes from the settings of this machine only how to reach the cluster. With the others, such as the key of the
+    gates' seals, its gate would do what its executor and its story do not expect.
+
     Args:
         folder: for all files on this machine.
-        bootstrap: the brokers of a cluster, with its other settings from the environment; None: the embedded log.
+        bootstrap: the brokers of a cluster; None: the embedded log.
 
     Raises:
         SettingsError: the settings can't be understood.
     """
     unique = SYSTEM.uuid()[-_UNIQUE_CHARS:]
-    overrides: dict[str, object] = {
+    own: dict[str, Any] = {
         "state_dir": state_dir(folder),
         "group": GROUP,
         "instance": f"demo-{unique}",
         "tenant": f"demo-{unique}",
         "log": "embedded",
-        # The ids of the lock file are enough, and nothing is left behind in a registry.
-        "schema_registry_url": None,
+        # The probe that looks for a running gate opens a session without a grant.
+        "gate": {"trust_anchors": {ISSUER: HMAC}, "require_delegation": False},
     }
     if bootstrap is not None:
         base = load_settings()
-        overrides |= {"log": "kafka", "bootstrap": bootstrap}
-        overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
-    # The probe that looks for a running gate opens a session without a grant.
-    overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}, "require_delegation": False}
-    return load_settings(overrides).model_copy(update=UNSIGNED)
+        own |= {"log": "kafka", "bootstrap": bootstrap, "kafka": base.kafka, "engine": base.engine}
+        own["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
+    return Settings(**own).model_copy(update=UNSIGNED)
 
 
 def demonstrate(settings: Settings, folder: Path, view: View, next_commands: NextCommands) -> DemoReport:

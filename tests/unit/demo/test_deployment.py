@@ -38,3 +38,19 @@ def test_on_a_cluster_commands_are_told_to_trust_what_its_gate_trusts(
     for name in ("log", "bootstrap", "rules", "catalog", "release"):
         assert getattr(of_commands, name) == getattr(of_the_gate, name), name
     assert of_commands.topics.prefix == of_the_gate.topics.prefix
+
+
+@pytest.mark.parametrize("bootstrap", [None, "broker:9092"])
+def test_it_takes_from_the_settings_of_this_machine_only_how_to_reach_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bootstrap: str | None
+) -> None:
+    plain = demo_settings(tmp_path, bootstrap)
+    monkeypatch.chdir(tmp_path)
+    Path("stoplog.toml").write_text(
+        '[kafka]\n"security.protocol" = "SSL"\n[seal]\nkey_file = "seal.key"\n[gate]\ndeployment = "prod"\n'
+        '[content]\ncapture = ["arguments"]\n'
+    )
+    found = demo_settings(tmp_path, bootstrap)
+    for name in ("seal", "gate", "content"):
+        assert getattr(found, name) == getattr(plain, name), name
+    assert found.kafka == ({} if bootstrap is None else {"security.protocol": "SSL"})
