@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.alerts_view import list_alerts, show_alert, state_name, status_fields, tell_responses
+from streams.cli.alerts_view import list_alerts, show_alert, state_name, status_fields, status_text, tell_responses
 from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
@@ -220,10 +220,13 @@ def _change(
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
         handling = read_handling(operator)
-        incidents = alerts_to_change(handling, find_alerts(handling, stated), state)
+        meant = {each.alert.finding_uid: each for each in find_alerts(handling, stated)}
+        incidents = alerts_to_change(handling, meant.values(), state)
         changed = iter(write_statuses(operator, [each for alerts in incidents for each in alerts], state, why, key))
         for alerts in incidents:
             _tell(screen, operator, list(islice(changed, len(alerts))))
+            for before in [meant[alert.finding_uid] for alert in alerts if alert.finding_uid in meant]:
+                _tell_replaced(screen, operator, before, state)
 
 
 def _tell_none(screen: Screen, *, everything: bool, is_filtered: bool) -> None:
@@ -247,6 +250,13 @@ def _tell(screen: Screen, operator: Operator, changed: Sequence[Handled]) -> Non
     else:
         screen.say(f"this lowers nothing: `{alert.analytic_uid}` alerts again", WARN)
         screen.say("if it should not, change the rule, grant or setting that it is about", WARN)
+
+
+def _tell_replaced(screen: Screen, operator: Operator, before: Handled, state: AlertState) -> None:
+    """Say what this replaces, if that was an end, or what somebody else does: two people may answer one message."""
+    is_theirs = before.status is not None and before.status.by_user != operator.name
+    if before.is_closed or (is_theirs and state is AlertState.ACKNOWLEDGED):
+        screen.say(f"this replaces: {status_text(before, operator.clock.now_ms())}", WARN)
 
 
 def _warn(screen: Screen, handling: Handling) -> None:

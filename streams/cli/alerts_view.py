@@ -37,6 +37,16 @@ def state_name(handled: Handled) -> str:
     return _STATES[handled.state][0]
 
 
+def status_text(handled: Handled, now_ms: int) -> str:
+    """Return what was done with an alert, when, by whom, and why."""
+    status = handled.status
+    if status is None:
+        return "new: nobody has done anything with it"
+    signed = f"signed by {handled.signer}" if handled.signer else "not signed"
+    ago = age_text(now_ms - status.header.time)
+    return f"{state_name(handled)} {ago} ago by {status.by_user} ({signed}): {status.reason}"
+
+
 def alert_fields(handled: Handled) -> dict[str, Any]:
     """Return an alert for a program."""
     alert, status = handled.alert, handled.status
@@ -116,20 +126,14 @@ def _fitting(title: str, alert: Alert, chars_max: int) -> str:
 def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int) -> None:
     """Write everything that is known of an alert, which belongs to an incident."""
     screen.record({**alert_fields(handled), **_incident_fields(incident)})
-    alert, status = handled.alert, handled.status
+    alert = handled.alert
     severity = severity_word(alert.severity_id)
     screen.say(f"{severity}: {alert.title}", FAIL if alert.severity_id >= Severity.HIGH else WARN)
     screen.say(alert.desc)
     screen.say()
     screen.table(("", ""), [row for row in _rows(alert, incident, now_ms) if row[1]])
     screen.say()
-    name, style = _STATES[handled.state]
-    if status is None:
-        screen.say("new: nobody has done anything with it", style)
-    else:
-        signed = f"signed by {handled.signer}" if handled.signer else "not signed"
-        ago = age_text(now_ms - status.header.time)
-        screen.say(f"{name} {ago} ago by {status.by_user} ({signed}): {status.reason}", style)
+    screen.say(status_text(handled, now_ms), _STATES[handled.state][1])
 
 
 def tell_responses(screen: Screen, connection: Connection, alert: Alert, standing: Standing | None) -> None:

@@ -123,6 +123,17 @@ def test_for_a_person_the_list_is_a_line_each_with_the_next_command(desk: Stoplo
     assert "and 2 further incidents" in desk("alerts", "list", "--max", "1", "--no-json").out
 
 
+def test_who_replaces_what_somebody_has_done_is_told(desk: Stoplog) -> None:
+    said = desk("alerts", "ack", MAILER, *SIGNED, "--no-json").out
+    assert "this replaces" not in said
+    assert "this replaces" not in desk("alerts", "ack", MAILER, *SIGNED, "--no-json").out
+    said = desk("alerts", "ack", MAILER, "--key", "ann.pem", "--as", "Cleo", "--no-json").out
+    assert "this replaces: acknowledged 0 s ago by Ann (signed by ann): looking into it" in said
+    desk("alerts", "close", MAILER, "--false-positive", "--why", "a test", *SIGNED)
+    said = desk("alerts", "close", MAILER, "--why", "done", *SIGNED, "--no-json").out
+    assert "this replaces: false positive 0 s ago by Ann (signed by ann): a test" in said
+
+
 def test_that_nothing_matches_does_not_say_that_nothing_is_open(desk: Stoplog) -> None:
     assert desk("alerts", "close", MAILER, "--why", "fixed", *SIGNED).status == 0
     for filtered in (("--tenant", "other"), ("--severity", "critical")):
