@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
@@ -64,6 +64,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What Kafka accepts in the name of a member, and what can't lead out of the state folder."""
+
+_TABLE_PARTS = 3
 
 _Section = TypeVar("_Section", bound=BaseModel)
 
@@ -292,6 +294,21 @@ def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         for part in parts:
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from _paths(part, f"{prefix}{name}.")
+
+
+def table_settings(path: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the settings of a table of a table of tables, such as `desk.slack.NAME`; None if the path leads to none.
+
+    Args:
+        path: the table: its section, the setting, its name or index.
+    """
+    if len(path) != _TABLE_PARTS or path[0] not in SECTIONS:
+        return None
+    field = section_class(path[0]).model_fields.get(path[1])
+    for kind in () if field is None else get_args(field.annotation):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return tuple(kind.model_fields)
+    return None
 
 
 def worded(path: str, text: str) -> str:

@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic import ValidationError, create_model
 
 from streams.model.canonical import CanonicalError, unique_members
 from streams.model.errors import SettingsError
-from streams.wiring.settings import SECRETIVE, SECTIONS, Settings, section_class, setting_names, worded
+from streams.wiring.settings import SECRETIVE, SECTIONS, Settings, section_class, setting_names, table_settings, worded
 from streams.wiring.settings_file import FAULTS_MAX, file_faults
 
 ENV_PREFIX = "STOPLOG_"
@@ -141,7 +141,7 @@ def _file_faults(file: Path) -> Iterator[str]:
         at = f"`{file}`" if fault.line is None else f"`{file}:{fault.line}`"
         path = ".".join(map(str, fault.path))
         if fault.kind == "extra_forbidden":
-            yield f"{at}: setting `{path}` is unknown{_suggestion(path, set(setting_names()))}"
+            yield f"{at}: setting `{path}` is unknown{_suggestion_beside(fault.path)}"
             continue
         got = "" if fault.path[0] in SECRETIVE else f", got `{str(fault.value)[:_VALUE_CHARS_SHOWN]}`"
         advice = f": {fault.advice}" if fault.advice else ""
@@ -181,12 +181,23 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
     for fault in error.errors():
         path = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            near = _suggestion(path, set(setting_names()))
+            near = _suggestion_beside(fault["loc"])
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
             value = str(fault["input"])[:_VALUE_CHARS_SHOWN]
             got = "" if str(fault["loc"][0]) in SECRETIVE else f", got `{value}`"
             yield f"{worded(path, fault['msg'])}{got}"
+
+
+def _suggestion_beside(path: Sequence[str | int]) -> str:
+    """Return what may be meant by an unknown setting. In a table with a name of its own, it is one of that table."""
+    *within, name = map(str, path)
+    beside = table_settings(within)
+    if beside is None:
+        stated = ".".join([*within, name])
+        # The table that it is in is near, and no answer.
+        return _suggestion(stated, {each for each in setting_names() if not stated.startswith(f"{each}.")})
+    return _suggestion(name, set(beside)) or f"; `{'.'.join(within)}` has {', '.join(f'`{each}`' for each in beside)}"
 
 
 def _suggestion(name: str, known: set[str]) -> str:

@@ -365,6 +365,18 @@ class TestTrustAnchors:
         ('group = "g"\n\n[foo]\nx = 1', "`stoplog.toml:3`: setting `foo` is unknown"),
         ("gate.verdict_ttl = 5", "`stoplog.toml:1`: setting `gate.verdict_ttl` is unknown; did you mean"),
         (
+            '[desk.slack.chat]\nurl = "x"',
+            "`stoplog.toml:2`: setting `desk.slack.chat.url` is unknown; `desk.slack.chat` has `url_file`",
+        ),
+        (
+            '[[desk.routes]]\nsink = ["chat"]',
+            "`stoplog.toml:2`: setting `desk.routes.0.sink` is unknown; did you mean `sinks`?",
+        ),
+        (
+            '[seal.vault]\nuri = "x"',
+            "`stoplog.toml:2`: setting `seal.vault.uri` is unknown; did you mean `seal.vault.",
+        ),
+        (
             '[topics.tenants]\nacme = [\n  "User:a",\n]\nother = "User:b"',
             "`stoplog.toml:5`: setting `topics.tenants.other`: ",
         ),
