@@ -23,6 +23,7 @@ from streams.cli.text import label, printable
 from streams.cli.unlogged import label_warnings
 from streams.model.errors import FormError, SettingsError, StoplogError
 from streams.ports import LogError, StoreError
+from streams.ports.open_log import LogMissingError
 
 FAILED = 1
 """Exit status: something is wrong, or could not be done."""
@@ -272,13 +273,23 @@ def _message(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, SettingsError | FormError):
         return printable(str(error), lines=True), MISUSED
     if isinstance(error, StoplogError | LogError | StoreError | PolicyError):
-        return printable(str(error), lines=True), FAILED
+        return printable(f"{error}{_unread_settings(error)}", lines=True), FAILED
     if isinstance(error, OSError) and error.filename is not None:
         return printable(f"`{error.filename}` can't be used: {error.strerror}"), FAILED
     if isinstance(error, OSError) and error.errno in _FULL:
         # Of a file that is open already, the error has no name.
         return f"a file can't be written: {error.strerror}; make room on its disk", FAILED
     return None, FAILED
+
+
+def _unread_settings(error: Exception) -> str:
+    """Return what else may be wrong if something is not where the settings say: that none were read."""
+    from streams.operations.root_key import RootKeyError  # noqa: PLC0415 - only when there is an error to look at
+    from streams.wiring.settings_loading import settings_sources  # noqa: PLC0415 - likewise
+
+    if not isinstance(error, LogMissingError | RootKeyError) or settings_sources():
+        return ""
+    return "\nno settings were read, because there is no `stoplog.toml` in this folder"
 
 
 def main() -> None:

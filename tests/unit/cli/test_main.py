@@ -145,6 +145,14 @@ def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Sto
     assert "error: there is no embedded log" in result.err
 
 
+@pytest.mark.parametrize("command", [("topics", "check"), ("gate",)])
+def test_who_is_in_another_folder_than_the_settings_is_told_so(stoplog: Stoplog, command: tuple[str, ...]) -> None:
+    hint = "no settings were read, because there is no `stoplog.toml` in this folder"
+    assert stoplog(*command).err.splitlines()[-1] == hint
+    Path("stoplog.toml").write_text('state_dir = "state"\n')
+    assert hint not in stoplog(*command).err
+
+
 @pytest.mark.parametrize(
     ("args", "named"),
     [
