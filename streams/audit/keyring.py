@@ -88,6 +88,20 @@ class Keyring(msgspec.Struct, frozen=True):
         return None if known is None else known[0]
 
 
+def unnamed_keys(signatures: Sequence[Proof], counted: int, setting: str) -> str:
+    """Return what to say of signatures that do not count, after what is missing; empty if all of them count.
+
+    Args:
+        counted: how many of them are by configured people.
+        setting: where these are named.
+    """
+    others = len(signatures) - counted
+    if others <= 0:
+        return ""
+    which = "a key that has signed it is" if others == 1 else f"{others} keys that have signed it are"
+    return f"; {which} not in `{setting}`"
+
+
 def with_signature(signatures: Sequence[Proof], message: bytes, key: SigningKey) -> tuple[Proof, ...]:
     """Return the signatures and one more; it replaces an earlier one by the same key."""
     others = tuple(each for each in signatures if each.kid != key.public.kid)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from streams.audit.keyring import Keyring, KeyringError, SignatureError
+from streams.audit.keyring import Keyring, KeyringError, SignatureError, unnamed_keys
 from streams.audit.signatures import PublicKey
 from streams.model.bundle_signature import publication_message
 from streams.model.control import RulesetBundle
@@ -75,6 +75,7 @@ class Publishers(msgspec.Struct, frozen=True):
         return (
             f"{self._what(bundle)} has {count} of the {self.required} signatures by configured publishers that it "
             "needs; sign it with `--key FILE`, and let others sign a draft of it (`--out FILE`, `stoplog rules sign`)"
+            f"{unnamed_keys(bundle.signatures, count, 'rules.publishers')}"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from streams.audit.keyring import Keyring, KeyringError, SignatureError
+from streams.audit.keyring import Keyring, KeyringError, SignatureError, unnamed_keys
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import entry_message
 from streams.model.errors import RecordError, StoplogError
@@ -99,6 +99,7 @@ class Reviewers(msgspec.Struct, frozen=True):
         return (
             f"{_what(entry)} has {count} of the {self.required} signatures by configured reviewers that it needs; "
             "sign it with `--key FILE`, and let others sign a draft of it (`--out FILE`, `stoplog catalog sign`)"
+            f"{unnamed_keys(entry.signatures, count, 'catalog.reviewers')}"
         )
 
 

@@ -24,7 +24,7 @@ from streams.cli.options import (
 )
 from streams.cli.scenarios import tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.model.control import RulesetBundle
+from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError
 from streams.operations.operator import Operator
 from streams.operations.rules.publication import (
@@ -46,6 +46,13 @@ from streams.wiring.operators import open_operator
 
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")
 _BP_PER_PERCENT = 100
+_ACTS = {
+    BundleAction.UNKNOWN: "written",
+    BundleAction.PUBLISH: "published",
+    BundleAction.PROMOTE: "promoted",
+    BundleAction.ROLLBACK: "rolled back",
+    BundleAction.WITHDRAW: "withdrawn",
+}
 
 
 @takes_groups
@@ -260,7 +267,7 @@ def _tell(
     )
     share = f", for {bundle.canary_bp / _BP_PER_PERCENT:g}% of sessions" if bundle.canary_bp else ""
     screen.say(f"bundle `{bundle.name}` version {bundle.version}, serial {bundle.serial}{share}", STRONG)
-    screen.say(f"digest {bundle.digest.hex()}, {bundle.action.value.lower()} by {bundle.published_by}", FAINT)
+    screen.say(f"digest {bundle.digest.hex()}, {_ACTS[bundle.action]} by {bundle.published_by}", FAINT)
     screen.say(text, OK)
     if lacking is not None:
         screen.say(lacking, WARN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,7 @@ class TestPublish:
             assert result.status == 1
             assert "has 0 of the 1 signatures by configured publishers" in result.err
             assert "sign it with `--key FILE`" in result.err
+            assert ("a key that has signed it is not in `rules.publishers`" in result.err) is bool(options)
         assert stoplog("rules", "status").records == []
 
     def test_where_nobody_is_configured_it_says_what_to_do(self, stoplog: Stoplog, rules: Write) -> None:
@@ -164,7 +166,9 @@ class TestPublish:
         assert shown["published_ms"] > 0
         again = stoplog("rules", "publish", rules(1), "--key", people["ann"])
         assert again.records[0]["published"] is False
-        assert "in force already" in stoplog("rules", "publish", rules(1), "--key", people["ann"], "--no-json").out
+        said = stoplog("rules", "publish", rules(1), "--key", people["ann"], "--no-json").out
+        assert "in force already" in said
+        assert re.search(r"^digest [0-9a-f]{64}, published by \w", said, re.MULTILINE)
         assert "carol" in stoplog("rules", "status", "--no-json").out
 
     def test_rules_that_are_published_under_another_name_than_their_own(
