@@ -195,6 +195,12 @@ def list_(
             rows.append(_row(listed, standing))
             if standing == "open":
                 waiting.append(listed.reference)
+    if not rows:
+        is_filtered = proposed or expiring is not None or at_ms is not None
+        screen.say(
+            "no entry matches" if is_filtered else "no tool is in the catalog: see `stoplog catalog import`", WARN
+        )
+        return
     screen.table(("tool", "version", "state", "review expires", "owner", "signed by"), rows)
     if waiting:
         screen.say()

@@ -173,6 +173,9 @@ def time(
     settings = connection.settings()
     with open_log(settings, create=False) as opened:
         times = list(partition_times(opened, SystemClock()))
+    if not times:
+        screen.say("no partition has had input yet", OK)
+        return
     for each in times:
         screen.record({**each._asdict(), "far_ahead": each.is_far_ahead})
     screen.table(

@@ -60,6 +60,7 @@ def test_facts_that_leave_sinks_out_state_none_only_if_they_say_so(
 def test_a_list_has_a_line_for_each_tool_and_the_ids_that_a_decision_needs(
     stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "no tool is in the catalog" in stoplog("catalog", "list", "--no-json").out
     imported(stoplog, home, None)
     (reference,) = [each["reference"] for each in stoplog("catalog", "list").records]
     monkeypatch.setenv("NO_COLOR", "1")

@@ -107,6 +107,7 @@ def test_principals_on_a_log_without_access_control_are_told(stoplog: Stoplog, h
 
 def test_time_shows_a_partition_that_is_far_ahead_and_says_what_to_do(stoplog: Stoplog, home: Path) -> None:
     assert stoplog("topics", "apply").status == 0
+    assert stoplog("topics", "time", "--no-json").out == "no partition has had input yet\n"
     clock = SystemClock()
     log = EmbeddedLog(home / ".stoplog" / "log.sqlite", clock=clock)
     publisher = log.publisher()
