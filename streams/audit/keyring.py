@@ -89,7 +89,7 @@ class Keyring(msgspec.Struct, frozen=True):
 
 
 def unnamed_keys(signatures: Sequence[Proof], counted: int, setting: str) -> str:
-    """Return what to say of signatures that do not count, after what is missing; empty if all of them count.
+    """Return what to say about signatures that do not count, after what is missing; empty if all of them count.
 
     Args:
         counted: how many of them are by configured people.
