@@ -80,10 +80,22 @@ def show_desk(connection: Connection, settings: Settings, output: Output) -> Non
         loads, states = store.outbox.loads(settings.desk.sink_names), store.states()
         waiting = store.outbox.open_deliveries(SHOWN_MAX)
     rows = []
-    for name, open_count, aside, oldest_ms in loads:
+    for name, open_count, aside, oldest_ms, owed_count in loads:
         oldest = "" if oldest_ms is None else format_instant(oldest_ms)
         note = "" if name in settings.desk.sink_names else "not in the settings any more"
-        screen.record({"sink": name, "waiting": open_count, "set_aside": aside, "oldest_ms": oldest_ms, "note": note})
+        screen.record(
+            {
+                "sink": name,
+                "waiting": open_count,
+                "set_aside": aside,
+                "oldest_ms": oldest_ms,
+                "owed": owed_count,
+                "note": note,
+            }
+        )
+        if owed_count:
+            owed = f"{many(owed_count, 'more incident')} once it takes messages"
+            note = f"{note}; {owed}" if note else owed
         rows.append([name, str(open_count), str(aside), oldest, note])
     screen.table(["sink", "waiting", "set aside", "the oldest since", ""], rows)
     for each in waiting:

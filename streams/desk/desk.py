@@ -23,7 +23,7 @@ incident: people see findings (`stoplog alerts list`), which are what detectors 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -43,6 +43,8 @@ STEP_MAX = 200
 """Incidents that are read at once."""
 SUMMARY_LINES_MAX = 20
 TEN = 10
+
+_ENDS = {State.ACKNOWLEDGED: Kind.ACKNOWLEDGED, State.CLOSED: Kind.RESOLVED}
 
 _replace = msgspec.structs.replace
 
@@ -131,6 +133,24 @@ class Desk:
                 deliveries += self._summarised(rows, name, now_ms)
         return deliveries
 
+    def told_late(self, rows: Rows, incident_uid: str, kinds: Collection[Kind], now_ms: int) -> list[Message]:
+        """Return what a sink gets about an incident for whose messages there was no room: the incident as it is now.
+
+        Args:
+            kinds: the kinds of the messages that were left out.
+        """
+        incident = rows.incident(incident_uid)
+        if incident is None:
+            # Its alerts are no longer on the topic either.
+            return []
+        told = next((kind for kind in (Kind.NEW, Kind.ESCALATION, Kind.UPDATE) if kind in kinds), None)
+        messages = [] if told is None else [message_of(incident, told, now_ms)]
+        ended = _ENDS.get(incident.state)
+        if ended in kinds and ended is not None:
+            finding = rows.finding(incident.alert.finding_uid)
+            messages.append(message_of(incident, ended, now_ms, None if finding is None else finding.status))
+        return messages
+
     def _incident_of(self, rows: Rows, alert: Alert, change: StatusChange | None, now_ms: int) -> Incident:
         """Return the incident that a new finding belongs to.
 
@@ -217,8 +237,7 @@ class Desk:
         rows.put_incident(changed)
         if state is incident.state or not incident.told_count:
             return []
-        kind = Kind.RESOLVED if state is State.CLOSED else Kind.ACKNOWLEDGED
-        return _to(self._everyone(changed), message_of(changed, kind, now_ms, change))
+        return _to(self._everyone(changed), message_of(changed, _ENDS[state], now_ms, change))
 
     def _summarised(self, rows: Rows, name: str, now_ms: int) -> list[Delivery]:
         """End the waiting for a window: return a summary for each sink, of all that has waited."""

@@ -585,6 +585,14 @@ DESK_SET_ASIDE = Metric(
     _DESK,
     (_SINK,),
 )
+DESK_OWED = Metric(
+    "stoplog_desk_owed_incidents",
+    Kind.GAUGE,
+    "",
+    "Incidents for which a sink gets messages only after it has taken others, because too many wait for it.",
+    _DESK,
+    (_SINK,),
+)
 DESK_OLDEST_SECONDS = Metric(
     "stoplog_desk_oldest_message_seconds",
     Kind.GAUGE,

@@ -266,8 +266,8 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
 
 
 class ControlReason(StrEnum):
-    """States the effect of a publication of rules, a catalog entry, a release, or a status of an alert, in its audit
-    record.
+    """States the effect of a publication of rules, a catalog entry, a release, or a status of an alert, or how far a
+    sink of the desk is behind, in its audit record.
 
     The audit record of one that was rejected has the reason of its dead letter instead.
     """
@@ -296,6 +296,8 @@ class ControlReason(StrEnum):
     ALERTS_LOWERED = "alerts_lowered"
     WORK_ANNOUNCED = "work_announced"
     ANNOUNCEMENT_WITHDRAWN = "announcement_withdrawn"
+    SINK_FULL = "sink_full"
+    SINK_CAUGHT_UP = "sink_caught_up"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -324,6 +326,9 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.ALERTS_LOWERED: "similar behaviour of this agent alerts only if its score is higher, until a time",
     ControlReason.WORK_ANNOUNCED: "a person has announced work of an agent, about which the watch raises no alert",
     ControlReason.ANNOUNCEMENT_WITHDRAWN: "a person has withdrawn what was announced of an agent",
+    ControlReason.SINK_FULL: "so many messages wait for a sink of the desk that of further ones only the incidents are "
+    "noted; the sink gets a message for each once it has taken some",
+    ControlReason.SINK_CAUGHT_UP: "a sink of the desk has a message for each incident whose messages were left out",
 }
 
 

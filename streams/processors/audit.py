@@ -339,6 +339,30 @@ def alert_status_event(
     )
 
 
+def desk_event(record_id: str, source: str, time_ms: int, sink: str, reason: str, text: str) -> AuditEvent:
+    """Return the record of how far a sink of the desk is behind.
+
+    Args:
+        record_id: the id of the audit record.
+        source: the desk.
+        time_ms: when it was found.
+        sink: the name of the sink.
+        reason: a `ControlReason`.
+        text: the reason in words.
+    """
+    return AuditEvent(
+        header=Header(id=record_id, source=source, time=time_ms, tenant_uid=""),
+        event_type=AuditEventType.CONTROL,
+        phase=AuditPhase.CONCURRENT,
+        session_id="",
+        act=_NOBODY,
+        inputs=(sink,),
+        reason=reason,
+        reason_text=text[:CONTROL_TEXT_CHARS_MAX],
+        retention_class=_STANDARD,
+    )
+
+
 def dead_letter_event(
     record_id: str,
     source: str,

@@ -14,9 +14,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 from streams.audit.alert_handlers import AlertHandlers
 from streams.codec.deadletter import dead_letter
+from streams.codec.instants import format_instant
 from streams.desk.desk import Desk
 from streams.desk.messages import Delivery
 from streams.desk.rows import State, StatusChange
@@ -25,11 +27,11 @@ from streams.model.alert import Alert
 from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertStatus
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.reasons import DeadLetterReason
+from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, Topic
 from streams.model.types import Record
 from streams.ports import LogError, Reader, Received, RetriableLogError, TopicPartition, UnansweredError
-from streams.processors.audit import dead_letter_event
+from streams.processors.audit import dead_letter_event, desk_event
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
@@ -169,6 +171,7 @@ class Intake(RetryingThread):
         while not self._stop.is_set():
             received = reader.poll(POLL_RECORDS_MAX, POLL_MS)
             self.take(received)
+            self._report_full()
             self._turned()
             self._read_failures = 0
             self._backoff.reset()
@@ -207,28 +210,60 @@ class Intake(RetryingThread):
         read = [(each, self._decoded(each)) for each in received]
         deliveries: list[Delivery] = []
         with self._store.transaction():
+            failures = self._time_failures
+            # Before the records, which may be about the same incidents.
+            owed = self._timely(self._tell_owed, now_ms)
             for each, record in read:
                 deliveries += self._taken(each, record, now_ms)
-            deliveries += self._due(now_ms)
+            deliveries += self._timely(partial(self._desk.on_time, self._store), now_ms)
+            self._time_failures = 0 if self._time_failures == failures else failures + 1
             self._store.outbox.add(deliveries)
             self._store.purge(now_ms - KEEP_MS)
             self._store.note_positions(
                 {TopicPartition(each.topic, each.partition): each.offset + 1 for each in received}
             )
-        if deliveries:
+        if deliveries or owed:
             self._tell()
 
-    def _due(self, now_ms: int) -> list[Delivery]:
+    def _tell_owed(self, now_ms: int) -> list[Delivery]:
+        """Keep messages for sinks that have room again, about incidents for which there was none."""
+        told: list[Delivery] = []
+        for each in self._store.outbox.owed():
+            messages = self._desk.told_late(self._store, each.incident, each.kinds, now_ms)
+            told += self._store.outbox.tell_owed(each, messages)
+        return told
+
+    def _report_full(self) -> None:
+        """Put on the record for which sinks messages are left out, and that this is over.
+
+        Raises:
+            LogError: an audit record is not known to be stored. It is stored later.
+            DeskError: the file can't be used.
+        """
+        for full in self._store.outbox.full_sinks():
+            if full.is_reported and not full.is_over:
+                continue
+            reason = ControlReason.SINK_CAUGHT_UP if full.is_over else ControlReason.SINK_FULL
+            text = f"sink `{full.sink}`: {CONTROL_TEXTS[reason]}"
+            if full.is_over:
+                text += f"; {full.left_out_count} messages were left out since {format_instant(full.since_ms)}"
+            record_id = derived_uuid("desk sink", full.sink, reason, str(full.since_ms))
+            event = desk_event(record_id, SOURCE, self._transport.now_ms(), full.sink, reason, text)
+            audit = outgoing(self._transport, AUDIT_REPORTED, full.sink.encode(), event, event.header)
+            self._transport.store([audit], STORE_MS_MAX)
+            with self._store.transaction():
+                self._store.outbox.note_reported(full)
+            _log.warning("%s", text)
+
+    def _timely(self, step: Callable[[int], list[Delivery]], now_ms: int) -> list[Delivery]:
         """Return what people are told because time has passed. Where that fails, alerts are read anyway."""
         try:
             with self._store.savepoint():
-                deliveries = self._desk.on_time(self._store, now_ms)
+                return step(now_ms)
         except Exception:
             self._time_failures += 1
             _log.exception("what is due is not escalated")
             return []
-        self._time_failures = 0
-        return deliveries
 
     def _decoded(self, received: Received) -> Record | None:
         """Return a record; None if it can't be read, and its dead letter is stored."""

@@ -140,6 +140,7 @@ class RunningDesk(Running):
             age_ms = 0 if load.oldest_ms is None else max(0, now_ms - load.oldest_ms)
             self.metrics.set(declared.DESK_WAITING, load.open_count, load.sink)
             self.metrics.set(declared.DESK_SET_ASIDE, load.set_aside_count, load.sink)
+            self.metrics.set(declared.DESK_OWED, load.owed_count, load.sink)
             self.metrics.set(declared.DESK_OLDEST_SECONDS, age_ms / _MS_PER_S, load.sink)
         for state, count in states.items():
             self.metrics.set(declared.DESK_INCIDENTS, count, state.value)

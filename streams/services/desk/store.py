@@ -103,8 +103,8 @@ class DeskStore:
                 self._locked = _locked(folder / "desk.lock")
             self._connection = connect(path, _LOCK_TIMEOUT_S)
             self.outbox = Outbox(self._connection, connect(path, _LOCK_TIMEOUT_S))
-            if not is_guest:
-                self._connection.executescript(_SCHEMA + SCHEMA)
+            # Also as a guest: the desk that runs there may be of an earlier version.
+            self._connection.executescript(_SCHEMA + SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise DeskError(f"`{path}` can't be used: {error}") from None
 
@@ -232,7 +232,7 @@ class DeskStore:
 
     def purge(self, before_ms: int) -> None:
         """Forget findings, series and incidents that were not heard of since an instant, and messages that were set
-        aside and made before it, a bounded step.
+        aside or left out before it, a bounded step.
 
         Incidents of which people are still to be told stay: those that wait for a window, or for their escalation. So
         do their findings, by which people acknowledge them.
@@ -248,6 +248,7 @@ class DeskStore:
             ("incidents", "uid", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL", before_ms),
             # Their alerts are no longer on the topic either. Messages that are still tried stay.
             ("deliveries", "number", "is_set_aside = 1 AND made_ms < ?", before_ms),
+            ("owed", "sink, incident", "last_ms < ?", before_ms),
         ):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {is_old} LIMIT ?)",  # noqa: S608 - both are from the lines above
