@@ -11,12 +11,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from streams.policy.language.fact_types import Field, Kind, ListOf, MapOf, Struct, type_name
-from streams.policy.language.fact_types import flag as _bool
-from streams.policy.language.fact_types import number as _int
-from streams.policy.language.fact_types import text as _text
-from streams.policy.language.fact_types import texts as _texts
-from streams.policy.language.fact_types import word as _word
+from streams.policy.language.fact_types import (
+    Field,
+    Kind,
+    ListOf,
+    MapOf,
+    Struct,
+    flag,
+    number,
+    text,
+    texts,
+    type_name,
+    word,
+)
 from streams.policy.language.provenance_facts import ACT, FLOW, ORIGIN, OWNER, READ, SCOPE
 
 RESERVED_WORDS = frozenset(
@@ -38,45 +45,45 @@ _CONFIDENTIALITY = ("public", "private", "user_identity")
 INTENT = Struct(
     "Intent",
     (
-        _text("id", "the intent's id, a UUID as text"),
-        _int("turn", "the turn of the conversation in which it was made; parallel calls have the same turn"),
-        _int("age_ms", "the log time between the append of the intent and its evaluation"),
-        _texts("claimed_sources", "ids of events that the agent claims to have used; the claim can only narrow"),
+        text("id", "the intent's id, a UUID as text"),
+        number("turn", "the turn of the conversation in which it was made; parallel calls have the same turn"),
+        number("age_ms", "the log time between the append of the intent and its evaluation"),
+        texts("claimed_sources", "ids of events that the agent claims to have used; the claim can only narrow"),
     ),
 )
 
 AGENT = Struct(
     "Agent",
     (
-        _text("id", "the agent, as its issuer names it"),
-        _text("instance", "the running instance", optional=True),
+        text("id", "the agent, as its issuer names it"),
+        text("instance", "the running instance", optional=True),
     ),
 )
 
 MODEL = Struct(
     "Model",
     (
-        _text("provider", "the provider of the model", optional=True),
-        _text("name", "the model that made the intent, according to the agent", optional=True),
-        _text("version", "the version of the model", optional=True),
+        text("provider", "the provider of the model", optional=True),
+        text("name", "the model that made the intent, according to the agent", optional=True),
+        text("version", "the version of the model", optional=True),
     ),
 )
 
 USER = Struct(
     "User",
     (
-        _text("id", "the subject on whose behalf the agent acts", sensitive=True),
-        _texts("scopes", "the effective scopes: the intersection of user, application, agent, delegation and task"),
+        text("id", "the subject on whose behalf the agent acts", sensitive=True),
+        texts("scopes", "the effective scopes: the intersection of user, application, agent, delegation and task"),
     ),
 )
 
 SESSION = Struct(
     "Session",
     (
-        _text("id", "the session's id"),
-        _int("age_ms", "the time since the session was established"),
-        _bool("attended", "a person is present, as declared when the session was opened"),
-        _bool(
+        text("id", "the session's id"),
+        number("age_ms", "the time since the session was established"),
+        flag("attended", "a person is present, as declared when the session was opened"),
+        flag(
             "fingerprint_changed",
             "an intent had another model, system prompt or toolset than the session was opened with",
         ),
@@ -86,13 +93,13 @@ SESSION = Struct(
             "what has changed since the session was opened: model, system_prompt, toolset",
             values=("model", "system_prompt", "toolset"),
         ),
-        _text("model", "the model that the session was opened with, as `provider/name`", optional=True),
-        _text("system_prompt_digest", "SHA-256 of the initial system prompt, in hex", optional=True),
-        _text("toolset_digest", "SHA-256 of the initial toolset, in hex", optional=True),
-        _int("intents", "the number of intents judged before this one"),
-        _int("allowed", "the number of intents that were allowed"),
-        _int("denied", "the number of intents that were denied or quarantined"),
-        _int("spent", "the sum of the amounts of allowed calls, in minor units of whatever currency"),
+        text("model", "the model that the session was opened with, as `provider/name`", optional=True),
+        text("system_prompt_digest", "SHA-256 of the initial system prompt, in hex", optional=True),
+        text("toolset_digest", "SHA-256 of the initial toolset, in hex", optional=True),
+        number("intents", "the number of intents judged before this one"),
+        number("allowed", "the number of intents that were allowed"),
+        number("denied", "the number of intents that were denied or quarantined"),
+        number("spent", "the sum of the amounts of allowed calls, in minor units of whatever currency"),
         Field(
             "spent_in",
             MapOf(Kind.INT),
@@ -102,34 +109,34 @@ SESSION = Struct(
             optional=True,
         ),
         Field("calls", MapOf(Kind.INT), "the number of allowed calls by tool, `server.name`"),
-        _bool("tainted", "the session has read data labelled untrusted"),
-        _word(
+        flag("tainted", "the session has read data labelled untrusted"),
+        word(
             "confidentiality",
             "the highest label that the session has read: public, private or user_identity",
             *_CONFIDENTIALITY,
         ),
-        _int("risk", "from 0 (none) to 4 (critical), set by detectors and risk-level events"),
+        number("risk", "from 0 (none) to 4 (critical), set by detectors and risk-level events"),
     ),
 )
 
 HOP = Struct(
     "Hop",
     (
-        _text("uid", "the grant's id"),
-        _text("issuer", "the issuer of the grant"),
-        _text("sub", "the subject, the same in the whole chain", sensitive=True),
-        _text("actor", "the actor that received the grant"),
-        _int("depth", "the position in the chain; 0 is the root"),
-        _texts("scopes", "the scopes that the grant conveys"),
-        _int("expires_in_ms", "the time until the grant expires"),
+        text("uid", "the grant's id"),
+        text("issuer", "the issuer of the grant"),
+        text("sub", "the subject, the same in the whole chain", sensitive=True),
+        text("actor", "the actor that received the grant"),
+        number("depth", "the position in the chain; 0 is the root"),
+        texts("scopes", "the scopes that the grant conveys"),
+        number("expires_in_ms", "the time until the grant expires"),
     ),
 )
 
 DELEGATION = Struct(
     "Delegation",
     (
-        _int("depth", "the depth of the last hop; 0 if there is only a root"),
-        _text("root_issuer", "the issuer of the root grant"),
+        number("depth", "the depth of the last hop; 0 if there is only a root"),
+        text("root_issuer", "the issuer of the root grant"),
         Field("hops", ListOf(HOP), "the grants of the chain, root first"),
     ),
 )
@@ -137,42 +144,42 @@ DELEGATION = Struct(
 TOOL = Struct(
     "Tool",
     (
-        _text("id", "`server.name`"),
-        _text("server_id", "the server, as the operator named it"),
-        _text("name", "the tool's name on its server"),
-        _text("version", "the number of the catalog entry"),
-        _bool("read_only", "the tool changes nothing"),
-        _bool("destructive", "the tool can delete or overwrite; true if the catalog doesn't say"),
-        _bool("idempotent", "repeating a call changes nothing more"),
-        _bool("open_world", "the tool reaches beyond the operator's systems; true if the catalog doesn't say"),
-        _bool("reversible", "a call can be undone"),
-        _bool("irreversible", "the opposite of reversible"),
-        _bool("external", "the same as open_world"),
-        _text("definition_digest", "SHA-256 of the tool's definition, in hex"),
-        _texts(
+        text("id", "`server.name`"),
+        text("server_id", "the server, as the operator named it"),
+        text("name", "the tool's name on its server"),
+        text("version", "the number of the catalog entry"),
+        flag("read_only", "the tool changes nothing"),
+        flag("destructive", "the tool can delete or overwrite; true if the catalog doesn't say"),
+        flag("idempotent", "repeating a call changes nothing more"),
+        flag("open_world", "the tool reaches beyond the operator's systems; true if the catalog doesn't say"),
+        flag("reversible", "a call can be undone"),
+        flag("irreversible", "the opposite of reversible"),
+        flag("external", "the same as open_world"),
+        text("definition_digest", "SHA-256 of the tool's definition, in hex"),
+        texts(
             "sink_args",
             "JSON pointers of the arguments that say where data goes or what is acted on; `*` is any one step",
         ),
-        _bool("compensating", "the catalog names a call that undoes this one", optional=True),
+        flag("compensating", "the catalog names a call that undoes this one", optional=True),
     ),
 )
 
 MONEY = Struct(
     "Money",
     (
-        _int(
+        number(
             "minor",
             "the argument `amount` in minor units, such as cents, exactly; 0 without one, missing if it can't be read",
             optional=True,
         ),
-        _text("currency", "the argument `currency`, as the call writes it; empty without one", optional=True),
+        text("currency", "the argument `currency`, as the call writes it; empty without one", optional=True),
     ),
 )
 
 CATALOG = Struct(
     "Catalog",
     (
-        _texts(
+        texts(
             "reviewed_digests",
             "digests of the definitions that may be called, in hex: also that of the called tool, always",
         ),
@@ -182,45 +189,45 @@ CATALOG = Struct(
 PROVENANCE = Struct(
     "Provenance",
     (
-        _text("source", "the event, tool or document that was read"),
-        _word("trust", "trusted or untrusted", *_TRUST),
+        text("source", "the event, tool or document that was read"),
+        word("trust", "trusted or untrusted", *_TRUST),
     ),
 )
 
 _BASELINE_FIELDS = (
-    _int("learned", "how many calls the agent's baseline was learned from; 0 while the gate knows none"),
-    _int(
+    number("learned", "how many calls the agent's baseline was learned from; 0 while the gate knows none"),
+    number(
         "new_tool",
         "how surprising it is, in bits, that the agent uses this tool for the first time (10 bits: one call in "
         "1,000); 0 if it has used it, or too little is known",
     ),
-    _int("new_destination", "the same of where the call sends data, such as a domain"),
-    _int("odd_hour", "the same of the hour (UTC): how rarely the agent has worked within an hour of it"),
-    _int(
+    number("new_destination", "the same of where the call sends data, such as a domain"),
+    number("odd_hour", "the same of the hour (UTC): how rarely the agent has worked within an hour of it"),
+    number(
         "amount",
         "how many deviations the amount of the call lies above what the agent usually states for this tool; 0 if "
         "it is usual, or too little is known",
     ),
-    _int(
+    number(
         "rate",
         "how many times as many calls the session has made in this hour as the agent makes in the busiest hour of "
         "a usual day; 0 if they are fewer, or too little is known",
     ),
-    _int("agent_risk", "the agent's risk, as watches have published it, in percent of what is an alert; it fades"),
-    _int("user_risk", "the same of the user: the highest risk of a session of the user, with whatever agent"),
-    _int("peers_risk", "the same of the agent's peers: the highest risk of another agent of its type"),
+    number("agent_risk", "the agent's risk, as watches have published it, in percent of what is an alert; it fades"),
+    number("user_risk", "the same of the user: the highest risk of a session of the user, with whatever agent"),
+    number("peers_risk", "the same of the agent's peers: the highest risk of another agent of its type"),
 )
 
 SIGNAL = Struct(
     "Signal",
     (
-        _int(
+        number(
             "repeats",
             "how often this call, or the cycle that it ends, is among the session's last 32 calls within 10 minutes; "
             "1 from the sixth time on if the tool only reads, by its name, and is asked at most five times a minute",
         ),
-        _int("run", "how many calls of this tool the session has made in a row, this one included"),
-        _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
+        number("run", "how many calls of this tool the session has made in a row, this one included"),
+        number("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
         *_BASELINE_FIELDS,
     ),
 )
@@ -235,18 +242,18 @@ READS_BASELINE = "signal (baseline)"
 APPROVAL = Struct(
     "Approval",
     (
-        _bool("granted", "people have approved exactly this call"),
+        flag("granted", "people have approved exactly this call"),
         Field("granted_by", MapOf(Kind.INT), "the number of approvals by group"),
     ),
 )
 
-DEFERRAL = Struct("Deferral", (_int("waited_ms", "how long the call has been deferred without being cancelled"),))
+DEFERRAL = Struct("Deferral", (number("waited_ms", "how long the call has been deferred without being cancelled"),))
 
 LABEL = Struct(
     "Label",
     (
-        _word("integrity", "trusted or untrusted", *_TRUST),
-        _word("confidentiality", "public, private or user_identity", *_CONFIDENTIALITY),
+        word("integrity", "trusted or untrusted", *_TRUST),
+        word("confidentiality", "public, private or user_identity", *_CONFIDENTIALITY),
     ),
 )
 
@@ -254,8 +261,8 @@ HISTORY = Struct("History", ())
 """The type of `history` in a bundle without memories; `compile.history_struct` makes that of other bundles."""
 
 ENTITY_FIELDS = (
-    _bool("known", "there is a record of the entity"),
-    _int("age_ms", "the time since its attributes were last known to be true", optional=True),
+    flag("known", "there is a record of the entity"),
+    number("age_ms", "the time since its attributes were last known to be true", optional=True),
 )
 """The fields of every entity, besides the attributes that the bundle declares."""
 
@@ -265,10 +272,10 @@ ENTITIES = Struct("Entities", ())
 NOW = Struct(
     "Now",
     (
-        _int("ms", "log time in milliseconds since the epoch"),
-        _int("hour", "0 to 23, UTC"),
-        _int("minute", "0 to 59, UTC"),
-        _int("weekday", "1 (Monday) to 7 (Sunday), UTC"),
+        number("ms", "log time in milliseconds since the epoch"),
+        number("hour", "0 to 23, UTC"),
+        number("minute", "0 to 59, UTC"),
+        number("weekday", "1 (Monday) to 7 (Sunday), UTC"),
     ),
 )
 
@@ -283,7 +290,7 @@ FACTS: tuple[Field, ...] = (
     Field("agent", AGENT, "the agent that acts"),
     Field("model", MODEL, "the model behind the agent"),
     Field("user", USER, "the user on whose behalf the agent acts"),
-    _text("tenant", "the tenant's id"),
+    text("tenant", "the tenant's id"),
     Field("session", SESSION, "what the session has done so far; denied intents consume nothing"),
     Field("delegation", DELEGATION, "the verified chain of grants"),
     Field("tool", TOOL, "the tool as the operator's catalog describes it"),
