@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 from streams.behaviour.profiles import ROLE_MARK, Extraction
 from streams.model.catalog import ArgumentRole
 from streams.policy.language.globs import GlobSet
-from streams.provenance.acts import ActKind, propose_kind
+from streams.provenance.acts import ActKind
 from streams.provenance.pointers import unescaped
+from streams.provenance.tool_kinds import propose_kind
 from streams.provenance.uses import Names, is_copy, is_identifier, names_in, owners_of_names, roles_of_names
 
 TEXT_CHARS_MAX = 256

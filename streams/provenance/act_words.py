@@ -64,6 +64,8 @@ _AMBIGUOUS_VERBS = (
 )
 AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
+CHANGING_VERBS = frozenset(("update", "set", "change", "edit", "modify"))
+"""Verbs at the start of a tool's name, whatever else it names: `update_contact`."""
 
 _READING_NOUNS = (
     "status history details detail info information list balance count summary overview inbox statistics stats weather "

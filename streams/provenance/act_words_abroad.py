@@ -203,3 +203,12 @@ def word_without_accents(word: str) -> str:
         return word
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", word).translate(_UMLAUTS))
     return "".join(char for char in plain if not unicodedata.combining(char))
+
+
+ANY_WORD_OR_STOP = re.compile(r"[^\W\d_]+|[.,!?;\n]")
+"""A word or a stop of a text in any language."""
+
+
+def without_accents(lowered: str) -> str:
+    """Return a text in lower case with its words as `word_without_accents` writes them."""
+    return lowered if lowered.isascii() else ANY_WORD_OR_STOP.sub(lambda match: word_without_accents(match[0]), lowered)

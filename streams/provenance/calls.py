@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, TOOL_VERBS
-from streams.provenance.acts import ActKind, asked_kinds
+from streams.provenance.acts import ActKind
 from streams.provenance.asked import NEGATIONS
+from streams.provenance.asked_kinds import asked_kinds
 from streams.provenance.words import listed
 
 BITS: dict[str, int] = {

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from streams.provenance.act_words_abroad import kinds_abroad
-from streams.provenance.acts import plain_request
 from streams.provenance.asked import asks_by_negation
 from streams.provenance.clauses import STOPS, Span
 from streams.provenance.excluded_words import (
@@ -47,6 +46,7 @@ from streams.provenance.excluded_words import (
     WITHOUT,
 )
 from streams.provenance.negations import Negations
+from streams.provenance.request_kinds import plain_request
 from streams.provenance.words import STOP_WORDS
 
 MESSAGE_CHARS_MAX = 20_000

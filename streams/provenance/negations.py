@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 
 from streams.provenance.act_words import FORMS, REQUEST_KINDS, TOOL_VERBS
 from streams.provenance.act_words_abroad import SEPARABLE, kinds_abroad
-from streams.provenance.acts import asked_kinds
+from streams.provenance.asked_kinds import asked_kinds
 from streams.provenance.clauses import CLAUSE_WORDS_MAX, STOPS, Clauses, Span
 from streams.provenance.excluded_words import (
     ALL,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from streams.provenance.acts import words_of_name
 from streams.provenance.pointers import escaped, unescaped
+from streams.provenance.words import words_of_name
 
 PLACES_MAX = 400
 """Places of one schema that are looked at."""

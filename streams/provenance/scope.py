@@ -15,22 +15,12 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.provenance.acts import (
-    DELEGATE,
-    FILL,
-    FOLLOW,
-    REVISE,
-    SUM,
-    USUAL,
-    ActKind,
-    plain_request,
-    request_kinds,
-    speaks_of_usual,
-)
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE, SUM, USUAL, ActKind
 from streams.provenance.agreed import AGREE, agrees
 from streams.provenance.arithmetic import operations_in
 from streams.provenance.counted import counted_in
 from streams.provenance.object_named import objects_named
+from streams.provenance.request_kinds import plain_request, request_kinds, speaks_of_usual
 from streams.provenance.sums import largest_sum
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]

@@ -23,6 +23,9 @@ def listed(words: str) -> frozenset[str]:
 
 WORD = re.compile(r"\w+(?:'\w+)?")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+WORD_OR_STOP = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
+"""A word, a number or a stop of a text, as English is read."""
+_SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 """Where a word of a name in mixed case ends: `orderIds` is `order`, `Ids`."""
 _NAME_PART = re.compile(r"[^\W\d_]+")
 _SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
@@ -218,3 +221,8 @@ def singular(word: str) -> str:
     if word.endswith(("sses", "xes", "ches", "shes")):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
+
+
+def words_of_name(name: str) -> list[str]:
+    """Split a tool's or an argument's name into lower-case words: `sendEmail`, `send_email` -> `send`, `email`."""
+    return [word.lower() for part in _SEPARATORS.split(name) if part for word in CAMEL.split(part) if word]

@@ -16,8 +16,8 @@ from streams.model.session import SessionEventType
 from streams.model.types import Actor, SubProfile, ToolRef
 from streams.operations.operator import SOURCE
 from streams.operations.sessions.containment import Act, Remedy
-from streams.provenance.acts import words_of_name
 from streams.provenance.pointers import last_name, leaves
+from streams.provenance.words import words_of_name
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.delegation import tool

@@ -10,9 +10,10 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.catalog_tool import CatalogTool
 from streams.provenance.act_words import GENERIC_VERBS, forms_of
-from streams.provenance.acts import REVISE, ActKind, possible_kinds, revises_payments, words_of_name
+from streams.provenance.acts import REVISE, ActKind
 from streams.provenance.pointers import escaped, unescaped
-from streams.provenance.words import STOP_WORDS, UNTYPED, singular, text_value, thing_of
+from streams.provenance.tool_kinds import possible_kinds, revises_payments
+from streams.provenance.words import STOP_WORDS, UNTYPED, singular, text_value, thing_of, words_of_name
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12

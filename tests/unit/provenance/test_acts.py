@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.acts import (
-    DELEGATE,
-    FILL,
-    FOLLOW,
-    REVISE,
-    kind_of_action,
-    propose_kind,
-    request_kinds,
-    revises_payments,
-)
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE
+from streams.provenance.request_kinds import request_kinds
+from streams.provenance.tool_kinds import kind_of_action, propose_kind, revises_payments
 
 
 @pytest.mark.parametrize(
