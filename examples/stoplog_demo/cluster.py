@@ -22,13 +22,13 @@ from stoplog_demo.publication import OPERATOR, publish_catalog, publish_rules
 from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.http.monitor import monitored
 from streams.operations.catalog.history import read_catalog_history
-from streams.operations.root_key import load_root_key
 from streams.operations.rules.history import read_history
 from streams.operations.signing_keys import make_key_file
 from streams.sdk.agent import Agent
 from streams.sdk.executor import Executor
 from streams.sdk.key_files import load_report_key
 from streams.sdk.mcp_tools import McpServerProcess
+from streams.sdk.root_key import load_root_key
 from streams.sdk.seal_key_file import SealKeyFile
 from streams.sdk.single_use import SingleUseStore
 from streams.sdk.token_exchange import StsClient

@@ -20,7 +20,6 @@ from streams.cli.options import Connection, Output, checked_public
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.model.topics import AUDIT_REPORTED
 from streams.operations.private_file import replace_whole
-from streams.operations.root_key import RootKeyError, load_root_key
 from streams.operations.verify.offences import MEANINGS
 from streams.operations.verify.partition import PartitionReport
 from streams.operations.verify.run import (
@@ -33,6 +32,7 @@ from streams.operations.verify.run import (
     verify_log,
     verify_reported,
 )
+from streams.sdk.root_key import RootKeyError, load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -8,8 +8,8 @@ from streams.cli.screen import OK, Screen
 from streams.cli.signals import stopped_by_signals
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
-from streams.operations.root_key import load_root_key
 from streams.ports.open_log import Log
+from streams.sdk.root_key import load_root_key
 from streams.sdk.transport import Transport
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.metrics import StandbyLag

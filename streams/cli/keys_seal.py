@@ -16,8 +16,8 @@ from streams.cli.options import Connection, Output, PassphraseOption, checked_pu
 from streams.cli.screen import OK, Screen
 from streams.codec.instants import format_instant
 from streams.operations.private_file import changing, replace_whole
-from streams.operations.root_key import load_root_key
 from streams.operations.signing_keys import make_key_file
+from streams.sdk.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 
 seal_app = make_app("Create keys of gates, and list those whose seals count.")

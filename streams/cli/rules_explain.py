@@ -23,7 +23,7 @@ from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
-from streams.operations.root_key import load_gates_root_key, load_root_key
+from streams.operations.root_key import load_gates_root_key
 from streams.operations.rules.explanation import (
     NEEDS_KEY,
     THE_LOG,
@@ -34,6 +34,7 @@ from streams.operations.rules.explanation import (
 )
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
 from streams.policy import Effect
+from streams.sdk.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -8,7 +8,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Listening, Output
 from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
-from streams.operations.root_key import load_root_key
+from streams.sdk.root_key import load_root_key
 from streams.sdk.transport import Transport
 from streams.services.metrics import serving_metrics
 from streams.services.ssf.service import RunningSsf

@@ -13,7 +13,7 @@ from streams.cli.options import Connection, Listening, Output, StateDirOption
 from streams.cli.screen import OK, WARN
 from streams.http.server import serve as serve_http
 from streams.identity.keyring import keys_in
-from streams.operations.root_key import load_root_key
+from streams.sdk.root_key import load_root_key
 from streams.sdk.transport import Transport
 from streams.services.metrics import serving_metrics
 from streams.services.sts.service import RETIRED_KEPT_MS, RunningSts

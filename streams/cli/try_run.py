@@ -23,7 +23,6 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.private_file import open_private, write_private
-from streams.operations.root_key import load_root_key
 from streams.operations.scenarios.expectations import (
     ComparedLine,
     HistoryComparison,
@@ -37,6 +36,7 @@ from streams.operations.trial_engine import Tried
 from streams.policy.authoring.scenario import ExpectedLine
 from streams.policy.authoring.scenario_expectations import read_expectations
 from streams.policy.errors import Findings
+from streams.sdk.root_key import load_root_key
 from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
 

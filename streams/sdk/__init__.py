@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from streams.sdk.aio import AsyncAgent
     from streams.sdk.content import PublicWrapper, SessionSealer, TenantWrappers
     from streams.sdk.credential import OpenedWith, SessionCredential, prompt_digest
-    from streams.sdk.development_tokens import DevTokenService, load_root_key
+    from streams.sdk.development_tokens import DevTokenService
     from streams.sdk.errors import (
         DelegationError,
         ExecutorError,
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from streams.sdk.intents import CallContext
     from streams.sdk.key_files import load_report_key
     from streams.sdk.revocations import RevocationWatch, Stop
+    from streams.sdk.root_key import load_root_key
     from streams.sdk.seal_checks import UNPROVEN
     from streams.sdk.seal_key_file import SealKeyFile
     from streams.sdk.single_use import SingleUseStore
@@ -118,10 +119,7 @@ _NAMES = {
         "SessionCredential",
         "prompt_digest",
     ),
-    "streams.sdk.development_tokens": (
-        "DevTokenService",
-        "load_root_key",
-    ),
+    "streams.sdk.development_tokens": ("DevTokenService",),
     "streams.sdk.errors": (
         "DelegationError",
         "ExecutorError",
@@ -147,6 +145,7 @@ _NAMES = {
         "RevocationWatch",
         "Stop",
     ),
+    "streams.sdk.root_key": ("load_root_key",),
     "streams.sdk.seal_checks": ("UNPROVEN",),
     "streams.sdk.seal_key_file": ("SealKeyFile",),
     "streams.sdk.single_use": ("SingleUseStore",),

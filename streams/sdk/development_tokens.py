@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from streams.model.canonical import sha256
 from streams.model.delegation import Delegation, GrantBody, ToolGrant
 from streams.model.ids import sub_session_id
 from streams.model.keys import revocation_key
 from streams.model.labels import Label
-from streams.model.proof import (
-    ROOT_KEY_BYTES_MAX,
-    ROOT_KEY_BYTES_MIN,
-    proven_event,
-    session_secret,
-    session_writer_key,
-)
+from streams.model.proof import ROOT_KEY_BYTES_MIN, proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_targets import EVERYTHING, session_target
 from streams.model.session import SessionEvent, SessionEventType
@@ -43,30 +36,6 @@ SESSIONS_MAX = 100_000
 
 _ENDED = -1
 """Replaces the next sequence number of a session that its grant must not open again."""
-
-_OTHERS_PERMISSIONS = 0o077
-
-
-def load_root_key(path: Path) -> bytes:
-    """Read the deployment's root key from a file.
-
-    Raises:
-        TokenServiceError: the file can't be read, others can read it, or it is too short or too long for a key.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = path.stat().st_mode
-            key = file.read(ROOT_KEY_BYTES_MAX + 1)
-    except OSError as error:
-        raise TokenServiceError(f"root key `{path}` can't be read: {error.strerror}") from error
-    if mode & _OTHERS_PERMISSIONS:
-        raise TokenServiceError(f"root key `{path}` is open to others (mode {mode & 0o777:o}): chmod 600 it")
-    if not ROOT_KEY_BYTES_MIN <= len(key) <= ROOT_KEY_BYTES_MAX:
-        raise TokenServiceError(
-            f"root key `{path}` has {len(key)} bytes, needed are {ROOT_KEY_BYTES_MIN} to {ROOT_KEY_BYTES_MAX}: "
-            f"make one with `head -c 32 /dev/urandom`"
-        )
-    return key
 
 
 class DevTokenService:

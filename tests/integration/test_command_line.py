@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from streams.model.types import Actor, SubProfile
-from streams.operations.root_key import load_root_key
 from streams.operations.signing_keys import make_key_file
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.root_key import load_root_key
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock

@@ -15,9 +15,9 @@ from streams.codec.schemas import schema_directory
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.doctor.installation import Installation
 from streams.operations.doctor.log_checks import examine_log
-from streams.operations.root_key import RootKeyError, load_root_key
 from streams.ports import LogError
 from streams.ports.open_log import LogMissingError
+from streams.sdk.root_key import RootKeyError, load_root_key
 from streams.sdk.transport import RecordCodec
 from streams.stores.private_folder import is_open_to_others
 

@@ -17,7 +17,6 @@ from streams.model.bundle_signature import publication_key
 from streams.model.reasons import Reason
 from streams.model.topics import BY_NAME, INTENT, RULESET, VERDICT
 from streams.operations.catalog.files import read_catalog
-from streams.operations.root_key import load_root_key
 from streams.operations.rules.explanation import THE_LOG, Judged, explain_from_log
 from streams.operations.rules.publication import make_bundle
 from streams.policy import (
@@ -31,6 +30,7 @@ from streams.policy import (
     RuleOutcome,
     load_bundle,
 )
+from streams.sdk.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
