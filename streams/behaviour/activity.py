@@ -13,6 +13,9 @@ DIGEST_BYTES = 8
 KEYS_CACHED_MAX = 16_384
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+KEPT_DAYS = 45
+"""For how long what is usual for an agent is remembered after its last use: the rows of watches, and what they have
+published of it. So no history, window or latch of a declaration is longer."""
 
 LEARNABLE = "ALLOW"
 """The only outcome that baselines learn from. What was denied or quarantined did not happen."""

@@ -186,7 +186,7 @@ class MappingReader:
         duration_ms = int(match[1]) * _UNIT_MS[match[2]] if match else 0
         if not 0 < duration_ms <= max_ms:
             shown = f"`{node.text}`" if isinstance(node, Scalar) else node_kind(node)
-            message = f"`{key}` must be a duration up to {max_ms // 1000}s such as `30s` or `15m`, found {shown}"
+            message = f"`{key}` must be a duration up to {_duration_text(max_ms)} such as `30s` or `15m`, found {shown}"
             self.error("wrong_value", node.location, message)
             return None
         return duration_ms
@@ -201,3 +201,9 @@ class MappingReader:
             self.error("wrong_length", node.location, f"`{key}` must have at most {chars_max} characters")
             return None
         return value
+
+
+def _duration_text(duration_ms: int) -> str:
+    """Return a duration as its author would write it, in the largest unit that it has a whole number of."""
+    unit = max((unit for unit, of_ms in _UNIT_MS.items() if duration_ms % of_ms == 0), key=lambda unit: _UNIT_MS[unit])
+    return f"{duration_ms // _UNIT_MS[unit]}{unit}"

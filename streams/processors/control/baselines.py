@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS
+from streams.behaviour.activity import DAY_MS, KEPT_DAYS
 from streams.behaviour.profiles import HOURS_PER_DAY, RISKS_MAX, Profile
 from streams.behaviour.usual import Usual, usual_of
 from streams.model.control import Baseline
@@ -27,8 +27,8 @@ AGENTS_MAX = 5_000
 forgotten: no tenant can have those of others forgotten by naming many agents."""
 EPOCHS_MAX = 4
 """Epochs of an agent that are held, the newest ones."""
-STALE_MS = 45 * DAY_MS
-"""A baseline that was not renewed in this time says nothing. Watches forget after the same time what is not used."""
+STALE_MS = KEPT_DAYS * DAY_MS
+"""A baseline that was not renewed in this time says nothing."""
 STATE_BYTES_MAX = 64 * 1024
 USUAL_CACHED_MAX = 1_024
 NUMBER_MAX = 1e6

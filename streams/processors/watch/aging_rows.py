@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from streams.behaviour.activity import DAY_MS
+from streams.behaviour.activity import DAY_MS, KEPT_DAYS
 from streams.ports.processor import StateView
 from streams.processors.rows import (
     DAY_BYTES,
@@ -25,8 +25,6 @@ from streams.processors.rows import (
 
 SESSION_DAYS = 3
 """How long rows of sessions and incidents are kept after their last use: longer than any latch or hold."""
-BASELINE_DAYS = 45
-"""How long rows of agents, peers and terms are kept after their last use: as long as the longest history."""
 ROUNDED_DAYS = 7
 EXPIRED_PER_STEP_MAX = 500
 _MARK = b"1"
@@ -43,12 +41,12 @@ class AgingRows:
         """Args:
         state: the state of the partition.
         now_ms: stream time.
-        short_lived: names of rows that are kept for `SESSION_DAYS`; all others are kept for `BASELINE_DAYS`.
+        short_lived: names of rows that are kept for `SESSION_DAYS`; all others are kept for `KEPT_DAYS`.
         """
         self._state = state
         today = now_ms // DAY_MS
         self._short_day = (today + SESSION_DAYS).to_bytes(DAY_BYTES, "big")
-        self._long_day = (-(-(today + BASELINE_DAYS) // ROUNDED_DAYS) * ROUNDED_DAYS).to_bytes(DAY_BYTES, "big")
+        self._long_day = (-(-(today + KEPT_DAYS) // ROUNDED_DAYS) * ROUNDED_DAYS).to_bytes(DAY_BYTES, "big")
         self._short_lived = short_lived
         self._days: dict[bytes, bytes] = {}
 

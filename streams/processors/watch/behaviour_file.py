@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, FIELDS, MEASURES
+from streams.behaviour.activity import DAY_MS, FIELDS, KEPT_DAYS, MEASURES
 from streams.behaviour.correlations import (
     COMPARISONS,
     MATCHES_MAX,
@@ -37,7 +37,8 @@ from streams.processors.watch.features import Cohort, Features
 API_VERSION = "behaviour/v1"
 DECLARED_MAX = 200
 ITEMS_MAX = 64
-SPAN_MS_MAX = 365 * DAY_MS
+SPAN_MS_MAX = KEPT_DAYS * DAY_MS
+"""The longest history, window, half-life or latch: the rows that it needs are not kept for longer."""
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 WORD_PATTERN = re.compile(r"\{([a-z][a-z_.]*)\}")
 TAG_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")

@@ -44,7 +44,7 @@ MEMORIES = [
     ("{keep: sum, on: allowed}", "needs the key `of`: an expression such as `args.amount`"),
     ("{keep: count, on: allowed, of: args.amount}", "`of` is allowed only with `keep: sum`, found `keep: count`"),
     ("{keep: any, on: ran, group: finance}", "`group` is allowed only with `on: approved`"),
-    ("{keep: any, on: ran, within: 32d}", "`within` must be a duration up to 2678400s"),
+    ("{keep: any, on: ran, within: 32d}", "`within` must be a duration up to 31d"),
     ("{keep: any, on: ran, every: 1h}", "memory `m` has no key `every`"),
     ("{keep: any, on: ran, match: {tools: [refund]}}", "`refund` must be `SERVER.TOOL` or `*`"),
     ("{keep: any, on: ran, reset: {on: ran}}", "`reset` needs the key `tools`"),
@@ -83,7 +83,7 @@ MEMORIES += [
     (f"{{keep: count, on: denied, {SHARED}, key: args.a}}", "`key` is not allowed with `on: denied` for a memory that"),
     (f"{{keep: count, on: judged, {SHARED}, when: session.tainted}}", "`when` is not allowed with `on: judged` for a"),
     (f"{{keep: count, on: allowed, {SHARED}, fresh: 50ms}}", "`fresh` must be at least 100 ms"),
-    (f"{{keep: count, on: allowed, {SHARED}, fresh: 2h}}", "`fresh` must be a duration up to 3600s"),
+    (f"{{keep: count, on: allowed, {SHARED}, fresh: 2h}}", "`fresh` must be a duration up to 1h"),
     (f"{{keep: count, on: allowed, {SHARED}, keys_max: 3}}", "`keys_max` is allowed only with `key`"),
     ("{keep: count, on: allowed, per: user, window: 500ms}", "`window` must be at least 1000 ms"),
 ]

@@ -76,6 +76,11 @@ def test_a_correlation_may_name_a_rule_of_another_file() -> None:
             RULE + correlation("type: value_percentile, group-by: [agent.id], condition: {gte: 5, field: call.bytes}"),
             "needs the key `percentile`",
         ),
+        (
+            # What it needs is forgotten by then.
+            RULE + correlation("type: event_count, group-by: [agent.id], condition: {gte: 5}, x-latch: 46d"),
+            "`x-latch` must be a duration up to 45d such as",
+        ),
     ],
 )
 def test_an_error_says_what_is_wrong_and_where(text: str, wanted: str) -> None:
