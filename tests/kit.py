@@ -46,7 +46,6 @@ from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, com
 from streams.ports import Headers, RetriableLogError
 from streams.ports.processor import Processor
 from streams.processors.control.compilation import CompileBundle
-from streams.processors.gate.gate import Gate
 from streams.processors.settings import GateSettings
 from streams.topology import ProcessorSpec
 
@@ -174,13 +173,16 @@ class GateBench:
         meters: Mapping[ProcessorSpec, Meter] | None = None,
         beside: Mapping[ProcessorSpec, Processor] | None = None,
     ) -> None:
+        self._releasers = releasers
+        self.revocations = RevocationSet(releasers)
+        """The stops that the gate holds that runs now."""
         self.driver: Driver = gate_driver(
             wire=wire(),
             compile_bundle=compiler,
             settings=settings,
             publishers=publishers,
             reviewers=reviewers,
-            releasers=releasers,
+            revocations=self.revocations,
             writers=writers,
             attributes_room=attributes_room,
             start_ms=START_MS,
@@ -190,7 +192,7 @@ class GateBench:
             meters=meters,
             beside=beside,
         )
-        self._parts = (wire(), compiler, settings, publishers, reviewers, releasers)
+        self._parts = (wire(), compiler, settings, publishers, reviewers)
         for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):
             if signed_by is not None and reviewers.are_asked:
                 self.publish(reviewed(msgspec.structs.replace(entry, proposed_by="the kit"), signed_by))
@@ -206,16 +208,10 @@ class GateBench:
     def now_ms(self) -> int:
         return self.driver.clock.now_ms()
 
-    @property
-    def revocations(self) -> RevocationSet:
-        """What the gate that runs now holds."""
-        gate = self.driver._workers[0]._processor
-        assert isinstance(gate, Gate)
-        return gate._control.revocations
-
     def restart(self) -> None:
         """Another gate takes over the partitions, and reads control state from its beginning."""
-        self.driver.restart(make_gate(*self._parts))
+        self.revocations = RevocationSet(self._releasers)
+        self.driver.restart(make_gate(*self._parts, revocations=self.revocations))
 
     def wait(self, duration_ms: int) -> None:
         self.driver.advance(self.now_ms + duration_ms)

@@ -13,7 +13,6 @@ from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
 from streams.audit.attribute_writers import AttributeWriters
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
-from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.engine.meter import Meter
 from streams.engine.settings import EngineSettings
@@ -232,7 +231,7 @@ def gate_driver(
     settings: GateSettings,
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
-    releasers: Releasers = RELEASED_BY_ANYBODY,
+    revocations: RevocationSet | None = None,
     writers: AttributeWriters = WRITTEN_BY_ANYBODY,
     attributes_room: Room = USUAL_ROOM,
     start_ms: int,
@@ -250,7 +249,7 @@ def gate_driver(
         settings: the settings of the gate.
         publishers: whose signatures rules need.
         reviewers: whose signatures tools need.
-        releasers: whose signature releases need.
+        revocations: what holds the stops; by default they can be released without a signature.
         writers: whose signature attributes need.
         attributes_room: how many bytes of attributes are held.
         start_ms: the time at which the clock begins.
@@ -268,7 +267,7 @@ def gate_driver(
             settings,
             publishers,
             reviewers,
-            releasers,
+            revocations=revocations,
             attributes=Attributes(writers, attributes_room),
         ),
         wire=wire,
@@ -287,11 +286,12 @@ def make_gate(
     settings: GateSettings,
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
-    releasers: Releasers = RELEASED_BY_ANYBODY,
     *,
+    revocations: RevocationSet | None = None,
     attributes: Attributes | None = None,
 ) -> Gate:
     """Create a gate with control state of its own."""
     rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
     held = Attributes(WRITTEN_BY_ANYBODY) if attributes is None else attributes
-    return Gate(settings, wire, ControlState(rules, Catalog(reviewers), RevocationSet(releasers), held))
+    stops = RevocationSet(RELEASED_BY_ANYBODY) if revocations is None else revocations
+    return Gate(settings, wire, ControlState(rules, Catalog(reviewers), stops, held))

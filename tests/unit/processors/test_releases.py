@@ -90,9 +90,7 @@ def changes(bench: GateBench) -> list[AuditEvent]:
 
 def rows_of_stops(bench: GateBench) -> int:
     """How many rows of stops the state of partition 0 has, of every kind."""
-    return sum(
-        key.startswith((RowKind.STOP.prefix, RowKind.STOP_END.prefix)) for key in bench.driver.disk._tables[0].keys
-    )
+    return sum(key.startswith((RowKind.STOP.prefix, RowKind.STOP_END.prefix)) for key in bench.driver.disk.rows(0))
 
 
 def catch_up(bench: GateBench, offset: int) -> None:
