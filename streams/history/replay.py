@@ -23,43 +23,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from streams.engine.job import Job
-from streams.engine.state import PartitionState
-from streams.engine.task import PartitionTask, Turn
-from streams.history.brief_wire import BriefWire
-from streams.history.control_tape import PLACED_BY_TIME, PlacedControl
-from streams.history.exchangeable_gate import ExchangeableGate
-from streams.history.outcomes import Outcomes
+from streams.history.control_tape import PLACED_BY_TIME
 from streams.history.recording import (
     FOREVER_MS,
     Arrival,
     Expected,
     Instants,
     Lane,
-    RecordedVerdicts,
     Recording,
-    Stated,
     interleavings,
-    place_of,
     units_of,
-    was_ahead,
 )
 from streams.history.replay_hints import NO_HINT, PAUSES, Failed, Hint, hints_for
 from streams.history.replayed import Replayed, ReplayPlan
+from streams.history.rewindable_gate import BEHIND_MS, RewindableGate
 from streams.model.budget import BudgetGrant
-from streams.model.errors import InvariantError, RecordError
+from streams.model.errors import InvariantError
 from streams.model.intent import Intent
-from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
-from streams.model.topics import (
-    ATTRIBUTES,
-    BASELINE,
-    REVOCATION,
-    RULESET,
-)
-from streams.ports import Received
-from streams.processors.gate.gate import Gate
-from streams.stores.memory import MemoryStore
 from streams.topology import GATE
 
 ORDERS_MAX = 128
@@ -74,9 +55,6 @@ OTHER_TRIES_MAX = 12
 QUIET_TIMERS_MAX = 10_000
 """How many timers in a row can fire while nothing is read."""
 
-BEHIND_MS = 1_000
-"""A gate was behind if it wrote a verdict this much later than the instant of the verdict."""
-
 CATALOG_NEAR_MS = 10_000
 """How long before or after its own time a catalog entry can have been read by a gate that ran."""
 
@@ -87,41 +65,19 @@ class PartitionReplay:
     def __init__(self, plan: ReplayPlan, recording: Recording) -> None:
         self._plan = plan
         self._recording = recording
-        self._wire = BriefWire(plan.wire)
-        self._control = PlacedControl(plan.tape, plan.make_control)
-        self._processor = ExchangeableGate(self._gate(), self._control.state)
-        self._state = PartitionState(MemoryStore(), recording.partition)
-        self._commits = 0
-        self._kept_offsets = dict(self._control.offsets)
-        self._catalog_to: int | None = None
-        self._failed: Arrival | None = None
-        self._recorded = RecordedVerdicts(recording.verdicts, plan.wire)
-        self._outcomes = Outcomes(self._recorded, plan.wire)
+        self._gate = RewindableGate(plan, recording)
+        self._task, self._state, self._control = self._gate.task, self._gate.state, self._gate.control
+        self._recorded, self._outcomes = self._gate.recorded, self._gate.outcomes
         self._instants = Instants(recording.instants)
-        job = Job(
-            spec=GATE,
-            processor=self._processor,
-            wire=self._wire,
-            settings=plan.engine,
-            partition_counts=plan.partition_counts,
-        )
-        self._task = PartitionTask(
-            job=job,
-            partition=recording.partition,
-            state=self._state,
-            emit=self._outcomes.emit,
-            committed={},
-            has_reached_end=lambda _: True,
-        )
-        self._turn = Turn(self._fault_of, lambda: True)
+        self._failed: Arrival | None = None
         self.inputs_count = 0
 
     def run(self) -> Iterator[Replayed]:
         """Replay the partition, and yield each verdict, recorded or made, once."""
         self._task.prepare()
-        self._commit()
+        self._gate.commit()
         inputs, decode = self._recording.inputs, self._task.steps.decoded
-        lanes = [Lane(inputs.get(topic.name, ()), decode, self._admit) for topic in GATE.inputs]
+        lanes = [Lane(inputs.get(topic.name, ()), decode, self._gate.admit) for topic in GATE.inputs]
         for unit_ms, unit in units_of(lanes):
             self.inputs_count += len(unit)
             if not self._goes_on(unit):
@@ -168,17 +124,17 @@ class PartitionReplay:
         if is_event and not self._comes_before(time_ms):
             return False
         received = unit[0].received
-        self._wire.be_brief(is_brief=True)
-        task.process_next(received, self._fault_of(received) or record)
-        self._wire.be_brief(is_brief=False)
+        self._gate.wire.be_brief(is_brief=True)
+        task.process_next(received, self._gate.fault_of(received) or record)
+        self._gate.wire.be_brief(is_brief=False)
         is_same = self._outcomes.match(strict=True) and self._outcomes.is_empty is is_event
         if is_same and isinstance(record, Intent):
             following = self._recorded.unread()
             is_same = following is None or record.intent_id.encode() not in (following.received.value or b"")
         if not is_same:
-            self._roll_back()
+            self._gate.roll_back()
             return False
-        self._commit()
+        self._gate.commit()
         return True
 
     def _comes_before(self, time_ms: int) -> bool:
@@ -191,15 +147,15 @@ class PartitionReplay:
 
     def _run_unit(self, unit: Sequence[Arrival], lanes: Sequence[Lane]) -> None:
         if self._plan.is_strict and self._finds(unit):
-            self._commit()
+            self._gate.commit()
             return
-        self._catalog_to = None
+        self._gate.catalog_to = None
         if self._plan.is_strict and (rest := self._without_late(unit, lanes)) is not unit:
             if rest:
                 self._run_unit(rest, lanes)
             return
         self._attempt(unit, {}, strict=False)
-        self._commit()
+        self._gate.commit()
 
     def _without_late(self, unit: Sequence[Arrival], lanes: Sequence[Lane]) -> Sequence[Arrival]:
         """Hold back an intent that came late, with what followed it on its topic, and return the others of the unit.
@@ -236,14 +192,14 @@ class PartitionReplay:
 
     def _finds(self, unit: Sequence[Arrival]) -> bool:
         """Return whether some order of the records, and of what happened between them, leads to what was recorded."""
-        self._catalog_to = self._failed = None
+        self._gate.catalog_to = self._failed = None
         tries_max = TRIES_MAX
         for order in interleavings(unit, ORDERS_MAX):
             if self._finds_in(order, tries_max):
                 return True
             tries_max = OTHER_TRIES_MAX
         for offset in self._other_catalogs(unit):
-            self._catalog_to = offset
+            self._gate.catalog_to = offset
             if self._finds_in(unit, OTHER_TRIES_MAX):
                 return True
         return False
@@ -261,7 +217,7 @@ class PartitionReplay:
             self._failed = self._failed or order[failed.at]
             if failed.at not in hints:
                 waiting += [{**hints, failed.at: hint} for hint in reversed(hints_for(failed))]
-            self._roll_back()
+            self._gate.roll_back()
         return False
 
     def _other_catalogs(self, unit: Sequence[Arrival]) -> Iterator[int]:
@@ -305,16 +261,16 @@ class PartitionReplay:
                 own = self._expected_of(decoded, now_ms)
                 # A repeated verdict says nothing of now, so it is a hint in any case.
                 expected = expected if own is None or (hint.is_loose and not own.is_repeated) else own
-            self._place(expected, time_ms, is_behind=hint.is_behind, is_brief=hint.is_brief)
+            self._gate.place(expected, time_ms, is_behind=hint.is_behind, is_brief=hint.is_brief)
             if lead_ms > time_ms:
                 self._task.advance(lead_ms)
-            if not self._feed(arrival, strict=strict):
+            if not self._gate.feed(arrival, strict=strict):
                 return Failed(index, time_ms, self._recorded.head())
         head = self._recorded.head()
         if not strict or head is None or head.stated.intent_id not in places or self._is_later(head):
             return None
         # What should have come of these records has not come, unless it came of what was broadcast right after them.
-        self._place(head, self._task.stream_time_ms, is_behind=True, is_brief=False)
+        self._gate.place(head, self._task.stream_time_ms, is_behind=True, is_brief=False)
         if self._outcomes.match(strict=True) and self._recorded.head() is not head:
             return None
         return Failed(places[head.stated.intent_id], self._task.stream_time_ms, head)
@@ -330,12 +286,6 @@ class PartitionReplay:
             return None if self._plan.is_strict else self._recorded.next_of(intent.intent_id)
         is_now = head.is_repeated or head.stated.evaluated_at <= time_ms
         return head if is_now or not self._plan.is_strict else None
-
-    def _feed(self, arrival: Arrival, *, strict: bool) -> bool:
-        self._task.input.buffer.add([arrival])
-        while self._task.process(self._turn, 0) and len(self._task.input.buffer):
-            pass
-        return self._outcomes.match(strict=strict)
 
     # Between two units
 
@@ -363,16 +313,16 @@ class PartitionReplay:
         """Let time pass, and what was broadcast take effect before or after that, until a verdict is made."""
         for hint in PAUSES:
             if self._passes(expected, time_ms, hint, strict=True):
-                self._commit()
+                self._gate.commit()
                 return
-            self._roll_back()
+            self._gate.roll_back()
         self._passes(expected, time_ms, NO_HINT, strict=False)
-        self._commit()
+        self._gate.commit()
 
     def _passes(self, expected: Expected | None, time_ms: int, hint: Hint, *, strict: bool) -> bool:
         if hint.is_ahead:
             self._task.advance(time_ms)
-        self._place(expected, time_ms, is_behind=hint.is_behind, is_brief=hint.is_brief)
+        self._gate.place(expected, time_ms, is_behind=hint.is_behind, is_brief=hint.is_brief)
         if not self._outcomes.match(strict=strict):
             return False
         if time_ms > self._task.stream_time_ms and self._state.has_due(time_ms):
@@ -398,105 +348,12 @@ class PartitionReplay:
             self._outcomes.visible_count = 0
             is_due = self._task.advance(at_ms)
             if self._outcomes.visible_count:
-                self._roll_back()
+                self._gate.roll_back()
                 return
-            self._commit()
+            self._gate.commit()
             if not is_due and self._state.next_due_ms == due_ms:
                 return
         raise InvariantError(f"timers never end: {QUIET_TIMERS_MAX} were fired before `{end_ms}`")
-
-    # Control state
-
-    def _place(self, expected: Expected | None, time_ms: int, *, is_behind: bool, is_brief: bool) -> None:
-        """Read broadcast topics as far as a verdict says, else as far as their times and the next verdict say."""
-        control = self._control
-        state = control.state
-        if not is_behind:
-            # What stood on the topics when the gate wrote its last verdict had been read by now.
-            self._read_by_time(max(time_ms, self._outcomes.written_ms))
-        if expected is not None and not expected.is_repeated:
-            control.match(expected.stated, expected.received.key or b"")
-        if self._catalog_to is not None:
-            if self._catalog_to < control.offsets[PLACED_BY_TIME]:
-                control.put_back({PLACED_BY_TIME: self._catalog_to})
-            control.read_to(PLACED_BY_TIME, self._catalog_to)
-        if control.state is not state:
-            self._processor.exchange(self._gate(), control.state)
-        reason = None if expected is None else expected.stated.reason
-        control.state.stale = reason == Reason.CONTROL_STATE_STALE
-        while self._task.follow_broadcast() and not is_brief:
-            pass
-
-    def _read_by_time(self, time_ms: int) -> None:
-        control, tape = self._control, self._plan.tape
-        head = self._recorded.fresh()
-        if head is not None and head.received.timestamp_ms - head.stated.evaluated_at > BEHIND_MS:
-            # The gate was behind, and has read what was broadcast before it went on.
-            time_ms = max(time_ms, head.received.timestamp_ms)
-        if time_ms < control.next_ms:
-            return
-        for topic in tape.records:
-            if topic == PLACED_BY_TIME and self._catalog_to is not None:
-                continue
-            offset = tape.offset_at(topic, time_ms)
-            if offset <= control.offsets[topic]:
-                continue
-            if head is not None:
-                offset = min(offset, self._cap(topic, head.stated, offset))
-            control.read_to(topic, offset)
-
-    def _cap(self, topic: str, stated: Stated, otherwise: int) -> int:
-        """Return up to where a topic was read at most before the next verdict."""
-        if topic == REVOCATION.name:
-            return stated.revocation_offset
-        if topic == RULESET.name:
-            return stated.ruleset_offset + 1
-        if topic == ATTRIBUTES.name:
-            offset = self._recorded.next_attributes_offset()
-            return otherwise if offset is None else offset
-        if topic == BASELINE.name:
-            version = self._recorded.next_baseline_version()
-            return version - 1 if version else otherwise
-        return otherwise
-
-    def _gate(self) -> Gate:
-        return Gate(self._plan.gate, self._wire, self._control.state)
-
-    # Input
-
-    def _admit(self, arrival: Arrival, last_ms: int) -> Arrival:
-        """Give a record whose time can't be true that of the record before it, as in the engine."""
-        received = arrival.received
-        is_ahead = was_ahead(self._recording.rejected, received)
-        limit_ms = received.timestamp_ms - 1 if is_ahead else self._recording.now_ms
-        if received.timestamp_ms <= limit_ms:
-            return arrival
-        (checked,) = self._task.steps.with_possible_times([arrival], limit_ms, {received.topic: last_ms})
-        return Arrival(*checked)
-
-    def _fault_of(self, received: Received) -> RecordError | None:
-        """Return why a record became a dead letter without being processed: the log did not take what it led to."""
-        rejected = self._recording.rejected
-        if rejected and rejected.get(place_of(received)) == DeadLetterReason.PROCESSING_FAILED:
-            return RecordError(DeadLetterReason.PROCESSING_FAILED, "recorded")
-        return None
-
-    # Going on, and going back
-
-    def _commit(self) -> None:
-        self._task.note_time()
-        self._commits += bool(self._state.changes())
-        self._task.committed(self._commits)
-        self._outcomes.keep()
-        self._kept_offsets = dict(self._control.offsets)
-
-    def _roll_back(self) -> None:
-        if self._control.offsets != self._kept_offsets:
-            self._control.put_back(self._kept_offsets)
-            self._processor.exchange(self._gate(), self._control.state)
-        self._task.aborted()
-        self._task.prepare()
-        self._outcomes.drop()
 
 
 def _time_of(unit: Sequence[Arrival], stream_time_ms: int) -> int:
