@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from streams.provenance.extract import ATOMS_MAX, extract_arguments, extract_content, extract_message
+from streams.provenance.collected import ATOMS_MAX
+from streams.provenance.extract import extract_arguments, extract_content, extract_message
 from streams.provenance.found import Extraction
 from streams.provenance.leaves import PATH_CHARS_MAX
 

@@ -16,14 +16,16 @@ from typing import Any
 
 import msgspec
 
-from streams.provenance.extract import AROUND, ATOMS_MAX, field_name, mailbox_in
-from streams.provenance.found import AtomKind, Found, kind_of_words
+from streams.provenance.collected import ATOMS_MAX
+from streams.provenance.extract import AROUND, field_name, mailbox_in
+from streams.provenance.found import AtomKind, Found, Shape, kind_of_words
 from streams.provenance.leaves import SAYS_NOTHING, Leaf, flat_fields, leaves_of
 from streams.provenance.numbers import plain_number, short_number
 from streams.provenance.origins import SHAPED, Look
 from streams.provenance.pointers import last_name
 from streams.provenance.readings import is_ordinary, is_prose, readings_of
-from streams.provenance.shapes import Shape, may_begin_at, shapes_in, usual_path, usual_value
+from streams.provenance.shapes import may_begin_at, shapes_in
+from streams.provenance.usual_forms import usual_path, usual_value
 from streams.provenance.words import (
     LETTERS_MIN,
     TEXT_CHARS_MAX,

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from streams.provenance.arithmetic import numbers_in_words, results_in
+from streams.provenance.collected import GRAM_WORDS_MAX, USER_GRAM_WORDS_MAX, Collected
 from streams.provenance.excluded import excluded_in
 from streams.provenance.formats import content_leaves
-from streams.provenance.found import AtomKind, Extraction, Found, kind_of_words
+from streams.provenance.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
 from streams.provenance.groups import in_ascii_letters, joined_groups
+from streams.provenance.hidden_words import read_hidden_words
+from streams.provenance.ids_and_files import backwards
 from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
-from streams.provenance.shapes import REVERSED_CHARS_MIN, Shape, backwards, shapes_in
+from streams.provenance.shapes import shapes_in
 from streams.provenance.spans import joined_words, names, quoted, without_stop_words
 from streams.provenance.words import (
     TEXT_CHARS_MAX,
     UNTYPED,
-    named_shortly,
     short_value,
     text_value,
     thing_of,
@@ -39,16 +41,6 @@ from streams.provenance.words import (
 replace = msgspec.structs.replace
 CONTENT_CHARS_MAX = 262_144
 """How much of a content is read. What is longer than that is more than a model reads well, and counts as cut."""
-ATOMS_MAX = 2_048
-"""How many values of a content are kept."""
-GRAMS_MAX = 1_536
-"""How many of them may be sequences of words."""
-GRAM_LOOKS_MAX = 16 * ATOMS_MAX
-"""How many of them are looked at, those that are kept already among them."""
-SHORTS_MAX = 256
-"""How many short names are kept. Further ones are not missed: a list of codes must not push out what matters."""
-USER_GRAM_WORDS_MAX = 6
-GRAM_WORDS_MAX = 3
 IN_WORDS_PATH = "/in-words"
 """Where numbers are that a user's message says in words: "five hours" says a number, and hardly ever an amount."""
 EXCLUDED_PATH = "/excluded"
@@ -57,14 +49,6 @@ _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
 _TEXT = AtomKind.TEXT
-BROKEN_PIECES_MIN = 2
-BROKEN_PIECES_MAX = 16
-BROKEN_PIECE_CHARS_MAX = 4
-"""Pieces of an instruction that are so short, two or more in a row, may be one word that was broken."""
-_WHOLE_KINDS = frozenset(
-    (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
-)
-
 AROUND = " \t\r\n\"'<>()[]"
 """Signs around a value that do not belong to it."""
 _POSSESSIVE = re.compile(r"(?<=\w)['\u2019]s\b")
@@ -84,7 +68,7 @@ def extract_content(content: str, content_type: str | None = None, *, with_calls
         content_type: its media type, if that is known; without it, its form is recognised.
         with_calls: whether it matters what instructions call for. If not, all of them call for what is not known.
     """
-    collected = _Collected(calls_max=INSTRUCTIONS_READ_MAX if with_calls else 0)
+    collected = Collected(calls_max=INSTRUCTIONS_READ_MAX if with_calls else 0)
     is_cut = len(content) > CONTENT_CHARS_MAX
     if is_cut:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
@@ -99,7 +83,7 @@ def extract_content(content: str, content_type: str | None = None, *, with_calls
 def extract_message(content: str) -> Extraction:
     """Return the values of what the user says: also sequences of its words, every number as an amount, and what he has
     the agent work out of his own numbers."""
-    collected = _Collected(by_user=True)
+    collected = Collected(by_user=True)
     if len(content) > CONTENT_CHARS_MAX:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
     _read_leaf(Leaf(content), collected)
@@ -120,7 +104,7 @@ def extract_message(content: str) -> Extraction:
     return collected.extraction()
 
 
-def _read_excluded(text: str, collected: _Collected) -> None:
+def _read_excluded(text: str, collected: Collected) -> None:
     """Read what the user leaves out. Neither the host of an address nor a single word of a name is left out with it."""
     leaf = Leaf(text, EXCLUDED_PATH)
     _add_shapes(text, leaf, collected)
@@ -128,10 +112,10 @@ def _read_excluded(text: str, collected: _Collected) -> None:
         collected.add(kind_of_words(value), value, leaf, whole=False, decoded=False)
 
 
-def _add_shapes(text: str, leaf: Leaf, collected: _Collected) -> None:
+def _add_shapes(text: str, leaf: Leaf, collected: Collected) -> None:
     """Add what in a text of the user has a shape, without its parts."""
     for shape in shapes_in(text, loose=True)[0]:
-        if shape.kind in _WHOLE_KINDS and not shape.part:
+        if shape.kind in WHOLE_KINDS and not shape.part:
             collected.add(shape.kind, shape.value, leaf, whole=False, decoded=False)
 
 
@@ -146,7 +130,7 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
         values: the arguments.
         thing: what an argument that is only called `id` names, if that is known: from the tool's name.
     """
-    collected = _Collected(in_arguments=True)
+    collected = Collected(in_arguments=True)
     for leaf in leaves_of(values):
         _read_leaf(of_thing(leaf, thing), collected)
         if collected.is_full or leaf.is_cut:
@@ -160,60 +144,7 @@ def of_thing(leaf: Leaf, thing: str) -> Leaf:
     return replace(leaf, outer=thing) if thing and thing_of(leaf.name) == UNTYPED else leaf
 
 
-class _Collected:
-    """The values that were found so far, each once per path."""
-
-    def __init__(
-        self, *, by_user: bool = False, in_arguments: bool = False, calls_max: int = INSTRUCTIONS_READ_MAX
-    ) -> None:
-        self.by_user = by_user
-        self.in_arguments = in_arguments
-        self.calls_max = calls_max
-        self.loose = in_arguments or by_user
-        self.complete = True
-        self.has_text = False
-        self.instructed = False
-        self.looks_left = GRAM_LOOKS_MAX
-        self.shorts_left = SHORTS_MAX
-        self.grams_left = ATOMS_MAX if by_user else GRAMS_MAX
-        self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
-        self._found: dict[tuple[AtomKind, str, str], Found] = {}
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._found) >= ATOMS_MAX
-
-    def short_name(self, text: str, leaf: Leaf) -> str:
-        """Return the short name or id that a field of a content holds; of arguments, `short_reading` has it."""
-        return "" if self.loose else named_shortly(text, leaf.name or leaf.outer)
-
-    def has(self, kind: AtomKind, value: str, leaf: Leaf) -> bool:
-        return (kind, value, leaf.path) in self._found
-
-    def add(self, kind: AtomKind, value: str, leaf: Leaf, *, whole: bool, decoded: bool, calls_for: int = 0) -> None:
-        """Add a value. One that is there already joins what the instructions at its places call for."""
-        key = (kind, value, leaf.path)
-        known = self._found.get(key)
-        if known is None:
-            if kind is AtomKind.SHORT:
-                if self.shorts_left <= 0:
-                    return
-                self.shorts_left -= 1
-            if len(self._found) >= ATOMS_MAX:
-                self.complete = False
-                return
-            self._found[key] = Found(kind, value, leaf.path, whole and leaf.is_field, decoded, calls_for)
-        elif calls_for & ~known.calls_for:
-            joined = known.calls_for | calls_for
-            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, joined)
-
-    def extraction(self) -> Extraction:
-        if self.is_full:
-            self.complete = False
-        return Extraction(tuple(self._found.values()), self.complete, self.has_text, self.instructed)
-
-
-def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
+def _read_leaf(leaf: Leaf, collected: Collected) -> None:
     if not isinstance(leaf.value, str):
         _read_number(leaf, collected)
         return
@@ -235,7 +166,7 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
         _read_text(reading.text, held, collected, decoded=True, with_words=reading.has_words)
 
 
-def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
+def _read_word(text: str, leaf: Leaf, collected: Collected) -> None:
     """Read a field without a space in it: it has no sentence, and is a value as a whole or not at all."""
     shapes, _ = shapes_in(text, field=field_name(leaf.name, leaf.outer), loose=collected.loose)
     first, last = 0, len(text)
@@ -252,7 +183,7 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
         collected.add(kind_of_words(value), value, leaf, whole=True, decoded=False)
 
 
-def _read_number(leaf: Leaf, collected: _Collected) -> None:
+def _read_number(leaf: Leaf, collected: Collected) -> None:
     text = plain_number(leaf.value)  # type: ignore[arg-type]  # texts are read elsewhere
     for shape in shapes_in(text, field=field_name(leaf.name, leaf.outer), loose=collected.loose)[0]:
         collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False)
@@ -277,7 +208,7 @@ class _TextReader:
         is_shaped: whether all of the text is a value of its own.
     """
 
-    def __init__(self, text: str, leaf: Leaf, collected: _Collected, *, decoded: bool) -> None:
+    def __init__(self, text: str, leaf: Leaf, collected: Collected, *, decoded: bool) -> None:
         self.sentences = [] if collected.in_arguments else sentences_in(text, collected.calls_max)
         self.called = 0
         for sentence in self.sentences:
@@ -336,7 +267,7 @@ class _TextReader:
         return self.sentences[max(0, bisect_right(self._starts, place) - 1)].calls_for if self.sentences else 0
 
 
-def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
+def _read_text(text: str, leaf: Leaf, collected: Collected, *, decoded: bool = False, with_words: bool = True) -> None:
     reader = _TextReader(text, leaf, collected, decoded=decoded)
     flagged = reader.called != 0
     collected.instructed = collected.instructed or flagged
@@ -355,7 +286,7 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
             for sentence in reader.sentences:
                 # Where nothing has room, the words that are known keep what is known of them.
                 if sentence.instructs and not collected.is_full:
-                    _read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
+                    read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
 
 
 def mailbox_in(text: str, stripped: str) -> re.Match[str] | None:
@@ -372,7 +303,7 @@ def _without_shapes(text: str, shapes: list[Shape]) -> str:
     position = 0
     amounts = {shape.start for shape in shapes if shape.kind is AtomKind.AMOUNT}
     for shape in shapes:
-        if shape.kind in _WHOLE_KINDS and not shape.part and shape.start >= position and shape.start not in amounts:
+        if shape.kind in WHOLE_KINDS and not shape.part and shape.start >= position and shape.start not in amounts:
             pieces.append(text[position : shape.start] + "\n" * (shape.end - shape.start))
             position = shape.end
     return "".join(pieces) + text[position:]
@@ -387,7 +318,7 @@ def _holds(pattern: re.Pattern[str], text: str, count: int) -> bool:
     return next(islice(pattern.finditer(text), count - 1, None), None) is not None
 
 
-def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReader, *, decoded: bool) -> None:
+def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader, *, decoded: bool) -> None:
     """Add what is quoted, what is written with capitals, and sequences of words that matter."""
     starts = frozenset([sentence.start for sentence in reader.sentences] or (0,))
     for is_quoted, spans in ((True, quoted(text)), (False, names(text, starts))):
@@ -413,36 +344,7 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReade
             _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
 
 
-def _read_hidden_words(sentence: str, leaf: Leaf, collected: _Collected, calls_for: int) -> None:
-    """Add words that an instruction spells backwards or breaks into pieces."""
-    tokens = sentence.split()
-    for token in tokens:
-        if len(token) >= REVERSED_CHARS_MIN and (value := text_value(token[::-1])):
-            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, calls_for=calls_for)
-    for run in _broken(tokens):
-        for first in range(len(run) - BROKEN_PIECES_MIN + 1):
-            for last in range(first + BROKEN_PIECES_MIN, len(run) + 1):
-                glued = "".join(run[first:last])
-                if len(glued) >= REVERSED_CHARS_MIN and (value := text_value(glued)):
-                    collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, calls_for=calls_for)
-            for shape in shapes_in("".join(run[first:]))[0]:
-                if shape.kind in _WHOLE_KINDS:
-                    collected.add(shape.kind, shape.value, leaf, whole=False, decoded=True, calls_for=calls_for)
-
-
-def _broken(tokens: list[str]) -> Iterator[list[str]]:
-    """Yield runs of short pieces between spaces, at most `BROKEN_PIECES_MAX` of them in one."""
-    run: list[str] = []
-    for token in (*tokens, " " * (BROKEN_PIECE_CHARS_MAX + 1)):
-        if len(token) <= BROKEN_PIECE_CHARS_MAX and len(run) < BROKEN_PIECES_MAX:
-            run.append(token)
-            continue
-        if len(run) >= BROKEN_PIECES_MIN:
-            yield run
-        run = [token] if len(token) <= BROKEN_PIECE_CHARS_MAX else []
-
-
-def _read_grams(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool, calls_for: int = 0) -> None:
+def _read_grams(text: str, leaf: Leaf, collected: Collected, *, decoded: bool, calls_for: int = 0) -> None:
     if collected.grams_left <= 0 and not collected.complete:
         return
     # There is a line end in the place of each character of a value.

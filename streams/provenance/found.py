@@ -34,6 +34,12 @@ class AtomKind(StrEnum):
     """A name of two or three letters, where somebody or something is named: `dev`, `Bob`."""
 
 
+WHOLE_KINDS = frozenset(
+    (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
+)
+"""Kinds of values with a shape that mean one thing as a whole, so that their words mean nothing."""
+
+
 class Found(msgspec.Struct, frozen=True, gc=False):
     """A value in a content or in arguments.
 
@@ -58,6 +64,16 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     def instructed(self) -> bool:
         """Whether its sentence, or one beside it, reads like an instruction."""
         return self.calls_for != 0
+
+
+class Shape(msgspec.Struct, frozen=True, gc=False):
+    """A value in a text: its kind, its canonical form, and where it is. A part is inside of another value."""
+
+    kind: AtomKind
+    value: str
+    start: int
+    end: int
+    part: bool = False
 
 
 class Extraction(msgspec.Struct, frozen=True, gc=False):

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from streams.provenance.addresses import host_of_url, host_value, is_host
 from streams.provenance.found import AtomKind, Found
+from streams.provenance.ids_and_files import FILE_TYPES
 from streams.provenance.memory import Entry, Seen
 from streams.provenance.readings import in_ascii
-from streams.provenance.shapes import FILE_TYPES, shapes_in
+from streams.provenance.shapes import shapes_in
 
 LABEL_CHARS_MIN = 5
 """Shorter names are alike by chance."""

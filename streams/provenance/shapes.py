@@ -14,13 +14,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import msgspec
-
 from streams.provenance.accounts import iban_end
 from streams.provenance.addresses import host_value, is_host, url_parts
-from streams.provenance.found import AtomKind
+from streams.provenance.found import AtomKind, Shape
+from streams.provenance.ids_and_files import (
+    ACCOUNT_DIGITS_MIN,
+    DIGIT,
+    FILE_AT_END,
+    FILE_TYPES,
+    ID_CHARS_MIN,
+    NOT_ALNUM,
+    append_dotted,
+    append_id,
+    append_path,
+    has_digits,
+    path_value,
+)
 from streams.provenance.numbers import Numeric, numeric_at
-from streams.provenance.words import listed, plain_case, says_enough
+from streams.provenance.usual_forms import shapes_of_usual, usual_path, usual_value
+from streams.provenance.words import plain_case
 
 TOKEN_CHARS_MAX = 2_048
 SHAPES_MAX = 8_192
@@ -33,14 +45,7 @@ _ADDRESSES_MAX = 64
 """How many signs of an address are looked at in one token."""
 _LEFT_CHARS_MAX = 256
 _OFTEN_LEFT_CHARS_MAX = 32
-ID_CHARS_MIN = 4
-LONG_TOKEN_CHARS_MIN = 20
-_ACCOUNT_DIGITS_MIN = 8
 LOCAL_PART_CHARS_MAX = 64
-_ADDRESS, _HOST, _ID, _PATH = AtomKind.ADDRESS, AtomKind.HOST, AtomKind.ID, AtomKind.PATH
-"""Each look at a member of an enumeration costs as much as a call."""
-
-replace = msgspec.structs.replace
 _SURE_SIGNS = r"0-9@/\\$€£¥₹"
 # Each begins with one set of signs, which is found three times as fast as one of two sets.
 _HIT = re.compile(rf"[{_SURE_SIGNS}.:](?:(?<![.:])|(?=\w))")
@@ -55,60 +60,20 @@ _TOKEN = re.compile(rf"[^{_BORDER}]{{1,{TOKEN_CHARS_MAX}}}")
 _NO_SIGN = rf"[^{_BORDER}{_SURE_SIGNS}.:]*+"
 _SIGN_IN_TOKEN = re.compile(rf"{_NO_SIGN}(?:[.:](?!\w){_NO_SIGN})*+[{_SURE_SIGNS}.:]")
 _URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
-_USUAL_ADDRESS = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._+-]{0,61}+(?<=[A-Za-z0-9])"
-    r"@(?:(?:[A-Za-z0-9-]{1,63}+\.){1,8}+[A-Za-z]{2,63}|[A-Za-z0-9-]{2,63}+(?<=[A-Za-z0-9]))\Z"
-)
-"""A text that is an address of a usual form and nothing else. No part of it has a place to go back to."""
-_USUAL_ID = re.compile(r"([A-Za-z]{3,8})[-_]?([0-9]{1,11})\Z")
-"""A text of letters and digits that make an id, and of nothing else."""
-_USUAL_PATH = re.compile(r"(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,60}[A-Za-z0-9])?){1,16}\Z")
-"""A text that is a whole path from the root, whose names begin and end with letters or digits."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}\Z", re.IGNORECASE)
 _TRAILING = ".:!?*~=-_"
 _LEADING = ".:!?*~=_-"
 _LOCAL = re.compile(rf"[^\s@:/=?&]{{1,{LOCAL_PART_CHARS_MAX}}}")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){0,8}[\w-]{2,63}")
-_FILE = re.compile(r"(?:^|[/\\])[^/\\]{1,128}\.([a-z0-9]{1,5})\Z")
 _SPACED_ACCOUNT = re.compile(
     r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z]{4})?(?:[ -]?(?=[A-Za-z]{0,3}\d)[A-Za-z0-9]{2,4}){3,8}"
     # Written in groups of four, some numbers end with a single digit.
     r"(?:(?<=[A-Za-z0-9]{4}) \d)?(?!\w)"
 )
-_IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
-_NOT_ALNUM = re.compile(r"[\W_]+")
-_DIGIT = re.compile(r"\d")
 _BETWEEN_SLASHES = re.compile(r"[^/\\]+")
 _AFTER_DIGITS = re.compile(r"[^\W\d_][\w-]*\Z")
 """What follows the digits in an id that begins with some: `7KD204`, `1234AB`."""
-
 _JOINS = frozenset("-_")
-_REVERSIBLE = frozenset((AtomKind.ACCOUNT, AtomKind.ID, AtomKind.TOKEN))
-REVERSED_CHARS_MIN = 7
-
-FILE_TYPES = listed(
-    "7z avi bak bat bin bmp c cfg conf cpp css csv dat db doc docx eml env exe gif go gz h htm html ico ics ini "
-    "ipynb iso jar java jpeg jpg js json jsx key lock log md mov mp3 mp4 msg odp ods odt pdf pem php png ppt "
-    "pptx ps1 py rar rb rs rst rtf sh sql sqlite svg tar tex tgz tif toml ts tsv tsx txt wav webp xls xlsx xml "
-    "yaml yml zip"
-)
-_ALSO_DOMAINS = listed("md mov ps1 py rs sh zip")
-_LINE_OF_SOURCE = re.compile(
-    r"[\w-]{1,64}\.(?:c|cpp|css|go|h|java|js|jsx|php|py|rb|sql|tex|ts|tsx|yaml|yml):\d{1,5}(?::\d{1,4})?\Z",
-    re.IGNORECASE,
-)
-"""A line of a source file, as logs name it: `worker.py:88`. None of these is a host: in Paraguay, names have one more
-label before their `.py`."""
-
-
-class Shape(msgspec.Struct, frozen=True, gc=False):
-    """A value in a text: its kind, its canonical form, and where it is. A part is inside of another value."""
-
-    kind: AtomKind
-    value: str
-    start: int
-    end: int
-    part: bool = False
 
 
 def shapes_in(
@@ -129,13 +94,13 @@ def shapes_in(
         take: is given all values, some at a time; returns whether that is enough.
     """
     if (usual := usual_value(text)) is not None:
-        found = _usual_shapes(*usual, 0, len(text))
+        found = shapes_of_usual(*usual, 0, len(text))
         if take is not None:
             take(found)
         return found, True
     found = []
     if text[:1] == "/" and (path := usual_path(text)) is not None:
-        _append_path(path, 0, len(text), found)
+        append_path(path, 0, len(text), found)
         if take is not None:
             take(found)
         return found, True
@@ -185,41 +150,8 @@ def _append_usual(token: str, start: int, found: list[Shape]) -> bool:
     if usual is None:
         return False
     first = start + token.index(bare)
-    found += _usual_shapes(*usual, first, first + len(bare))
+    found += shapes_of_usual(*usual, first, first + len(bare))
     return True
-
-
-def _usual_shapes(kind: AtomKind, value: str, first: int, last: int) -> list[Shape]:
-    shape = Shape(kind, value, first, last)
-    if kind is _ADDRESS:
-        host = value[value.index("@") + 1 :]
-        if "." in host:
-            return [shape, Shape(_HOST, host, first, last, True)]
-    return [shape]
-
-
-def usual_value(text: str) -> tuple[AtomKind, str] | None:
-    """Return the kind and canonical form of a text that is an address of a usual form, or letters with digits behind
-    them, and nothing else; None for any other text. It is how all of the text reads, and the only reading of all of it.
-    """
-    if "@" not in text:
-        usual = _USUAL_ID.match(text)
-        return None if usual is None else (_ID, "".join(usual.groups()).lower())
-    if _USUAL_ADDRESS.match(text) is None:
-        return None
-    value = text.lower()
-    if "@www." in value or "xn--" in value:
-        local, _, domain = value.partition("@")
-        value = f"{local}@{host_value(domain)}"
-    return _ADDRESS, value
-
-
-def usual_path(text: str) -> str | None:
-    """Return the canonical form of a text that is a path of a usual form and nothing else; None for any other text.
-
-    It is the only reading of all of it. In it, only the last name is a value by itself.
-    """
-    return text.lower() if len(text) >= ID_CHARS_MIN and _USUAL_PATH.match(text) is not None else None
 
 
 def may_begin_at(text: str, start: int) -> bool:
@@ -244,29 +176,29 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         return _classify_address(bare, first, end, found)
     last = _account_end(text, first)
     if last:
-        found.append(Shape(AtomKind.ACCOUNT, _NOT_ALNUM.sub("", text[first:last]).lower(), first, last))
+        found.append(Shape(AtomKind.ACCOUNT, NOT_ALNUM.sub("", text[first:last]).lower(), first, last))
         return last
     numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose, ordered=ordered)
     if numeric is not None and numeric.end > first and _AFTER_DIGITS.match(text, numeric.end, first + len(bare)):
         # What ends in letters can be an amount with its unit, too. What ends in digits again has no such reading.
-        if not _DIGIT.search(text, numeric.end, first + len(bare)):
+        if not DIGIT.search(text, numeric.end, first + len(bare)):
             _append_numeric(numeric, found)
-        _classify_id(bare, first, found)
+        append_id(bare, first, found)
         return end
     if numeric is not None:
         _append_numeric(numeric, found)
         if text[numeric.end : numeric.end + 1] in _JOINS and first < numeric.end < first + len(bare):
             # `20417-INV`: a number at the front of an id.
-            _classify_id(bare, first, found)
+            append_id(bare, first, found)
             return end
         return numeric.end
     if "/" in bare or "\\" in bare:
         if start and text[start - 1] == "<":
             return end  # the tag of a markup language
         return _classify_path(token.rstrip(_TRAILING), start, end, found)
-    if "." in bare and _classify_dotted(bare, first, found):
+    if "." in bare and append_dotted(bare, first, found):
         return end
-    _classify_id(bare, first, found)
+    append_id(bare, first, found)
     return end
 
 
@@ -276,7 +208,7 @@ def _account_end(text: str, first: int) -> int:
     if last:
         return last
     account = _SPACED_ACCOUNT.match(text, first)
-    return account.end() if account is not None and _has_digits(account.group(), _ACCOUNT_DIGITS_MIN) else 0
+    return account.end() if account is not None and has_digits(account.group(), ACCOUNT_DIGITS_MIN) else 0
 
 
 def _append_numeric(numeric: Numeric, found: list[Shape]) -> None:
@@ -356,76 +288,13 @@ def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
         append_url(token, start, found)
         return end
     value = path_value(token)
-    is_path = token[:1] in "/~.\\" or _FILE.search(value) or value.count("/") > 1 or token[1:3] in (":\\", ":/")
+    is_path = token[:1] in "/~.\\" or FILE_AT_END.search(value) or value.count("/") > 1 or token[1:3] in (":\\", ":/")
     if is_path and len(value) >= ID_CHARS_MIN:
-        _append_path(value, start, start + len(token), found)
+        append_path(value, start, start + len(token), found)
         return end
-    if not _DIGIT.search(token):
+    if not DIGIT.search(token):
         return end
     for match in _BETWEEN_SLASHES.finditer(token):
-        if _DIGIT.search(match.group()):
-            _classify_id(match.group(), start + match.start(), found)
+        if DIGIT.search(match.group()):
+            append_id(match.group(), start + match.start(), found)
     return end
-
-
-def _append_path(value: str, first: int, last: int, found: list[Shape]) -> None:
-    """Append a path, and the last name in it."""
-    found.append(Shape(_PATH, value, first, last))
-    name = value.rpartition("/")[2]
-    if len(name) >= ID_CHARS_MIN and name != value:
-        found.append(Shape(_PATH, name, first, last, part=True))
-
-
-def path_value(path: str) -> str:
-    """Return the canonical form of a path: slashes, one case, without `./` before it or a slash after it."""
-    value = plain_case(path).replace("\\", "/")
-    while value.startswith("./"):
-        value = value[2:]
-    return value.rstrip("/")
-
-
-def _classify_dotted(token: str, start: int, found: list[Shape]) -> bool:
-    if ":" in token and _LINE_OF_SOURCE.match(token) is not None:
-        return True
-    extension = token.rpartition(".")[2].lower()
-    end = start + len(token)
-    if extension in FILE_TYPES:
-        found.append(Shape(AtomKind.PATH, path_value(token), start, end))
-        if extension in _ALSO_DOMAINS:
-            found.append(Shape(AtomKind.HOST, host_value(token), start, end))
-        return True
-    if is_host(token):
-        found.append(Shape(AtomKind.HOST, host_value(token), start, end))
-        return True
-    return False
-
-
-def _classify_id(token: str, start: int, found: list[Shape]) -> None:
-    value = _NOT_ALNUM.sub("", plain_case(token))
-    # "The mp3s are here" names no id.
-    if not says_enough(value) or not _DIGIT.search(value) or value.isdigit() or value.removesuffix("s") in FILE_TYPES:
-        return
-    if _IBAN.match(value) and _has_digits(value, _ACCOUNT_DIGITS_MIN):
-        kind = AtomKind.ACCOUNT
-    else:
-        kind = AtomKind.TOKEN if len(value) >= LONG_TOKEN_CHARS_MIN else AtomKind.ID
-    found.append(Shape(kind, value, start, start + len(token)))
-
-
-def backwards(shape: Shape) -> Shape | None:
-    """Return what an id, an account or a key is if it is read backwards; None for other values and for short ones.
-
-    An address or a URL shows that it is reversed; of these, only the text around them can say so.
-    """
-    if shape.kind not in _REVERSIBLE or len(shape.value) < REVERSED_CHARS_MIN:
-        return None
-    value = shape.value[::-1]
-    if value.isdigit():
-        return replace(shape, value=value) if shape.kind is AtomKind.ACCOUNT else None
-    found: list[Shape] = []
-    _classify_id(value, shape.start, found)
-    return replace(found[0], end=shape.end) if found else None
-
-
-def _has_digits(text: str, count: int) -> bool:
-    return len(_DIGIT.findall(text)) >= count

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from bench.counting import calls_of
 from simulation.fuzz import atoms as fuzz
 from streams.provenance.addresses import host_value
-from streams.provenance.extract import ATOMS_MAX, CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
+from streams.provenance.collected import ATOMS_MAX
+from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
+from streams.provenance.ids_and_files import path_value
 from streams.provenance.numbers import decimal_value
-from streams.provenance.shapes import path_value
 from streams.provenance.words import text_value
 
 TYPES = st.sampled_from(

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.model.proof import make_hmac
-from streams.provenance import instructions, leaves, numbers, origins, readings, shapes, spans, words
+from streams.provenance import instructions, leaves, numbers, origins, readings, shapes, spans, usual_forms, words
 from streams.provenance.arguments import arguments_in, extract_part
 from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments
@@ -70,9 +70,9 @@ _USUAL = st.one_of(
 def test_a_value_of_a_usual_form_reads_alike_on_the_slow_path(text: str, field: str, loose: bool) -> None:
     quick = shapes.shapes_in(text, field=field, loose=loose)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shapes, "_USUAL_ADDRESS", re.compile(r"(?!)"))
-        patch.setattr(shapes, "_USUAL_ID", re.compile(r"(?!)"))
-        patch.setattr(shapes, "_USUAL_PATH", re.compile(r"(?!)"))
+        patch.setattr(usual_forms, "_USUAL_ADDRESS", re.compile(r"(?!)"))
+        patch.setattr(usual_forms, "_USUAL_ID", re.compile(r"(?!)"))
+        patch.setattr(usual_forms, "_USUAL_PATH", re.compile(r"(?!)"))
         slow = shapes.shapes_in(text, field=field, loose=loose)
     assert quick == slow
 
@@ -194,7 +194,7 @@ def test_a_usual_address_is_found_without_going_back(text: str) -> None:
         r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?"
         r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}|[A-Za-z0-9-]{1,62}[A-Za-z0-9])\Z"
     )
-    assert bool(shapes._USUAL_ADDRESS.match(text)) == bool(patient.match(text))
+    assert bool(usual_forms._USUAL_ADDRESS.match(text)) == bool(patient.match(text))
 
 
 @given(text=st.one_of(st.text(max_size=20), st.text(alphabet="aZ09_.@- ,", max_size=20)))

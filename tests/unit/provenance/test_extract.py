@@ -12,8 +12,9 @@ import pytest
 from simulation.fuzz.atoms import DISGUISES
 from streams.provenance import numbers, readings, shapes
 from streams.provenance.calls import calls_of
+from streams.provenance.collected import ATOMS_MAX
 from streams.provenance.digests import atom_digest, atom_key
-from streams.provenance.extract import ATOMS_MAX, CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
+from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
 from streams.provenance.found import AtomKind, Extraction, Found
 
 _KEY = atom_key(b"root key of thirty-two bytes ....", "acme", "anna")

@@ -1,0 +1,76 @@
+"""The values that were found in a content so far, each once per path, and how many there may be.
+
+Sequences of words are many and say little, and short names are often codes, so each of the two has room of its own.
+Where there is no more room, what was found is not complete.
+"""
+
+from __future__ import annotations
+
+from streams.provenance.found import AtomKind, Extraction, Found
+from streams.provenance.instructions import INSTRUCTIONS_READ_MAX
+from streams.provenance.leaves import Leaf
+from streams.provenance.words import named_shortly
+
+ATOMS_MAX = 2_048
+"""How many values of a content are kept."""
+GRAMS_MAX = 1_536
+"""How many of them may be sequences of words."""
+GRAM_LOOKS_MAX = 16 * ATOMS_MAX
+"""How many of them are looked at, those that are kept already among them."""
+SHORTS_MAX = 256
+"""How many short names are kept. Further ones are not missed: a list of codes must not push out what matters."""
+USER_GRAM_WORDS_MAX = 6
+GRAM_WORDS_MAX = 3
+
+
+class Collected:
+    """The values that were found so far, each once per path."""
+
+    def __init__(
+        self, *, by_user: bool = False, in_arguments: bool = False, calls_max: int = INSTRUCTIONS_READ_MAX
+    ) -> None:
+        self.by_user = by_user
+        self.in_arguments = in_arguments
+        self.calls_max = calls_max
+        self.loose = in_arguments or by_user
+        self.complete = True
+        self.has_text = False
+        self.instructed = False
+        self.looks_left = GRAM_LOOKS_MAX
+        self.shorts_left = SHORTS_MAX
+        self.grams_left = ATOMS_MAX if by_user else GRAMS_MAX
+        self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
+        self._found: dict[tuple[AtomKind, str, str], Found] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._found) >= ATOMS_MAX
+
+    def short_name(self, text: str, leaf: Leaf) -> str:
+        """Return the short name or id that a field of a content holds; of arguments, `short_reading` has it."""
+        return "" if self.loose else named_shortly(text, leaf.name or leaf.outer)
+
+    def has(self, kind: AtomKind, value: str, leaf: Leaf) -> bool:
+        return (kind, value, leaf.path) in self._found
+
+    def add(self, kind: AtomKind, value: str, leaf: Leaf, *, whole: bool, decoded: bool, calls_for: int = 0) -> None:
+        """Add a value. One that is there already joins what the instructions at its places call for."""
+        key = (kind, value, leaf.path)
+        known = self._found.get(key)
+        if known is None:
+            if kind is AtomKind.SHORT:
+                if self.shorts_left <= 0:
+                    return
+                self.shorts_left -= 1
+            if len(self._found) >= ATOMS_MAX:
+                self.complete = False
+                return
+            self._found[key] = Found(kind, value, leaf.path, whole and leaf.is_field, decoded, calls_for)
+        elif calls_for & ~known.calls_for:
+            joined = known.calls_for | calls_for
+            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, joined)
+
+    def extraction(self) -> Extraction:
+        if self.is_full:
+            self.complete = False
+        return Extraction(tuple(self._found.values()), self.complete, self.has_text, self.instructed)
