@@ -91,10 +91,11 @@ def write(path: Path, step: int) -> None:
     with path.open("w", encoding="utf-8") as lines:
 
         def examine_variants(*given: Any, **named: Any) -> Examined:
-            session, args, use, memory, key, state = given
+            # Earlier versions take what the memory has now.
+            session, args, use, memory, *beside = given
             for made in _variants(args, pool):
                 fresh = _unused(memory)
-                found = examine(session, made, use, fresh, key, state, **{**named, "asked": _FACTS})
+                found = examine(session, made, use, fresh, *beside, **{**named, "asked": _FACTS})
                 lines.write(f"{_described(made, found)}\n")
             pool.extend(_single_values(args))
             return examine(*given, **named)

@@ -18,7 +18,7 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.provenance.contents import with_content
 from streams.processors.provenance.drift import is_drift
-from streams.processors.provenance.examine import examine
+from streams.processors.provenance.examine import Known, examine
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance
@@ -146,23 +146,15 @@ class ProvenanceKeeper:
     def examine(self, case: Case, asked: frozenset[str], state: StateView) -> Examined | None:
         """Examine a call for the facts that are asked for; the result is kept with the case."""
         if case.examined is None and case.tool is not None:
-            session_key = case.asked.session_key
-            memory = self.memory_of(case, state)
+            memory, use = self.memory_of(case, state), self._uses.of(case.tool)
             args = case.known_arguments().values
-            use, stated = self._uses.of(case.tool), self._stated_owners(case)
-            case.examined = examine(
-                case.session,
-                args,
-                use,
-                memory,
-                session_key,
-                state,
-                asked=asked,
-                stated=stated,
-                owned=self._control.catalog.owned_things.get(case.tool.entry.server_id, _NO_THINGS),
+            known = Known(
                 row=case.seen,
                 label=case.label(),
+                stated=self._stated_owners(case),
+                owned=self._control.catalog.owned_things.get(case.tool.entry.server_id, _NO_THINGS),
             )
+            case.examined = examine(case.session, args, use, memory, asked=asked, known=known)
         return case.examined
 
     def _stated_owners(self, case: Case) -> StatedOwners | None:

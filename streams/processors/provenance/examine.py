@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from streams.model.labels import Integrity, Label
-from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined
 from streams.processors.provenance.memory import Memory, read_content, read_provenance
 from streams.processors.provenance.mentioned import counted_elsewhere, is_left_to, is_unspoken, is_worded, tells_person
@@ -27,15 +26,31 @@ from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
 from streams.provenance.arguments import arguments_in
 from streams.provenance.found import AtomKind
-from streams.provenance.memory import ATOMS_MAX
 from streams.provenance.origins import AWAITED, NOWHERE, UNKNOWN, Look
-from streams.provenance.scope import ScopedArgument
 
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED, _OTHER = Integrity.TRUSTED, ActKind.OTHER
-_NO_TARGETS: frozenset[str] = frozenset()
 _NOTHING_COUNTED: frozenset[str] = frozenset()
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a session, and of owners, before a call is examined.
+
+    Attributes:
+        row: what the session has read as a whole; None if that is not known yet.
+        label: the join of what it has read or may have read; None if that is not known yet.
+        stated: what operators' systems say about whose the records are; None if they say nothing.
+        owned: the things that have owners, as other tools of the server show.
+    """
+
+    row: ProvenanceRow | None = None
+    label: Label | None = None
+    stated: StatedOwners | None = None
+    owned: frozenset[str] = frozenset()
+
+
+_NOTHING_KNOWN = Known()
 
 
 def examine(
@@ -43,14 +58,9 @@ def examine(
     args: dict[str, Any],
     use: ToolUse,
     memory: Memory,
-    session_key: bytes,
-    state: StateView,
     *,
     asked: frozenset[str],
-    stated: StatedOwners | None = None,
-    owned: frozenset[str] = frozenset(),
-    row: ProvenanceRow | None = None,
-    label: Label | None = None,
+    known: Known = _NOTHING_KNOWN,
 ) -> Examined:
     """Examine a call.
 
@@ -59,34 +69,20 @@ def examine(
         args: its arguments, which conform to the tool's schema.
         use: its tool.
         memory: what the session has seen.
-        session_key: the key of the session.
-        state: the partition's state.
         asked: the facts that rules read. What only `owner` or `flow` tells is left out if that is not one of them.
-        stated: what operators' systems say about whose the records are; None if they say nothing.
-        owned: the things that have owners, as other tools of the server show.
-        row: what the session has read as a whole; None if that is not known yet.
-        label: the join of what it has read or may have read; None if that is not known yet.
+        known: what need not be found out again.
     """
+    row, sub = known.row, session.identity.sub
     if row is None:
-        row = read_provenance(session_key, state)
+        row = read_provenance(memory.session_key, memory.state)
     if row is None:
         row = begun(memory, session)
-    is_tainted = (session.effective_label() if label is None else label).integrity is not _TRUSTED
-    missing = NOWHERE if row.is_complete else UNKNOWN
+    label = session.effective_label() if known.label is None else known.label
+    is_tainted = label.integrity is not _TRUSTED
     awaits = is_tainted and _awaits_untrusted(session)
-    if awaits and missing is NOWHERE:
-        missing = AWAITED
-    targets = _NO_TARGETS
-    limits: list[ScopedArgument] = []
-    for scope in row.scopes:
-        if scope.targets:
-            targets = targets.union(scope.targets)
-        if scope.arguments and (not scope.tools or use.name in scope.tools):
-            limits += scope.arguments
-    only = memory.values_of_subject_only(row, session.identity.sub)
-    look = memory.look if only is None else _look_for(only, memory.look)
-    is_full = row.atoms_count >= ATOMS_MAX
-    tracer = Tracer(look, missing, targets, limits, row.scopes, is_full=is_full, subject=session.identity.sub)
+    missing = UNKNOWN if not row.is_complete else AWAITED if awaits else NOWHERE
+    only = memory.values_of_subject_only(row, sub)
+    tracer = Tracer(memory.look if only is None else _look_for(only, memory.look), row, use.name, sub, missing)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
@@ -96,8 +92,8 @@ def examine(
     is_complete = are_all and len(values) <= ORIGINS_MAX and len(urls) <= ORIGINS_MAX
     owners = NO_OWNERS
     if "owner" in asked:
-        owners = owners_of(values, args, use, session.identity.sub, stated)
-        if owned and not use.is_read and owners.age_ms is None and is_unread(values, use, owned):
+        owners = owners_of(values, args, use, sub, known.stated)
+        if known.owned and not use.is_read and owners.age_ms is None and is_unread(values, use, known.owned):
             owners = replace(owners, is_unread=True)
     # Of a session that has seen nothing but its subject, no piece can be what data have shown.
     pieces = tuple(traced_pieces(urls, tracer)) if urls and only is None else ()
@@ -106,23 +102,12 @@ def examine(
     for seen in (*[value.traced for value in told], *pieces) if pieces else [value.traced for value in told]:
         entry = seen.entry
         if entry is not None and (number := entry.event) not in contents:
-            contents[number] = read_content(session_key, number, state)
+            contents[number] = read_content(memory.session_key, number, memory.state)
     kind = use.tool.uses.kind_of(args)
     examined = Examined(
-        row,
-        is_tainted,
-        args,
-        use,
-        kind,
-        use.kinds_of(kind),
-        told,
-        is_complete,
-        owners,
-        contents,
-        pieces,
-        kind == _OTHER and tracer.has_said_any(use.own_words),
-        awaits=awaits,
+        row, is_tainted, args, use, kind, use.kinds_of(kind), told, is_complete, owners, contents, pieces, awaits=awaits
     )
+    examined.is_named = kind == _OTHER and tracer.has_said_any(use.own_words)
     examined.tells_person = asks_for_pieces and tells_person(examined, tracer)
     is_inner_act = not use.is_read and not use.is_outward
     examined.is_unspoken = is_inner_act and is_tainted and row.has_message and is_unspoken(examined, tracer)

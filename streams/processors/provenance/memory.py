@@ -92,10 +92,14 @@ def stored_entries(session_key: bytes, state: StateView) -> Iterator[Entry]:
 class Memory:
     """The values that one session has seen, while an event or an intent of it is processed.
 
-    Args:
+    Attributes:
         session_key: the key of the session.
-        key: the key of digests (`atom_key`).
         state: the partition's state.
+
+    Args:
+        session_key: as above.
+        key: the key of digests (`atom_key`).
+        state: as above.
         keeps: whether what is added is stored.
         digester: returns what makes the digests under a key.
     """
@@ -110,9 +114,9 @@ class Memory:
         digester: Callable[[bytes], Digester] = atom_digester,
     ) -> None:
         self._keeps = keeps
-        self._session_key = session_key
+        self.session_key = session_key
         self._digest = digester(key)
-        self._state = state
+        self.state = state
         self._get = state.get
         self._prefix = atoms_row_prefix(session_key)
         self._rows: dict[int, bytes | None] = {}
@@ -173,12 +177,12 @@ class Memory:
             if after != before:
                 self._rows[bucket] = after
                 if self._keeps:
-                    self._state.put(atoms_bucket_key(self._prefix, bucket), after)
+                    self.state.put(atoms_bucket_key(self._prefix, bucket), after)
         return replace(row, atoms_count=count, is_complete=complete)
 
     def _bucket(self, bucket: int) -> bytes | None:
         if bucket not in self._rows:
-            self._rows[bucket] = self._state.get(self._prefix + _BUCKET_ENDS[bucket])
+            self._rows[bucket] = self.state.get(self._prefix + _BUCKET_ENDS[bucket])
         return self._rows[bucket]
 
     def number_event(
@@ -203,12 +207,12 @@ class Memory:
             numbers = bytes([audiences.number_of(path) for path in (*paths, "")])
             numbers = b"" if len(audiences.distinct) == 1 else numbers[:-1]
             content = replace(content, audiences=tuple(audiences.distinct), audience_numbers=numbers)
-        self._state.put(content_row_key(self._session_key, row.events_count), encode_row(content))
+        self.state.put(content_row_key(self.session_key, row.events_count), encode_row(content))
         return replace(row, events_count=row.events_count + 1), row.events_count, paths
 
     def root_purpose(self, session: SessionRow) -> str | None:
         """Return the purpose that the first grant of the session's path states; None if there is none."""
-        kept = kept_row(self._session_key, session, self._state)
+        kept = kept_row(self.session_key, session, self.state)
         return None if kept is None else kept.root_purpose
 
     def subject_digests(self, sub: str, name: str = _SUBJECT) -> frozenset[bytes]:

@@ -14,23 +14,25 @@ import msgspec
 
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
+from streams.processors.provenance.rows import ProvenanceRow
 from streams.provenance.act_words import FORMS
 from streams.provenance.acts import USUAL
 from streams.provenance.arguments import Argument, extract_unusual, usual_reading
 from streams.provenance.arithmetic import operands
 from streams.provenance.found import AtomKind, Found, kind_of_words
 from streams.provenance.lookalikes import Comparison
-from streams.provenance.memory import Seen
+from streams.provenance.memory import ATOMS_MAX, Seen
 from streams.provenance.numbers import ORDERED
 from streams.provenance.origins import NOWHERE, Look, Traced, built_on, is_composed, joined, seen_in, trace
 from streams.provenance.phones import dialled_at_home
 from streams.provenance.pointers import place_at
 from streams.provenance.postal import assembled
-from streams.provenance.scope import DERIVED, Scope, ScopedArgument
+from streams.provenance.scope import DERIVED, ScopedArgument
 
 replace = msgspec.structs.replace
 UNDONE_MAX = 128
 """Amounts for a call of which others may have been worked out."""
+_NO_TARGETS: frozenset[str] = frozenset()
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _PHONE, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.PHONE, ValueOrigin.USER
 _CONTENT, _DESTINATION = ArgumentRole.CONTENT, ArgumentRole.DESTINATION
@@ -47,12 +49,11 @@ class Tracer:
 
     Args:
         look: finds values in what the session has seen.
-        missing: what a value is that is not found.
-        targets: the values that a scope names, in lower case.
-        limits: the values that scopes name for single arguments of the tool.
-        scopes: what the user's words say, besides kinds of acts: how amounts are worked out, and what is as usual.
-        is_full: whether the session had no room for some of what it has seen.
+        row: what the session has read as a whole. Its scopes name values that are the user's, and say what else his
+            words say: how amounts are worked out, and what is as usual.
+        tool: the full name of the tool.
         subject: the session's subject.
+        missing: what a value is that is not found.
     """
 
     __slots__ = (
@@ -67,24 +68,21 @@ class Tracer:
         "look",
     )
 
-    def __init__(
-        self,
-        look: Look,
-        missing: Traced,
-        targets: frozenset[str],
-        limits: Sequence[ScopedArgument],
-        scopes: Sequence[Scope],
-        *,
-        is_full: bool,
-        subject: str,
-    ) -> None:
+    def __init__(self, look: Look, row: ProvenanceRow, tool: str, subject: str, missing: Traced) -> None:
+        targets = _NO_TARGETS
+        limits: list[ScopedArgument] = []
+        for scope in row.scopes:
+            if scope.targets:
+                targets = targets.union(scope.targets)
+            if scope.arguments and (not scope.tools or tool in scope.tools):
+                limits += scope.arguments
         self.look = look
         self._missing = missing
         self._targets = targets
         self._limits = limits
-        self._scopes = scopes
+        self._scopes = row.scopes
         self._undone_left = UNDONE_MAX
-        self._is_full = is_full
+        self._is_full = row.atoms_count >= ATOMS_MAX
         self._subject = subject
         self._comparison: Comparison | None = None
 
