@@ -3,7 +3,7 @@
 **Idea.** "Pay to this account", "send your questions to this address" and "include this link in your answer" all read
 like instructions, but only one of them is followed by a call that pays. So a value that stands beside an instruction
 carries the kinds of acts that the instruction calls for, and a rule can compare them with the kind of the call. The
-words are read as those of a request are (`streams.provenance.acts`), because a model that obeys reads them so.
+words are read as those of a request are (`streams.provenance.asked_kinds`), because a model that obeys reads them so.
 
 What is not understood counts as `UNKNOWN`, which a gate takes for the worst. No call is allowed because of these bits:
 they tell a denial from a question. Whoever evades them gains a question to a person.
