@@ -68,7 +68,7 @@ class RewindableGate:
         self._turn = Turn(self.fault_of, lambda: True)
 
     def feed(self, arrival: Arrival, *, strict: bool) -> bool:
-        """Process a record. Return whether what came of it is what was recorded, as far as it is known."""
+        """Process a record. Return whether the outcome is the recorded one, as far as it is known."""
         self.task.input.buffer.add([arrival])
         while self.task.process(self._turn, 0) and len(self.task.input.buffer):
             pass

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,13 +30,13 @@ from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Consumer, FatalLogError, LogError, Received, RetriableLogError, TopicPartition
 from streams.sdk.assigned_partitions import AssignedPartitions
+from streams.sdk.done_calls import RETRY_PAUSE_MS, DoneCalls, OutcomeListener
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
-from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.own_calls import OwnCalls
 from streams.sdk.renewals import Renewals, is_unanswered
-from streams.sdk.report_publisher import Batch, Published, ReportPublisher, too_often
+from streams.sdk.report_publisher import ReportPublisher
 from streams.sdk.seal_checks import is_seal
 from streams.sdk.transport import Transport
 from streams.sdk.verdict_jobs import Done, Job, Progress
@@ -52,17 +52,10 @@ client drops what it has fetched for that, which is not worth it for a moment.""
 
 IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 EXPIRED_AT_ONCE_MAX = 256
-REPORT_ATTEMPTS_MAX = 10
-"""How often the log may refuse reports in a row. Attempts that it did not answer don't count."""
-
-RETRY_PAUSE_MS = 200
 
 _log = logging.getLogger(__name__)
 
 _Part = TypeVar("_Part")
-
-OutcomeListener = Callable[[Verdict, ToolOutcome], None]
-"""Called for each call that has run, once its report is on the log, in the loop's thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,25 +105,29 @@ class VerdictLoop:
         self._group_name = group
         self._instance = instance
         self._settings = settings or LoopSettings()
-        self._on_outcome = on_outcome
         self._entropy = entropy
         self._assigned = AssignedPartitions()
         self._calls = OwnCalls(executor, self._settings.concurrency, self._assigned.may_begin)
         self._reports = ReportPublisher(transport.open_publisher, executor.reports.mark_reported)
+        self._done = DoneCalls(
+            self._reports,
+            self._assigned,
+            entropy,
+            report_every_ms=self._settings.report_every_ms,
+            offsets_every_ms=self._settings.offsets_every_ms,
+            keep_heads=executor.keep_heads,
+            on_outcome=on_outcome,
+        )
         # Own calls, as far as can be seen, that wait until there is room. At most one poll's.
         self._backlog: deque[Received] = deque()
         self._stopped_something = threading.Event()
         # Once it is to stop, all waits for calls end then.
         self._finish_by_ms: int | None = None
-        self._to_report: list[Done] = []
         self._consumer: Consumer | None = None
         self._paused = False
-        self._failed_count = 0
         self._turned_ms: int | None = None
         self._started_ms = 0
         self._polled_ms = 0
-        self._report_due_ms = 0
-        self._offsets_due_ms = 0
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish the running calls, report them and leave the group.
@@ -154,9 +151,9 @@ class VerdictLoop:
             self._executor.unlisten(self._stopped_something.set)
             self._calls.close()
             self._reports.close()
-        if self._to_report:
+        if self._done:
             text = "calls could not be reported before the stop; they are reported at the next start"
-            raise ExecutorError(f"{len(self._to_report)} {text}")
+            raise ExecutorError(f"{len(self._done)} {text}")
 
     def health(self) -> Health:
         """Return whether the loop turns, and what is missing until it runs calls. May be called in any thread."""
@@ -252,7 +249,7 @@ class VerdictLoop:
         self._assigned.leaving = frozenset(partitions)
         is_reported, failure = self._finish_calls()
         if is_reported:
-            self._commit_offsets()
+            self._done.commit_offsets(self._required(self._consumer))
         self._assigned.drop(set(partitions))
         if failure is not None:
             raise failure
@@ -284,7 +281,7 @@ class VerdictLoop:
             except ExecutorError as error:
                 # What was done is reported first.
                 failure = error
-        while not (is_reported := self._report_all()) and self._entropy.monotonic_ms() < deadline_ms:
+        while not (is_reported := self._done.report_all()) and self._entropy.monotonic_ms() < deadline_ms:
             self._pause()
         return is_reported, failure
 
@@ -302,7 +299,7 @@ class VerdictLoop:
             self._stopped_something.clear()
             self._calls.stop_revoked()
         self._collect(wait_ms=0)
-        self._commit_due()
+        self._done.settle_due(consumer)
 
     def _read(self, consumer: Consumer) -> None:
         """Read on, unless more calls wait than there is room for.
@@ -319,7 +316,7 @@ class VerdictLoop:
         elif self._paused:
             consumer.resume(list(self._assigned.by_place))
             self._paused = False
-        busy = len(self._calls) > 0 or bool(self._to_report) or self._reports.is_busy
+        busy = len(self._calls) > 0 or self._done.is_busy
         records = consumer.poll(POLL_RECORDS_MAX, POLL_BUSY_MS if busy else POLL_IDLE_MS)
         self._polled_ms = self._entropy.monotonic_ms()
         by_place = self._assigned.by_place
@@ -358,7 +355,7 @@ class VerdictLoop:
             records = self._executor.reports.refusal_records(job.verdict, refused)
             progress.open.discard(received.offset)
             if records:
-                self._to_report.append(Done(job, records))
+                self._done.add(Done(job, records))
 
     def _admit(self) -> None:
         """Give calls to the workers while there is room for them."""
@@ -409,81 +406,7 @@ class VerdictLoop:
             if progress is not None and not done.left:
                 progress.open.discard(done.job.offset)
             if done.records:
-                self._to_report.append(done)
-
-    # -- reports and offsets --------------------------------------------------------------------------------------
-
-    def _commit_due(self) -> None:
-        """Process the last batch of reports, start the next one if it is due, and commit offsets if they are due.
-
-        Raises:
-            ExecutorError: reporting has failed too often.
-            LogError: the log can't be used any more.
-        """
-        self._take_published(self._reports.take(wait=False))
-        now_ms = self._entropy.monotonic_ms()
-        if self._to_report and not self._reports.is_busy and now_ms >= self._report_due_ms:
-            self._submit()
-            self._report_due_ms = now_ms + self._settings.report_every_ms
-        if now_ms >= self._offsets_due_ms:
-            self._commit_offsets()
-            self._offsets_due_ms = now_ms + self._settings.offsets_every_ms
-
-    def _report_all(self) -> bool:
-        """Publish everything that is done, and wait for it; return False if that failed and is to be tried again.
-
-        Raises:
-            ExecutorError, LogError: see `_commit_due`.
-        """
-        self._take_published(self._reports.take(wait=True))
-        if not self._to_report:
-            return True
-        self._submit()
-        return self._take_published(self._reports.take(wait=True))
-
-    def _submit(self) -> None:
-        self._reports.submit(Batch(list(self._to_report), self._assigned.done_offsets(), self._assigned.generation))
-
-    def _take_published(self, published: Published | None) -> bool:
-        """Process the outcome of a batch; return False if it must be published again."""
-        if published is None:
-            return True
-        batch = published.batch
-        if published.failure is not None:
-            # A log that does not answer will come back, so only refusals are counted.
-            self._failed_count += not isinstance(published.failure, RetriableLogError)
-            if self._failed_count >= REPORT_ATTEMPTS_MAX:
-                raise too_often(batch, published.failure) from published.failure
-            _log.warning("reporting failed, trying again: %s", published.failure)
-            self._report_due_ms = self._entropy.monotonic_ms() + RETRY_PAUSE_MS
-            return False
-        self._failed_count = 0
-        self._assigned.note_reported(batch.offsets, batch.generation)
-        del self._to_report[: len(batch.done)]
-        for done in batch.done:
-            if self._on_outcome is not None and done.outcome is not None:
-                self._on_outcome(done.job.verdict, done.outcome)
-        return True
-
-    def _commit_offsets(self) -> None:
-        """Commit how far everything is reported; what is not committed is read again, and found to be used.
-
-        Raises:
-            LogError: the member can't be used any more.
-        """
-        if not self._to_report and not self._reports.is_busy:
-            self._assigned.note_reported(self._assigned.done_offsets(), self._assigned.generation)
-        due = self._assigned.due_offsets()
-        if not due:
-            return
-        # INVARIANT: a seal below a committed offset is not read again, so its head is kept before.
-        self._executor.keep_heads()
-        try:
-            self._required(self._consumer).commit(due)
-        except RetriableLogError as error:
-            _log.warning("offsets could not be committed, trying again: %s", error)
-            return
-        self._assigned.note_committed(due)
+                self._done.add(done)
 
     def _pause(self) -> None:
         threading.Event().wait(RETRY_PAUSE_MS / 1000)
