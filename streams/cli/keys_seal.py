@@ -14,7 +14,7 @@ from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, PassphraseOption, checked_public, load_key
 from streams.cli.screen import OK, Screen
-from streams.codec.instants import format_instant
+from streams.codec.instants import instant_text
 from streams.operations.private_file import changing, replace_whole
 from streams.operations.signing_keys import make_key_file
 from streams.sdk.root_key import load_root_key
@@ -188,6 +188,7 @@ def _show(screen: Screen, file: Path, listed: SealKeyList) -> None:
     signed = f"signed by {len(listed.signatures)}" if listed.signatures else "not signed"
     named = f" of deployment `{listed.deployment}`" if listed.deployment else ""
     screen.say(f"list {listed.serial} of the keys of gates{named}, {signed}: {file}", OK)
+    width = max((len(each.name) for each in listed.keys), default=0)
     for each in listed.keys:
-        until = "" if each.until_ms is None else f"  since {format_instant(each.until_ms)}"
-        screen.say(f"    {each.state.value:<8} {each.name}  {each.key}{until}")
+        until = "" if each.until_ms is None else f"  since {instant_text(each.until_ms)}"
+        screen.say(f"    {each.state.value:<8} {each.name:<{width}}  {each.key}{until}")

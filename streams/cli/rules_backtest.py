@@ -15,7 +15,8 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
-from streams.codec.instants import format_instant
+from streams.cli.text import short
+from streams.codec.instants import instant_text
 from streams.operations.behaviour.backtest import AlertChanges, backtest_behaviour
 from streams.operations.behaviour.histories import has_only_detectors
 from streams.operations.replay.backtest import BacktestReport, backtest
@@ -31,6 +32,8 @@ from streams.wiring.gates import read_behaviour
 from streams.wiring.logs import open_log
 from streams.wiring.replays import setup_replay
 from streams.wiring.settings import Settings
+
+_SESSION_CHARS = 16
 
 
 @takes_groups
@@ -123,6 +126,11 @@ def _record(screen: Screen, report: BacktestReport, alerts: AlertChanges | None,
     )
 
 
+def _short_session(session: str) -> str:
+    """Return the beginning of a session's id, by which commands know it; the whole one is wider than a terminal."""
+    return short(session.partition("|")[2], _SESSION_CHARS)
+
+
 def _tell(screen: Screen, report: BacktestReport, recorded: RecordedLog, changes_max: int) -> None:
     if report.groups:
         screen.table(
@@ -136,7 +144,7 @@ def _tell(screen: Screen, report: BacktestReport, recorded: RecordedLog, changes
         screen.table(
             ("at", "intent", "session", "would be"),
             [
-                (format_instant(change.time_ms), change.intent_id, change.session, change.group.after)
+                (instant_text(change.time_ms), change.intent_id, _short_session(change.session), change.group.after)
                 for change in report.changes[:changes_max]
             ],
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -237,21 +237,25 @@ def cef_line(message: Message, version: str) -> str:
         ("act", message.kind.value),
         ("suser", _agents(message)),
         ("msg", message.why or "\n".join(message.lines) or message.desc),
-        ("cs1Label", "incident"),
-        ("cs1", message.incident),
-        ("cs2Label", "finding"),
-        ("cs2", message.finding_uid),
-        ("cs3Label", "session"),
-        ("cs3", message.session_id),
-        ("cs4Label", "tags"),
-        ("cs4", ",".join(message.tags)),
-        ("cs5Label", "tenant"),
-        ("cs5", message.tenant),
-        ("cs6Label", "response"),
-        ("cs6", "\n".join(_commands(message, CEF_FIELD_CHARS_MAX))),
+        *_custom(
+            ("incident", message.incident),
+            ("finding", message.finding_uid),
+            ("session", message.session_id),
+            ("tags", ",".join(message.tags)),
+            ("tenant", message.tenant),
+            ("response", "\n".join(_commands(message, CEF_FIELD_CHARS_MAX))),
+        ),
     )
     told = " ".join(f"{name}={_cef_value(value)}" for name, value in extension if value)
     return f"CEF:0|{'|'.join(_cef_header(each) for each in header)}|{_scale(message).cef}|{told}"
+
+
+def _custom(*fields: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the custom texts of CEF, each at the number of its place. Without a value, there is no label either."""
+    for number, (label, value) in enumerate(fields, start=1):
+        if value:
+            yield f"cs{number}Label", label
+            yield f"cs{number}", value
 
 
 def syslog_frame(message: Message, version: str, host: str) -> bytes:

@@ -152,3 +152,11 @@ def test_the_key_that_signs_is_shown(stoplog: Stoplog, monkeypatch: pytest.Monke
     monkeypatch.setenv("STOPLOG_SEAL__KEY_FILE", "own.key")
     assert "name several keys" in stoplog("keys", "seal", "show").err
     assert load_key_file(Path("own.key")).public.kid
+
+
+def test_the_keys_of_a_list_stand_below_each_other(stoplog: Stoplog) -> None:
+    keys = [str(made(stoplog, "seal", "new", "--out", f"{name}.key")["public_key"]) for name in "ab"]
+    made(stoplog, "seal", "list", "list.json", "--add", f"autumn={keys[0]}")
+    made(stoplog, "seal", "list", "list.json", "--add", f"a={keys[1]}")
+    lines = stoplog("keys", "seal", "list", "list.json", "--no-json").out.splitlines()[1:]
+    assert len({line.index("ed25519:") for line in lines}) == 1

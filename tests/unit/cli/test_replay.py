@@ -97,6 +97,20 @@ class TestBacktest:
         result = site("rules", "backtest", str(rules_in(tmp_path / "rules", narrow)), "--json")
         assert groups_of(result) == [("mail/send", "ALLOW", "DENY", "without T-001", 2)]
 
+    def test_a_call_that_changes_is_one_line_of_100_columns(
+        self, site: Stoplog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "100")
+        narrow = RULES.replace("tools: [files.read, web.fetch, mail.send]", "tools: [files.read, web.fetch]")
+        directory = str(rules_in(tmp_path / "rules", narrow))
+        changed = [each for each in site("rules", "backtest", directory).records if each["record"] == "change"]
+        lines = site("rules", "backtest", directory, "--no-json").out.splitlines()
+        assert changed
+        for each in changed:
+            (line,) = [line for line in lines if each["intent_id"] in line and "explain" not in line]
+            assert line.split()[-1] == "DENY"
+            assert line.split()[-2].rstrip("…") == each["session_id"][: len(line.split()[-2].rstrip("…"))]
+
     def test_fails_on_a_change_if_asked_to(self, site: Stoplog, tmp_path: Path) -> None:
         stricter = RULES.replace("id: T-001, effect: permit", "id: T-001, effect: deny")
         directory = str(rules_in(tmp_path / "rules", stricter))

@@ -103,6 +103,12 @@ def test_cef_of_a_loop() -> None:
     }
 
 
+def test_cef_labels_no_text_that_is_not_there() -> None:
+    _, fields = read_cef(formats.cef_line(replace(message(), session_id="", tenant=""), "1"))
+    assert {name for name in fields if name.startswith(("cs3", "cs5"))} == set()
+    assert (fields["cs4Label"], fields["cs6Label"]) == ("tags", "response")
+
+
 @given(st.text(max_size=200))
 def test_no_name_adds_a_field_to_cef_or_a_line_to_syslog(text: str) -> None:
     told = hostile(text=text)
