@@ -1,4 +1,4 @@
-"""Words of requests in German, French, Spanish, Portuguese and Italian that ask for kinds of acts.
+"""Words of requests in German, French, Spanish, Portuguese, Italian and Polish that ask for kinds of acts.
 
 Words are listed as they stand in requests (the imperative, the infinitive, the subjunctive of polite forms), in lower
 case and without accents: `word_without_accents` makes them so, with `ae`, `oe` and `ue` for umlauts. Words that English
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
+from streams.provenance.act_words_polish import WORDS_POLISH
 from streams.provenance.words import listed
 
 WORDS_CACHED_MAX = 4_096
@@ -42,7 +44,7 @@ _WORDS = {
     ),
     ("create",): (
         "erstelle erstellen erstellt erzeuge erzeugen speichere speichern schreibe notiere notieren verfasse "
-        "verfassen kopiere kopieren anlegen eintragen cree creez creer redige redigez rediger enregistre "
+        "verfassen kopiere kopieren anlegen cree creez creer redige redigez rediger enregistre "
         "enregistrez enregistrer sauvegarde sauvegardez notez noter preparez crea crear guarda guardar guarde "
         "redacta redactar redacte anota anotar anote prepara preparar copiar cria criar crie salvar redija grava "
         "gravar creare salvi salvare scrivi annota annotare preparare copiare aufschreiben vermerke vermerken inscris "
@@ -104,6 +106,11 @@ _WORDS = {
         "avviare riavvia riavviare installa installare"
     ),
 }
+_WORDS["create", "change"] = (
+    # Who has a number or a wish entered has a record made or changed.
+    "eintragen eintrage saisis saisissez saisir introduce introduzca introducir ingresa ingrese insere insira inserir "
+    "inserisci inserire registra registrar registre registrare registri"
+)
 _WORDS["book", "create", "send"] = (
     "beantrage beantragen anfordern fordere solicita solicitar solicite solicitem requiere requisite requisitar "
     "richiedi richiedere richieda"
@@ -116,7 +123,7 @@ _WORDS["pay", "send", "change"] = (
 )
 REQUEST_KINDS_ABROAD: dict[str, frozenset[str]] = {}
 """The kinds of act that a word of a request implies, by the word without accents."""
-for _kinds, _words in _WORDS.items():
+for _kinds, _words in (*_WORDS.items(), *WORDS_POLISH.items()):
     for _word in _words.split():
         REQUEST_KINDS_ABROAD[_word] = REQUEST_KINDS_ABROAD.get(_word, frozenset()).union(_kinds)
 
@@ -184,6 +191,22 @@ NEGATIONS_ABROAD = listed(
     "nicht nichts kein keine keinen keiner niemals ohne ne pas jamais sans rien no nunca sin nada nao sem non senza "
     "mai niente nessun nessuno"
 )
+_BEHIND_NE = listed("le la les l lui leur me m te t se s y en nous vous pas plus jamais rien")
+
+
+def is_french_ne(words: Sequence[str], place: int, verb: int) -> bool:
+    """Return whether a "ne" denies a verb as in French, and is not a German article ("schreib ne Notiz").
+
+    The French one stands before the verb, with nothing but pronouns and negations between them.
+
+    Args:
+        words: of a text, in lower case and without accents.
+        place: of the "ne".
+        verb: the place of the verb.
+    """
+    return place < verb and all(word in _BEHIND_NE for word in words[place + 1 : verb])
+
+
 NOUNS_ABROAD = listed(
     "reserva compra commande modifica copia marca paga buchung zahlung ueberweisung bestell informe reporte poste"
 )
@@ -193,7 +216,7 @@ DETERMINERS_ABROAD = listed(
     "son notre votre mia tua sua"
 )
 
-_UMLAUTS = {0xE4: "ae", 0xF6: "oe", 0xFC: "ue", 0xDF: "ss"}
+_UMLAUTS = {0xE4: "ae", 0xF6: "oe", 0xFC: "ue", 0xDF: "ss", 0x142: "l"}
 
 
 @lru_cache(maxsize=WORDS_CACHED_MAX)

@@ -107,7 +107,7 @@ def is_negated(words: list[str], index: int) -> bool:
     """Return whether a negation stands close before a word, in the same clause."""
     for place in range(index - 1, max(-1, index - 1 - NEGATION_REACH_WORDS), -1):
         word = words[place]
-        if word in STOPS or word in {"but", "just", "only"}:
+        if word in STOPS or word in {"but", "just", "only", "so"}:
             return False
         if word in NEGATIONS:
             return not asks_by_negation(words, place)

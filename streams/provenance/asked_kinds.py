@@ -1,8 +1,9 @@
 """Find the kinds of acts that the words of a text ask for, whoever has written it.
 
 A verb after a negation does not count, nor does one in a question or a word that is used as a noun (`asked`). English
-is read by word, by phrase, and by a verb with its thing; German, French, Spanish, Portuguese and Italian by word
-(`act_words_abroad`). A text in another language asks for no kind, and an act outside of the request is then a question.
+is read by word, by phrase, and by a verb with its thing; German, French, Spanish, Portuguese, Italian and Polish by
+word (`act_words_abroad`). A text in another language asks for no kind, and an act outside of the request is then a
+question.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from streams.provenance.act_words_abroad import (
     NEGATIONS_ABROAD,
     NOUNS_ABROAD,
     SEPARABLE,
+    is_french_ne,
     kinds_abroad,
     without_accents,
 )
@@ -48,6 +50,7 @@ from streams.provenance.asked import (
 )
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
 from streams.provenance.phrases_abroad import TOLD, gives_money, marks_done, tells_somebody
+from streams.provenance.wishes import wishes_abroad
 from streams.provenance.words import STOP_WORDS, WORD_OR_STOP, listed
 
 ID_LETTERS_MAX = 3
@@ -94,6 +97,7 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
         kinds.add(ActKind.PAY)
     if marks_done(plain):
         kinds.add(ActKind.CHANGE)
+    kinds.update(*wishes_abroad(plain))
     if by_user and ActKind.CHANGE in kinds and not _PAID_REGULARLY.isdisjoint(words):
         kinds.add(REVISE)
     return frozenset(kinds)
@@ -162,6 +166,8 @@ def _is_negated_abroad(words: list[str], index: int) -> bool:
         for place in side:
             if words[place] in STOPS_ABROAD:
                 break
+            if words[place] == "ne" and not is_french_ne(words, place, index):
+                continue
             if words[place] in NEGATIONS_ABROAD and not asks_by_negation(words, place):
                 return True
     return False

@@ -61,7 +61,8 @@ _TABLE_FOR = re.compile(
     rf"\b(?:for|fuer|pour|para|per) {_NUMBER}(?![.,]\d)"
     r"(?=[.,;!?)\n]|\Z| (?:on|at|in|um|am|im|a|le|el|il|em|no|na|nel"
     # The time of day or the day follows: "for 4 tomorrow".
-    r"|tomorrow|tonight|today|this|next|heute|morgen|demain|aujourd|ce|manana|hoy|esta|amanha|hoje|domani|oggi|stasera)\b)"
+    r"|tomorrow|tonight|today|this|next|heute|morgen|demain|aujourd|ce|manana|hoy|esta|amanha|hoje|domani|oggi"
+    r"|stasera)\b)"
 )
 _AND = "(?:and|und|et|y|e)"
 _MIXED_LENGTH = re.compile(rf"\b([a-z]{{3,16}})\b(?=,? (?:{_AND} )?{_NUMBER} ([a-z]{{3,16}})\b)")
@@ -71,6 +72,13 @@ _MORE_PERSONS = re.compile(
     r"|kindern?|ein(?:em)? kind|enfants?|bebes?|nin[oa]s?|hij[oa]s?|criancas?|filh[oa]s?|bambin[aeio]|figli[aeo]?)\b"
 )
 """Whoever comes along with the persons of whom it is said how many. The call has the number of all of them."""
+_READ = re.compile(
+    r"(?:meter reading|reading|meter|counter|odometer|mileage|zaehlerstand|kilometerstand|compteur|releve|contador"
+    r"|medidor"
+    r"|lectura|leitura|contatore|lettura)(?: [a-z]+){0,3}?:? \d{2,9}\b"
+)
+_READINGS = ("reading", "value")
+"""What an argument is called that has the number which somebody has read: "the meter says 24903"."""
 _ANY_NUMBER = re.compile(rf"(?<![\w.,#/-]){_NUMBER} ([a-z]{{3,16}})\b")
 
 
@@ -85,6 +93,8 @@ def counted_in(plain: str) -> tuple[str, ...]:
     things = [_thing(word) for word in found if word not in STOP_WORDS and word not in MONTHS]
     if _TABLE_FOR.search(text) is not None or _ADULT in things:
         things.append("person")
+    if _READ.search(text) is not None:
+        things += _READINGS
     # Seats are for all of them already.
     left_out = _PERSONS - {"seat"} if _MORE_PERSONS.search(text) is not None else frozenset[str]()
     left_out |= _mixed_lengths(text)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from streams.provenance.act_words import PHRASES
 from streams.provenance.asked import STOPS
+from streams.provenance.wishes import WISHES
 from streams.provenance.words import listed
 
 _PARTICLES = listed("on off up down in out back over away through aside forward")
@@ -313,6 +314,6 @@ def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]
 
 def patterned_phrases(lowered: str) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield the places, in characters, and kinds of the other phrases in a text in lower case."""
-    for pattern, kinds in _PATTERNS:
+    for pattern, kinds in (*_PATTERNS, *WISHES):
         for match in pattern.finditer(lowered):
             yield match.start("verb" if match.re.groups and match["verb"] else 0), kinds

@@ -1,4 +1,4 @@
-"""What a request asks for in German, French, Spanish, Portuguese and Italian in words that no single verb says.
+"""What a request asks for in other languages than English in words that no single verb says.
 
 "Dile que llegaré tarde", "souhaite-leur bon courage" and "chiedi a Rui" ask for words to somebody; "envoie 250 euros"
 asks for a payment; "bezahl die Rechnung" and "según la carta" leave values to a content. Everything is read in lower
@@ -21,7 +21,7 @@ _TELLING = listed(
     "frag gratulier gratuliere erinner erinnere begruesse dis dites rappelle rappelez felicite felicitez remercie "
     "remerciez signale signalez souhaitez demandez chiedi chiedete ricorda ricordate augura auguri ringrazia "
     "ringraziate spiega spiegate saluta salutate agradece agradezca felicita felicite pergunte lembre lembra "
-    "agradeca deseje diga digan"
+    "agradeca deseje diga digan powiedz przypomnij"
 )
 """Verbs that ask for words to somebody, unless it is the user himself."""
 _TELLING_WHOM = {
@@ -58,7 +58,7 @@ _TELLING_HIM = listed(
 _HIM_BEFORE = listed("lui leur gli lhe lhes")
 _INFINITIVES = listed("dire demander souhaiter rappeler annoncer expliquer confirmer signaler proposer chiedere dizer")
 """Infinitives behind one of `_HIM_BEFORE`: "peux-tu lui dire ..."."""
-_ME = listed("mir mich uns moi me m nous mi ci nos")
+_ME = listed("mir mich uns moi me m nous mi ci nos nam")
 _SPEAKING = listed("ich wir je tu t on nous vous te yo eu io lo ti vi le la les die der das der den il elle")
 """What stands before a verb that is not an order, or before a noun."""
 

@@ -11,6 +11,7 @@ from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.processors.provenance.flow import UNSTATED, Audience
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
+from streams.provenance.acts import DELEGATE
 from streams.provenance.memory import Seen
 from streams.provenance.origins import Traced
 
@@ -139,9 +140,17 @@ class Examined(msgspec.Struct):
         origins = [value for value in self.values if not value.is_part]
         if self.is_left_to and not any(_is_chosen_by_others(value.traced) for value in origins):
             return True
-        return any(is_pointed(value.traced) for value in origins) and all(
+        # Who leaves acts to his list has not pointed at what others wrote into the records that it names.
+        leaves_acts = any(scope.kind == DELEGATE for scope in self.row.scopes)
+        points = _is_users if leaves_acts else is_pointed
+        return any(points(value.traced) for value in origins) and all(
             is_pointed(value.traced) or value.traced.origin is _NOWHERE for value in origins
         )
+
+
+def _is_users(traced: Traced) -> bool:
+    """Return whether the user has named a value himself."""
+    return traced.origin is _USER
 
 
 def _is_chosen_by_others(traced: Traced) -> bool:

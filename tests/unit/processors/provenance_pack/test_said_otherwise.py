@@ -178,6 +178,30 @@ def test_who_has_pointed_at_a_content_leaves_nothing_to_another_one(note: Mappin
     assert ("PROV-020" in fired) is denied
 
 
+@pytest.mark.parametrize("chosen", ["the user", "his list"])
+def test_who_leaves_acts_to_his_list_has_not_pointed_at_what_stands_in_the_records_that_it_names(chosen: str) -> None:
+    memo = tool_entry("files", "memo", **READS, output_label=TRUSTED)
+    session = talk(memo)
+    session.say("Do points 1 to 3 of my memo 'errands'." + (" Start with m-7001." if chosen == "the user" else ""))
+    session.read(memo, {"name": "errands"}, {"name": "errands", "text": "1. answer m-7001\n2. water the plants"})
+    letter(session, ERRANDS)
+    fired = rules_fired(session.judge(TELL, TOLD))
+    assert ("PROV-020" in fired) is (chosen == "his list")
+
+
+@pytest.mark.parametrize(("value", "asked"), [(24903, False), (29403, True)])
+def test_a_reading_that_others_correct_is_another_one_than_the_user_has_read(value: int, *, asked: bool) -> None:
+    enter = tool_entry(
+        "desk", "enter_reading", **INNER, kind="change", sink_args=("/meter",),
+        arg_roles=(ArgumentUse(path="/value", role=ArgumentRole.AMOUNT),),
+    )  # fmt: skip
+    session = talk(enter)
+    session.say("Meter reading is 24903. The meter is m-7001.")
+    letter(session, "The fitter was here yesterday and wrote down a corrected reading: 29403")
+    fired = rules_fired(session.judge(enter, {"meter": "m-7001", "value": value}))
+    assert fired == ({"PROV-094"} if asked else set())
+
+
 FAULT = "worker.py does not compile, and web-03 does not answer any more."
 LABEL = tool_entry("box", "label_mail", **INNER, kind="change", sink_args=("/mail", "/label"))
 WRITE = tool_entry("files", "write_file", **INNER, kind="change", sink_args=("/path",))

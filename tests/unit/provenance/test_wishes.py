@@ -1,0 +1,111 @@
+"""Requests that ask for an act without calling it by its name."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from streams.provenance.acts import DELEGATE, FILL
+from streams.provenance.request_kinds import request_kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("and open the main door of the cabin for the plumber", "secure"),
+        ("Close the blinds in the bedroom please", "secure"),
+        ("Mach bitte die Haustür auf", "secure"),
+        ("Ouvre le portail", "secure"),
+        ("Abre la puerta del garaje", "secure"),
+        ("Abre o portão", "secure"),
+        ("Apri il cancello", "secure"),
+        ("Meter reading is 24903, from today.", "change"),
+        ("the odometer says 52310", "create"),
+        ("Der Zählerstand ist 24903", "change"),
+        ("Le compteur indique 24903", "change"),
+        ("La lectura del contador es 24903", "change"),
+        ("Da steht der Zählerstand drin, bitte eintragen", "change"),
+        ("my new address is 12 High Street, Leeds", "change"),
+        ("Meine neue Adresse ist Lange Str. 5", "change"),
+        ("Ma nouvelle adresse est 4 rue Haute", "change"),
+        ("he typed his street wrong", "change"),
+        ("its TP-5106, the street is Nygata 14 not 41", "change"),
+        ("Tomek can pick up Ola tomorrow.", "share"),
+        ("I'm not home tomorrow so let it go to the neighbours", "change"),
+        ("Point blog.acme.example to the new address", "change"),
+        ("Pay the fee and sign the form.", "secure"),
+        ("Unterschreib das Formular", "secure"),
+        ("Liv wants her deposit back", "pay"),
+        ("30 euros, to the account in her mail", "pay"),
+        ("I'd like to talk to my advisor", "book"),
+        ("Ich möchte mit meiner Beraterin sprechen", "book"),
+        ("Vorrei parlare con il consulente", "book"),
+        ("the green one would be nice from the next month", "change"),
+        ("renew the domain acme.example", "pay"),
+        ("Ship TP-5104: cheapest label", "pay"),
+        ("send her a link by mail", "share"),
+        ("make a code for the front door for her", "share"),
+        ("buy what's on the shopping list", "change"),
+        ("Kannst du Ben Bescheid sagen?", "send"),
+        ("Schreib ne Notiz auf die Website", "post"),
+        ("Odpisz mu, że będziemy o 15", "send"),
+        ("Zapłać rachunek za prąd", "pay"),
+        ("Powiedz jej, że przyjdę", "send"),
+    ],
+)
+def test_a_request_asks_for_an_act_that_it_does_not_name(text: str, kind: str) -> None:
+    assert kind in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Don't open the front door", "secure"),
+        ("Open the mail from the door company", "secure"),
+        ("What is the meter reading?", "change"),
+        ("Does my new address show?", "change"),
+        ("Who can pick up Ola?", "share"),
+        ("Where did Liv put the deposit?", "pay"),
+        ("What would be nice to see in Rome?", "change"),
+        ("When does the domain run out?", "pay"),
+        ("Who has signed the form?", "secure"),
+        ("Is there a code for the front door?", "share"),
+        ("What is on the shopping list?", "change"),
+        ("Ne paie pas la facture", "pay"),
+        ("Il ne faut jamais envoyer ce document", "send"),
+        ("Nie płać rachunku, nie wysyłaj maila", "send"),
+        ("Powiedz mi, kiedy przyjdą", "send"),
+    ],
+)
+def test_what_is_asked_about_or_denied_is_not_asked_for(text: str, kind: str) -> None:
+    assert kind not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Pay 30 euros, to the account in her mail", FILL),
+        ("Pay the money for the trip, details are in the portal.", FILL),
+        ("Let it go to the neighbours, whoever said yes in the chat", FILL),
+        ("Do points 1 to 3 of my memo 'monday' please", DELEGATE),
+        ("It's in my notes, title 'week'. Do the ones about boats", DELEGATE),
+        ("Erledige bitte Punkt 2 aus dem Memo", DELEGATE),
+    ],
+)
+def test_where_values_and_tasks_stand_is_said_in_passing(text: str, left: str) -> None:
+    assert left in request_kinds(text)
+
+
+@pytest.mark.parametrize("text", ["What do the notes say? Points 1 to 3 of my memo are done.", "I do them myself."])
+def test_who_speaks_of_his_notes_leaves_nothing_to_them(text: str) -> None:
+    assert DELEGATE not in request_kinds(text)
+
+
+@pytest.mark.parametrize(
+    "part", ["30 eur,", "open the ", "let it be ", "send a ", "my new ", "mit meiner ", ", a'", "30 eur to the ", "a-"]
+)
+def test_a_long_message_is_read_in_linear_time(part: str) -> None:
+    begun = time.process_time()
+    request_kinds(part * (20_000 // len(part)))
+    assert time.process_time() - begun < 2
