@@ -20,6 +20,8 @@ THINGS_MAX = 12
 SETTINGS_MAX = 16
 """Arguments of a call for which it is looked up whether the user has mentioned them."""
 PLACES_CACHED_MAX = 256
+Place = tuple[ArgumentRole, bool]
+"""What an argument is for, and whether it is a sink: whether it says where data goes or what is acted on."""
 SETTINGS_CACHED_MAX = 64
 _DIGITS = re.compile(r"[0-9]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -57,7 +59,7 @@ class ToolUse:
         self.tool = tool
         self.is_read, self.is_outward = entry.read_only, entry.open_world
         self.name = "/".join(tool.full_name)
-        self.places: dict[str, tuple[ArgumentRole, bool]] = {}
+        self.places: dict[str, Place] = {}
         self._settings: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.thing = thing_of(entry.name)
         self.own_numbers = (f"{self.thing}:", f"{UNTYPED}:")
@@ -91,8 +93,8 @@ class ToolUse:
         """Return the kinds of act that a call of a kind may be asked for as. One that is stated or chosen is alone."""
         return self._kinds if kind == self.tool.uses.kind else frozenset((kind,))
 
-    def place_of(self, pointer: str) -> tuple[ArgumentRole, bool]:
-        """Return the role of an argument, and whether it says where data goes or what is acted on."""
+    def place_of(self, pointer: str) -> Place:
+        """Return the role of an argument, and whether it is a sink."""
         place = self.places.get(pointer)
         if place is None:
             if len(self.places) >= PLACES_CACHED_MAX:

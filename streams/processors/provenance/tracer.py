@@ -15,6 +15,7 @@ import msgspec
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.tools import Place
 from streams.provenance.act_words import FORMS
 from streams.provenance.acts import USUAL
 from streams.provenance.arguments import Argument, extract_unusual, usual_reading
@@ -99,9 +100,8 @@ class Tracer:
         seen: Traced,
         argument: Argument,
         founds: list[Found],
-        role: ArgumentRole,
+        place: Place,
         *,
-        is_sink: bool,
         is_told: bool,
         is_read: bool = False,
     ) -> Traced:
@@ -111,13 +111,12 @@ class Tracer:
             seen: where the leaf was seen as a whole.
             argument: the leaf.
             founds: all kinds that it can have, with their canonical forms.
-            role: what it is for.
-            is_sink: whether it says where data goes or what is acted on. Then the host of an address and the halves of
-                the leaf are looked for if nothing else is found.
+            place: what it is for. In a sink, the host of an address and the halves of the leaf are looked for if
+                nothing else is found.
             is_told: whether a fact will hold it; only then it is taken apart.
             is_read: whether it says what is read inside of the operator's systems.
         """
-        value = argument.value
+        value, (role, is_sink) = argument.value, place
         if (self._targets or self._limits) and self._is_in_scope(argument.pointer, str(value).casefold()):
             return replace(seen, origin=_USER)
         # A text that is passed on, such as the body of a mail, does not consist of what the user named.

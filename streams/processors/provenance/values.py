@@ -16,7 +16,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Value
 from streams.processors.provenance.flow import pieces_of
-from streams.processors.provenance.tools import ToolUse
+from streams.processors.provenance.tools import Place, ToolUse
 from streams.processors.provenance.tracer import Tracer
 from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
@@ -138,7 +138,7 @@ _POSTAL = listed("postcode postal zip zipcode plz")
 def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -> Value:
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
-    role, is_sink = use.places.get(pointer) or use.place_of(pointer)
+    role, is_sink = place = use.places.get(pointer) or use.place_of(pointer)
     is_shaped = has_amount = has_number = False
     for each in founds:
         kind = each.kind
@@ -155,14 +155,14 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
         # "12850" can be an id, but an amount is not one, however many digits it has.
         founds, is_shaped = [each for each in founds if each.kind not in SHAPED], False
     if has_amount or has_number:
-        founds = _as_numbers(founds, use, pointer, role, is_sink=is_sink)
+        founds = _as_numbers(founds, use, pointer, place)
     traced = trace(founds, tracer.look)
     if has_amount and role is _AMOUNTS and traced.origin is _USER:
         # "50-150 EUR" may also be read as one number (50150), but it states no such amount.
         traced = trace([each for each in founds if each.kind is _AMOUNT], tracer.look)
     if traced.origin is not _USER:
         is_read = use.is_read and not use.is_outward and not is_sink
-        traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told, is_read=is_read)
+        traced = tracer.whole(traced, argument, founds, place, is_told=is_told, is_read=is_read)
         if is_sink:
             traced = _in_sink(traced, argument, tracer, is_told=is_told, is_shaped=is_shaped)
         elif has_amount and traced is NOWHERE:
@@ -195,10 +195,9 @@ def _in_sink(traced: Traced, argument: Argument, tracer: Tracer, *, is_told: boo
     return traced
 
 
-def _as_numbers(
-    founds: Iterable[Found], use: ToolUse, pointer: str, role: ArgumentRole, *, is_sink: bool
-) -> list[Found]:
+def _as_numbers(founds: Iterable[Found], use: ToolUse, pointer: str, place: Place) -> list[Found]:
     """Return how a leaf reads that holds a number: under which names it may be known, and as which amount."""
+    role, is_sink = place
     readings = list(founds)
     if is_sink and _POSTAL.isdisjoint(words_of(last_name(pointer))):
         # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
