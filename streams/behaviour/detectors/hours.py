@@ -69,6 +69,10 @@ class Odd(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return Odd(1 << hour, now_ms, 1)
         return Odd(self.hours | 1 << hour, max(self.at_ms, now_ms), self.calls + 1, self.alerted)
 
+    def without(self, hour: int) -> Odd:
+        """Return it without one of its hours."""
+        return replace(self, hours=self.hours & ~(1 << hour))
+
 
 class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """On how many days there was work, and at each hour of the day (UTC); they fade.
@@ -110,6 +114,15 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return the rhythm after work that surprised is over: its hours count once, as those of other work do."""
         hours = tuple([count + (odd.hours >> hour & 1) for hour, count in enumerate(self.hours)])
         return replace(self, hours=hours, odd=None)
+
+    def goes_on(self, odd: Odd, hour: int) -> bool:
+        """Return whether work that surprises has gone on from usual hours, with an hour's pause at most."""
+        worked, at = self.seen | odd.hours, hour
+        while not self.seen >> at & 1:
+            at -= 1 if at and worked >> (at - 1) & 1 else 2
+            if at < 0 or not worked >> at & 1:
+                return False
+        return True
 
     def calls_an_hour(self) -> float:
         """Return how many calls there are in an hour with work, one at least."""
@@ -187,7 +200,8 @@ class OffHours(Keyed):
         if is_known or known.days < it.min_support or activity.time_ms - known.since_ms < it.settle_ms:
             return Scored(rows)
         own = known.on(day, it.history_ms)
-        bits, strays = rare_bits(own.near(hour), own.days), own.strays()
+        near, strays = self._near(own, activity.time_ms, hour), own.strays()
+        bits = rare_bits(near, own.days)
         if strays >= STRAYS_MIN:
             bits = min(bits, rare_bits(strays, own.days))
         all_peers = (rows[1] or Rhythm()).on(day, it.history_ms)
@@ -201,7 +215,7 @@ class OffHours(Keyed):
         odd, lately = (known.odd or Odd()).after(activity.time_ms, hour), rows[2] or Lately()
         agent = digest_of(activity.agent)
         much = odd.calls / (MUCH_HOURS * own.calls_an_hour())
-        if much > 1.0 and own.near(hour) < NEVER_DAYS and strays < STRAYS_MIN:
+        if much > 1.0 and near < NEVER_DAYS and strays < STRAYS_MIN:
             score += min(log2(much), MUCH_BITS_MAX)
         words |= {"bits": score, "count": odd.calls}
         if score < it.threshold:
@@ -211,6 +225,17 @@ class OffHours(Keyed):
         elif not odd.alerted:
             odd = Odd(odd.hours, odd.at_ms, odd.calls, alerted=True)
         return Scored((known.with_odd(odd), rows[1], lately.with_work(agent, day, hour)), score, words, odd)
+
+    @staticmethod
+    def _near(own: Rhythm, now_ms: int, hour: int) -> float:
+        """Return on how many days there was work near an hour.
+
+        What was done so far this evening says as much of the next hour as what is done in other evenings.
+        """
+        odd = own.odd
+        if odd is None or odd.alerted or now_ms - odd.at_ms > REST_MS or not own.goes_on(odd, hour):
+            return own.near(hour)
+        return own.with_hours_of(odd.without(hour)).near(hour)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with work at the hour, which counts once a day; of work that surprises, once it is over."""

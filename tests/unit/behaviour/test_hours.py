@@ -146,3 +146,32 @@ def test_whoever_sometimes_works_at_any_hour_does_so_again(runs: list[tuple[int,
     extra = [activity(START_MS + day * DAY_MS + hour * HOUR_MS, session=f"r-{day}") for day, hour in runs]
     observe_all(watch, rows, sorted([*office_days(20), *extra], key=lambda each: each.time_ms))
     assert night_work(watch, rows, 1, count=40) == found
+
+
+@pytest.mark.parametrize(
+    ("hours", "found"),
+    [
+        ((18, 20, 21, 22, 23), []),
+        # Nothing leads there, or a pause of three hours lies between.
+        ((22,), ["off_hours"]),
+        ((19, 22), ["off_hours"]),
+    ],
+)
+def test_an_evening_that_goes_on_is_one_working_day(hours: tuple[int, ...], found: list[str]) -> None:
+    watch, rows = after_a_working_day()
+    assert [name for hour in hours for name in night_work(watch, rows, hour)] == found
+
+
+def test_a_night_that_begins_with_little_work_is_no_evening_that_goes_on() -> None:
+    watch, rows = after_a_working_day()
+    assert night_work(watch, rows, 24, count=1) == []
+    assert night_work(watch, rows, 25) == ["off_hours"]
+
+
+def after_a_working_day() -> tuple[Watcher, Rows]:
+    """A bot that has worked from nine to five for three weeks, and today."""
+    rows, watch = Rows(), watcher(declared("off_hours", 8.5, min_support=10, settle_ms=14 * DAY_MS))
+    observe_all(watch, rows, office_days(20, per_day=24))
+    today = [replace(each, time_ms=each.time_ms + 22 * DAY_MS) for each in office_days(1, per_day=24)]
+    assert names_found(observe_all(watch, rows, today)) == []
+    return watch, rows
