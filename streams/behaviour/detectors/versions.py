@@ -188,7 +188,8 @@ class EpochDrift(Keyed):
         known = max(before, mature.former_share(tool))
         if mature.told:
             known = max(known, mature.told_share(tool, activity.time_ms))
-        is_brought = not count_of(mature.counts, tool) and known == before
+        # Of what was hardly called before, nobody knows how often is usual.
+        is_brought = count_of(mature.counts, tool) < CALLS_MIN and known == before
         evidence = total * excess(now, tolerated(known, is_brought=is_brought))
         if is_brought and evidence >= self.faint:
             # A tool that takes the place of another one is as usual as that was.

@@ -145,3 +145,12 @@ def test_a_release_that_changes_nothing_becomes_the_mature_epoch() -> None:
     ]
     found = [finding for each in observe_all(watch, rows, changed) for finding in each.findings]
     assert [each.name for each in found] == ["epoch_drift"]
+
+
+@pytest.mark.parametrize(("before", "found"), [(0, []), (4, []), (12, ["epoch_drift"])])
+def test_a_tool_that_was_hardly_called_before_is_as_good_as_a_new_one(before: int, found: list[str]) -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    assert names_found(observe_all(watch, rows, version(0, "v0", before / 600, 600))) == []
+    # As a tool of which nothing is known, it may have a tenth of all calls.
+    assert names_found(observe_all(watch, rows, version(3, "v1", 0.1))) == found
