@@ -95,6 +95,12 @@ def changes(tool: str) -> bool:
     return not makes_access and _DESTROYING.isdisjoint(words) and _ACCESS.isdisjoint(words)
 
 
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def destroys(tool: str) -> bool:
+    """Return whether the name of a tool (`server.name`) says that it deletes something or cuts it short."""
+    return not _DESTROYING.isdisjoint(_words_of(tool))
+
+
 def only_prepares(tool: str) -> bool:
     """Return whether a tool (`server.name`) makes a draft that somebody else has to send."""
     words = _words_of(tool)

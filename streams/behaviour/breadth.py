@@ -6,10 +6,10 @@ of somebody else, a new version. Without any of it, breadth needs twice as much.
 
 Batches of writes are work that somebody has asked for as well: replies to a mailing, a move of files, a run of bonuses.
 They bring nothing out, and what they pay or send is judged for itself: amounts, places, bytes. So what writes to many
-things, or about many people, needs a second sign unless it is very much. So does what is read in turn with writes of
-the same server: whoever changes or moves things one by one works on them, and whoever sweeps does not. Other secrets
-that are read, deletions, and what gives access need no second sign. Nor does what is read for the first time, one thing
-after the other (`novel_cusum`): nobody knows the place.
+things, or about many people, needs a second sign unless it is very much. So does what is read in turn with writes or
+deletions of the same server: whoever changes or moves things one by one works on them, and whoever sweeps does not.
+Other secrets that are read, deletions, and what gives access need no second sign. Nor does what is read for the first
+time, one thing after the other (`novel_cusum`): nobody knows the place.
 
 An hour that is busy with one tool that only reads is somebody who waits, or turns pages. It needs a second sign, too,
 or to be twice as busy.
@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from streams.behaviour.activity import Activity
-from streams.behaviour.acts import changes, is_of_secrets, only_reads, only_writes
+from streams.behaviour.acts import changes, destroys, is_of_secrets, only_reads, only_writes
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.risk import RiskRow
 from streams.behaviour.signals import Signal
 
@@ -43,22 +44,23 @@ BATCH_SHARE = 0.75
 about are the same batch."""
 NONE_NEEDED: frozenset[str] = frozenset()
 SIGN_SHARE = 0.5
-"""From which share of its threshold on something is a second sign."""
+"""From which share of its threshold on something is a second sign; of a batch of writes, from `BATCH_SHARE` on."""
 
 
-def signs_needed(kind: str, share: float, activity: Activity) -> frozenset[str]:
+def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset[str]:
     """Return of which kinds there has to be a second sign; none if a finding says more than that there is much.
 
     Args:
-        kind: the kind of the detector.
+        it: the detector.
         share: how strong it is, as a share of the threshold.
         activity: what it is about.
     """
+    kind = it.kind
     if not activity.is_trusted:
         return NONE_NEEDED
     is_reading = False
     if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
-        if only_writes(activity.tool) or (kind == BREADTH and _in_turn(activity)):
+        if only_writes(activity.tool) or _works_one_by_one(kind, activity):
             return SIGNS_OF_WRITES
         is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
     elif kind == BUSY:
@@ -72,16 +74,27 @@ def _goes_on_reading(activity: Activity) -> bool:
     return activity.previous_tool == activity.before_tool == tool and only_reads(tool)
 
 
-def _in_turn(activity: Activity) -> bool:
-    """Return whether the last three calls of the session read and wrote in turn, with two tools of one server."""
+def _works_one_by_one(kind: str, activity: Activity) -> bool:
+    """Return whether the last three calls of the session read and acted in turn, with two tools of one server.
+
+    Deletions are judged for themselves: what is read before each of them says no more, nor do the people whom they are
+    about. Of secrets it does.
+    """
     tool, before = activity.tool, activity.previous_tool
     if activity.before_tool != tool or before.partition(".")[0] != tool.partition(".")[0]:
         return False
-    return (only_reads(tool) and changes(before)) or (changes(tool) and only_reads(before))
+    reading, acting = (tool, before) if only_reads(tool) else (before, tool)
+    if not only_reads(reading) or changes(acting):
+        return only_reads(reading)
+    return destroys(acting) and not is_of_secrets(reading) and (tool == reading or kind == OF_PEOPLE)
 
 
 def has_sign(
-    signals: Iterable[Signal], rows: Iterable[tuple[RiskRow | None, int]], now_ms: int, signs: frozenset[str]
+    signals: Iterable[Signal],
+    rows: Iterable[tuple[RiskRow | None, int]],
+    now_ms: int,
+    signs: frozenset[str],
+    least: float = SIGN_SHARE,
 ) -> bool:
     """Return whether there is a second sign.
 
@@ -90,11 +103,12 @@ def has_sign(
         rows: the evidence about the agent and about the session, each with its half-life.
         now_ms: event time.
         signs: the names of the detectors that give a second sign.
+        least: from which share of its threshold on something is one.
     """
-    if any(each.share >= SIGN_SHARE and each.name in signs for each in signals):
+    if any(each.share >= least and each.name in signs for each in signals):
         return True
     return any(
-        each.name in signs and each.left(now_ms, half_life_ms) >= SIGN_SHARE
+        each.name in signs and each.left(now_ms, half_life_ms) >= least
         for row, half_life_ms in rows
         if row is not None
         for each in row.evidence

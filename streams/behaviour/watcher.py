@@ -27,7 +27,7 @@ from streams.behaviour.announced import (
     with_announcement,
     without_announcement,
 )
-from streams.behaviour.breadth import BATCH_SHARE, SIGNS_OF_WRITES, has_sign, signs_needed
+from streams.behaviour.breadth import BATCH_SHARE, SIGN_SHARE, SIGNS_OF_WRITES, WRITES_FACTOR, has_sign, signs_needed
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -235,13 +235,14 @@ class Watcher:
         scored, changed, before = (concerned.learning if is_taught else concerned.scoring)(case.pages, case.activity)
         signals = tuple([self._signal(each, case) for each in scored]) if scored else ()
         found: list[Finding] = []
-        risks = _NO_RISKS
+        risks, counted = _NO_RISKS, signals
         if signals:
             found += [self._found(each, case) for each in signals if self._alerts(each, signals, case)]
-            risks = self._risk(case, tuple([self._of_risk(each, case) for each in signals]))
+            counted = tuple([self._counted_as(each, case) for each in signals])
+            risks = self._risk(case, counted)
             found += risks.findings
         grown = self._counted.growth(case)
-        found += self._correlate(case, signals, risks.scores, grown)
+        found += self._correlate(case, counted, risks.scores, grown)
         is_full = grown.is_full
         if is_full and self._counted.is_too_much(case, grown):
             found.append(too_much(activity, case.events))
@@ -380,19 +381,23 @@ class Watcher:
         it = self._declarations[signal.name]
         if signal.share < 1.0 or not it.alerts:
             return False
-        kinds = signs_needed(it.kind, signal.share, case.activity)
+        kinds = signs_needed(it, signal.share, case.activity)
         if not kinds:
             return True
         signs = frozenset(name for name, each in self._declarations.items() if each.kind in kinds)
         evidence = [(case.row(slot), risk.half_life_ms) for risk, slot in self._risks]
-        return has_sign(signals, evidence, case.activity.time_ms, signs)
+        least = BATCH_SHARE if kinds is SIGNS_OF_WRITES else SIGN_SHARE
+        return has_sign(signals, evidence, case.activity.time_ms, signs, least)
 
-    def _of_risk(self, signal: Signal, case: Case) -> Signal:
-        """Return a signal as it counts for risk: one about a batch of writes counts for `BATCH_SHARE` at most."""
-        if signal.share < BATCH_SHARE:
+    def _counted_as(self, signal: Signal, case: Case) -> Signal:
+        """Return a signal as it counts in risk and in correlations.
+
+        Of a batch of writes, risk has `BATCH_SHARE` at most, and correlations need as much more as an alert does.
+        """
+        kinds = signs_needed(self._declarations[signal.name], signal.share, case.activity)
+        if kinds is not SIGNS_OF_WRITES:
             return signal
-        kinds = signs_needed(self._declarations[signal.name].kind, signal.share, case.activity)
-        return replace(signal, share=BATCH_SHARE) if kinds is SIGNS_OF_WRITES else signal
+        return replace(signal, score=signal.score / WRITES_FACTOR, share=min(signal.share, BATCH_SHARE))
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]

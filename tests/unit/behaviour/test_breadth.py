@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.watcher import Watcher
@@ -111,6 +112,42 @@ def test_to_write_about_many_people_is_no_reading_of_their_data() -> None:
         observe_all(watch, rows, usual(tool))
         calls = [of_somebody(each, at) for at, each in enumerate(much(tool, MUCH))]
         assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("tool", "change", "wanted"),
+    [
+        ("crm.get_contact", "crm.delete_contact", []),
+        ("crm.get_contact", "crm.update_contact", []),
+        ("crm.get_contact", "mail.send_letter", ["owners"]),
+        ("crm.get_contact", "crm.grant_access", ["owners"]),
+        ("vault.get_password", "vault.delete_password", ["owners"]),
+    ],
+)
+def test_people_whose_records_are_worked_on_one_by_one_need_a_second_sign(
+    tool: str, change: str, wanted: list[str]
+) -> None:
+    it = declared("cross_owner", 3, name="owners", key=("session.id",), peer=("agent.id",), min_support=5)
+    rows, watch = Rows(), watcher(it, RISK)
+    observe_all(watch, rows, usual(tool))
+    first, *records = [of_somebody(each, at) for at, each in enumerate(much(tool, MUCH))]
+    calls = [call for each in records for call in (each, replace(each, time_ms=each.time_ms + 500, tool=change))]
+    in_turn = [first, replace(first, time_ms=first.time_ms + 500, tool=change), *calls]
+    assert (
+        names_found(observe_all(watch, rows, [replace(each, event_id=f"e-{at}") for at, each in enumerate(in_turn)]))
+        == wanted
+    )
+
+
+@pytest.mark.parametrize(("returns_max", "wanted"), [(3, []), (2, ["fan"])])
+def test_a_batch_of_writes_needs_a_sign_that_is_nearly_an_alert(returns_max: int, wanted: list[str]) -> None:
+    places = declared("two_places", returns_max, key=("session.id",), window_ms=DAY_MS, alerts=False)
+    watch, rows = watcher(FAN, places, RISK), Rows()
+    observe_all(watch, rows, usual("crm.update_case"))
+    # The session comes back to an instance twice.
+    for at, instance in enumerate("abab"):
+        watch.observe(rows, activity(AFTER_MS - 60_000 + at, session="x", tool="crm.look", instance=instance))
+    assert names_found(observe_all(watch, rows, much("crm.update_case", MUCH))) == wanted
 
 
 def test_data_of_many_people_is_a_second_sign() -> None:
