@@ -40,6 +40,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
         size_bytes: how large the arguments are.
         is_trusted: whether the session has read only trusted data so far.
         previous_tool: the tool of the call before it in the session, and `before_tool` that of the one before that.
+        is_answer: whether it brings data somewhere about something that the session has looked at before.
     """
 
     event_id: str
@@ -65,6 +66,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     is_trusted: bool = True
     previous_tool: str = ""
     before_tool: str = ""
+    is_answer: bool = False
 
 
 def _part_of(hour: int) -> str:

@@ -14,6 +14,10 @@ time, one thing after the other (`novel_cusum`): nobody knows the place.
 An hour that is busy with one tool that only reads is somebody who waits, or turns pages. It needs a second sign, too,
 or to be twice as busy.
 
+One letter about what the session has looked at before is an answer, and now and then an answer is long. It needs a
+second sign as well, or twice as many deviations. To have read much is one. To have read untrusted data is none: what is
+answered is by strangers.
+
 **Rejected.** To count what has a common parent (a folder, a repository) as one thing: whoever copies one folder of
 contracts would have read one thing.
 """
@@ -31,6 +35,8 @@ from streams.behaviour.signals import Signal
 BREADTH = "fan_out"
 OF_PEOPLE = "cross_owner"
 BUSY = "rate_nb"
+VOLUMES = frozenset({"egress", "new_contact"})
+"""Kinds that, with a measure, are about how much leaves."""
 ALONE_FACTOR = 2.0
 WRITES_FACTOR = 8.0
 """How many times its threshold something has to be where it is the only sign: what only reads, and what writes."""
@@ -39,6 +45,8 @@ SIGNS = frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_ho
 SIGNS_OF_WRITES = SIGNS - {"new_terms", "new_contact", OF_PEOPLE}
 """The same of what writes: among many customers some are new, they are many people, and a tool for what is done once in
 a quarter is new each time."""
+SIGNS_OF_ANSWERS = SIGNS - {"new_contact"} | {BREADTH}
+"""The same of a long answer. That it brings much to whoever has asked is what needs a sign, and is none."""
 BATCH_SHARE = 0.75
 """What a batch of writes adds to risk at most, as a share of the threshold: how many things and how many people it is
 about are the same batch."""
@@ -56,6 +64,9 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset
         activity: what it is about.
     """
     kind = it.kind
+    if kind in VOLUMES:
+        is_long = it.value is not None and share < ALONE_FACTOR
+        return SIGNS_OF_ANSWERS if is_long and activity.is_answer else NONE_NEEDED
     if not activity.is_trusted:
         return NONE_NEEDED
     is_reading = False

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.behaviour import correlations, growth
-from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
+from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of, digest_once, row_key
 from streams.behaviour.announced import (
     EXPECTED,
     Expected,
@@ -64,6 +64,8 @@ SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
+OBJECTS_MAX = 8
+"""Of how many of the things that a session has looked at first is remembered which they were."""
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
@@ -139,7 +141,8 @@ _ANNOUNCED = Observed(is_announced=True)
 class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The end of a session: its last two tools, digests of its last events, the ids of the newest, and its hold.
 
-    `held_until_ms` is until when nothing is learned from the session, because it has alerted.
+    `held_until_ms` is until when nothing is learned from the session, because it has alerted. `objects` are digests of
+    what it has looked at first, without sending anything.
     """
 
     previous_tool: str = ""
@@ -147,6 +150,7 @@ class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
     seen: tuple[int, ...] = ()
     events: tuple[str, ...] = ()
     held_until_ms: int = 0
+    objects: tuple[int, ...] = ()
 
 
 class Watcher:
@@ -260,7 +264,15 @@ class Watcher:
                 _, changed, _ = concerned.scoring(case.pages, case.activity)
         case.changed |= changed
         seen = (*tail.seen, event)[-SEEN_MAX:]
-        case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
+        objects = tail.objects
+        if (
+            is_taught
+            and activity.object is not None
+            and activity.destination is None
+            and not objects[OBJECTS_MAX - 1 :]
+        ):
+            objects = _with_object(objects, activity.object)
+        case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms, objects))
         self._counted.keep(case, grown)
         full = is_full and not grown.terms_left
         if may_learn and not (signals or lowered_count or full):
@@ -412,7 +424,10 @@ class Watcher:
         return tail or SessionTail()
 
     def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail, presence: int) -> Case:
-        activity = replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
+        is_answer = activity.destination is not None and digest_of(activity.object or "") in tail.objects
+        activity = replace(
+            activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool, is_answer=is_answer
+        )
         keys = self._layout.keys(activity, presence)
         known, opened = rows.rows, rows.opened
         pages = [
@@ -467,6 +482,12 @@ class Watcher:
                 strength = correlations.strength_of(each, matched, seen)
                 found.append(correlated(each, row, why, seen.activity, case.events, alike, strength=strength))
         return found
+
+
+def _with_object(objects: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """Return the first things that a session has looked at, after one more call."""
+    digest = digest_of(name)
+    return objects if digest in objects else (*objects, digest)
 
 
 def _is_passing(correlation: Correlation) -> bool:

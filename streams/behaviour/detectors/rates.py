@@ -6,8 +6,10 @@ from math import exp, log, log1p, sqrt
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from streams.behaviour.activity import DAY_MS, Activity
+from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.breadth import signs_needed
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import beside_days, both_learned, has_days
 from streams.behaviour.estimators import (
@@ -40,6 +42,12 @@ KNOWN_SHARE = 0.5
 """What data counts for that goes to a place which agents of the type have long sent something to."""
 KNOWN_CALLS_MAX = 8.0
 """How many calls within about a half-life count so: a few large ones are a delivery, many are a flood."""
+PLACES_FREE = 8.0
+SPREAD_SHARE_MIN = 0.25
+"""To how many places within about a half-life data goes on usual days. What goes to more of them counts for the share
+that these have, or this one: a mailing brings nobody more than a letter. The largest call counts in full."""
+PLACES_MAX = 16
+"""How many places are remembered, the newest: those to which letters go again and again."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,7 +72,8 @@ EMPTY = Bucket()
 class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A sum that fades: of everything, and of what was learned from.
 
-    `known` and `known_good` are what of these went to known places in a few `known_calls`, which fade as well.
+    `known` and `known_good` are what of these went to known places in a few `known_calls`, which fade as well. So do
+    `largest`, the largest call, and `places_count`, how many places it went to, of which `places` are the newest.
     """
 
     total: float = 0.0
@@ -73,6 +82,14 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     known: float = 0.0
     known_good: float = 0.0
     known_calls: float = 0.0
+    largest: float = 0.0
+    places_count: float = 0.0
+    places: tuple[int, ...] = ()
+
+    def spread_out(self, counted: float) -> float:
+        """Return what counts of a sum that went to more places than data usually does."""
+        share = max(PLACES_FREE / self.places_count, SPREAD_SHARE_MIN)
+        return self.largest + share * max(counted - self.largest, 0.0)
 
 
 class Ceiling(Keyed):
@@ -244,6 +261,8 @@ class Egress(Keyed):
         if self._is_known(rows[3], now_ms):
             known = amount if known_calls < KNOWN_CALLS_MAX else 0.0
             known_calls += 1.0
+        place, places, largest = digest_of(activity.destination or ""), volume.places, volume.largest * left
+        is_other = place not in places
         volume = Volume(
             volume.total * left + amount,
             volume.good * left,
@@ -251,18 +270,23 @@ class Egress(Keyed):
             volume.known * left + known,
             volume.known_good * left,
             known_calls,
+            largest if largest > amount else amount,
+            volume.places_count * left + is_other,
+            (*places, place)[-PLACES_MAX:] if is_other else places,
         )
         kept = (volume, *rows[1:])
         for peak in (rows[1], rows[2]):
             if peak is not None and has_days(peak, it):
                 mean, spread = usual_peak(peak)
                 counted = volume.total - (1.0 - KNOWN_SHARE) * volume.known
+                if volume.places_count > PLACES_FREE:
+                    counted = volume.spread_out(counted)
                 z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
-                if z >= it.threshold:
+                if z >= it.threshold and not signs_needed(it, z / it.threshold, activity):
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
                     good, known_good = volume.good, volume.known_good
-                    kept = (Volume(good, good, volume.at_ms, known_good, known_good, known_calls), *rows[1:])
+                    kept = (replace(volume, total=good, known=known_good), *rows[1:])
                 return Scored(kept, z, words, (amount, known))
         return Scored(kept, noted=(amount, known))
 
@@ -272,7 +296,7 @@ class Egress(Keyed):
         good = volume.good + noted[0]
         own, peer = both_learned(own, peer, good, activity.time_ms, self.declaration)
         known_good = volume.known_good + noted[1]
-        volume = Volume(volume.total, good, volume.at_ms, volume.known, known_good, volume.known_calls)
+        volume = replace(volume, good=good, known_good=known_good)
         if known is None and self.declaration.term:
             known = Since(activity.time_ms)
         return (volume, own, peer, known)
