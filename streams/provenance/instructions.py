@@ -21,7 +21,8 @@ from streams.provenance.words import listed, plain_case
 _END = re.compile(
     r"[.!?\n\u3002\uff01\uff1f](?:(?<=[.!?])(?=[\s\"')\]]|\Z)|(?<=\n)\n*+|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+)"
 )
-_CLAUSE = re.compile(r"[,;:(\[\"]\s*|\s-\s|\s(?:and|then)\s")
+_CLAUSE = re.compile(r"(?:[,;:(\[{\"]\s*+)++|\s-\s|\s(?:and|then)\s")
+"""Signs in a row part two clauses only once: a line of JSON has several of them around each name."""
 _FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
 
 _OPENERS = listed(
