@@ -61,9 +61,17 @@ def is_asked(words: list[str], index: int, stem: str) -> bool:
         return False
     if opens_to_read(words, index, stem) or words[index] in MESSAGE_NOUNS or words[index] in {"asks", "asking"}:
         return False
-    if is_in_question(words, index):
+    if is_in_question(words, index) or _tells_digits(words, index):
         return False
     return not is_past(words, index, stem) and not _is_progressive(words, index)
+
+
+def _tells_digits(words: list[str], index: int) -> bool:
+    """Return whether a word says how a number ends: "the line ending in 771" is none that is to end."""
+    behind = words[index + 1 : index + 3]
+    if words[index] != "ending" or not behind:
+        return False
+    return behind[0].isdigit() or (behind[0] in _BEFORE_DIGITS and behind[-1].isdigit())
 
 
 def is_in_question(words: list[str], index: int) -> bool:
@@ -114,6 +122,7 @@ def is_negated(words: list[str], index: int) -> bool:
     return False
 
 
+_BEFORE_DIGITS = listed("in with on")
 _FORGETTING = listed(
     "forget hesitate fail miss neglect vergiss vergesst vergessen vergesse zoegere zoegern oublie oubliez oublier "
     "manque manquez hesite hesitez olvides olvide olviden olvidar olvideis dejes deje dudes dude esquecas esqueca "

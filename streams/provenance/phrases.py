@@ -62,6 +62,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"|larger|cheaper|better|faster|slower|longer|shorter|earlier|later)\b",
             "change book create pay",
         ),
+        # "If it's under 500, take it", "take that one please"
+        (
+            r"(?<!\bto )(?<!\bi )(?<!\byou )(?<!\bthey )(?<!\bcan )"
+            r"\b(?:take|grab|go for) (?:it|them|this|that|(?:this|that|the \w+) one|both)"
+            r"(?: then| please)?(?=\s*(?:[.,;!?\n]|\Z))",
+            "book change create pay",
+        ),
         # "I'd rather have the red one"
         (r"\b(?:rather (?:have|take|keep|fly|go|get)|prefer) (?:the|an?|to)\b", "change book"),
         # "I'd rather have it repaired in Leeds"
