@@ -34,9 +34,16 @@ _MONTH_NAMES = (
     "nov november novembre noviembre novembro",
     "dec december dezember décembre decembre diciembre dezembro dicembre",
 )
+_SHORT_MONTH_NAMES = (
+    *("ene gen janv", "fev févr fevr", "mär maa", "abr avr", "mag", "giu"),
+    *("lug juil", "aoû", "", "okt ott", "", "dez dic déc"),
+)
+"""Short names of other languages than English, in which the day stands before the month. Not `ago`, `set` and `out`,
+which are words."""
 """The names of months in the languages that requests are read in. None of them is a name in one for another month."""
-MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
-_BEFORE_DAYS = frozenset(MONTHS) - {"marco"}
+_LONG_MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
+MONTHS = _LONG_MONTHS | {name: number for number, names in enumerate(_SHORT_MONTH_NAMES, 1) for name in names.split()}
+_BEFORE_DAYS = frozenset(_LONG_MONTHS) - {"marco"}
 """Names that also stand before the day ("May 25"), but not `marco`, which names people, too: "pay Marco 25"."""
 CURRENCY_SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 CURRENCY_CODES = listed(
@@ -62,16 +69,26 @@ _ISO = re.compile(
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{2,4})(?!\w)")
 _YEAR = r"[12]\d{3}(?![-/]?\d)"
 """A year, but no postcode: "Avenida do Mar 7, 4150-001 Porto" names no day in March."""
+_ORDINAL = r"(?:st|nd|rd|th|er|\.?º|°|\.)?"
 _DAY_MONTH = re.compile(
-    rf"(\d{{1,2}})(?:st|nd|rd|th|er|\.)?(?: of| de)?[ -]([^\W\d_]{{3,10}})\.?(?:(?:,| de)?[ -]({_YEAR}))?(?!\w)"
+    rf"(\d{{1,2}}){_ORDINAL}(?: of| de)?[ -]([^\W\d_]{{3,10}})\.?(?:(?:,| del?)?[ -]({_YEAR}))?(?!\w)"
 )
+_FIRST_DAY = re.compile(
+    rf"(\d{{1,2}}){_ORDINAL}(?: ?[-\u2013/] ?| (?:to|until|till|through|and|or|bis|und|oder|au|et|ou|al|y|o|a|ao|e)"
+    r"(?: zum| the| le| el| il)? )(?=\d)"
+)
+"""The first of two days of one month: "1 to 3 September", "vom 3. bis 15. April", "3-7 April"."""
+_SECOND_DAY = re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ?(?:-|\u2013|to|until|till|through|and|or) ?(\d{1,2})(?![\w-])")
+"""The same behind the name of the month: "April 3 to 7"."""
 _MONEY_FOLLOWS = re.compile(
     r"\.\d|(?:,\d{1,2})?(?: ?[$€£¥₹]| (?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?)(?!\w))", re.IGNORECASE
 )
 """What makes a number behind the name of a month an amount: "send May 25 EUR"."""
 _DAY_YEAR = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:,? ({_YEAR}))?(?!\w)")
 _TIME = re.compile(
-    r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? ?(am|pm|a\.m\.|p\.m\.)(?!\w)|(\d{1,2}):(\d{2})(?::\d{2})?(?!\w)",
+    r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? ?(am|pm|a\.m\.|p\.m\.)(?!\w)"
+    # "18:30", "18h30", "18 Uhr", "18.30 Uhr"
+    r"|(\d{1,2})(?::(\d{2})(?::\d{2})?|h(\d{2})|(?:[.:](\d{2}))? Uhr)(?!\w)",
     re.IGNORECASE,
 )
 _LONG = re.compile(r"\+?\(?\d(?:[ ().\-/]{0,2}\d){6,18}(?!\w)")
@@ -166,14 +183,27 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
         return _dated(match, days)
     if count > _DAY_DIGITS_MAX:
         return None
-    match = _DAY_MONTH.match(text, start)
-    if match is not None and match.group(2).lower() in MONTHS:
-        return _dated(match, [(int(match.group(3) or 0), MONTHS[match.group(2).lower()], int(match.group(1)))])
+    found = _day_and_month(text, start)
+    if found is None and (first := _FIRST_DAY.match(text, start)) is not None:
+        found = _day_and_month(text, first.end(), first.group(1))
+    if found is not None:
+        return found
     if before in _BEFORE_DAYS:
         match = _DAY_YEAR.match(text, start)
         if match is not None and _MONEY_FOLLOWS.match(text, match.end()) is None:
-            return _dated(match, [(int(match.group(2) or 0), MONTHS[before], int(match.group(1)))])
+            second = _SECOND_DAY.match(text, start)
+            numbers = (match.group(1),) if second is None else second.groups()
+            return _dated(match, [(int(match.group(2) or 0), MONTHS[before], int(day)) for day in numbers])
     return _time_at(text, start)
+
+
+def _day_and_month(text: str, start: int, first: str = "") -> Numeric | None:
+    """Return the day of a month that begins at a place, with a first day of the same month that stands before it."""
+    match = _DAY_MONTH.match(text, start)
+    if match is None or match.group(2).lower() not in MONTHS:
+        return None
+    days = [each for each in (first, match.group(1)) if each]
+    return _dated(match, [(int(match.group(3) or 0), MONTHS[match.group(2).lower()], int(day)) for day in days])
 
 
 def _years(written: str) -> tuple[int, ...]:
@@ -212,8 +242,8 @@ def _time_at(text: str, start: int) -> Numeric | None:
     match = _TIME.match(text, start)
     if match is None:
         return None
-    hour, minute, half, other_hour, other_minute = match.groups()
-    hours, minutes = int(hour or other_hour), int(minute or other_minute or 0)
+    hour, minute, half, other_hour, *other_minutes = match.groups()
+    hours, minutes = int(hour or other_hour), int(next(filter(None, (minute, *other_minutes)), 0))
     if half and hours <= _NOON:
         hours = hours % _NOON + (_NOON if half[0] in "pP" else 0)
     if hours > 24 or minutes > 59:

@@ -52,6 +52,8 @@ _WORD = re.compile(r"[^\W_]++")
 _ACCOUNT_NAME = re.compile(r"[^\W_]{1,30}(?:[._-][^\W_]{1,30}){1,3}\Z")
 """The name of an account that is made of a person's names."""
 replace = msgspec.structs.replace
+_DATE = AtomKind.DATE
+"""Each look at a member of an enumeration costs as much as a call (ADR 0094)."""
 Look = Callable[[AtomKind, str], Entry | None]
 """Looks a value up in what the conversation has shown."""
 
@@ -100,6 +102,8 @@ def trace(wholes: Sequence[Found], look: Look) -> Traced:
         # As `seen_in`, without a call: most values of a call come through here.
         found = wholes[0]
         entry = look(found.kind, found.value)
+        if found.kind is _DATE:
+            return _dated(found.value, seen_in(entry), look)
         if entry is None:
             return NOWHERE
         flags = entry[1]
@@ -115,6 +119,46 @@ def trace(wholes: Sequence[Found], look: Look) -> Traced:
         if own_rank > rank:
             best, rank = entry, own_rank
     return NOWHERE if best is None else Traced(_ORIGINS[rank], flags, best, calls_for)
+
+
+def _dated(date: str, seen: Traced, look: Look) -> Traced:
+    """Return where a date comes from, which people say without its year, and apart from the time of day.
+
+    It is the user's if he has said all of its parts, and no instruction names it as a whole.
+
+    Args:
+        date: in canonical form, with its year and perhaps with a time.
+        seen: where it was seen as a whole.
+        look: finds its parts.
+    """
+    if not date[0].isdigit() or seen.origin is ValueOrigin.USER or seen.is_instructed:
+        return seen
+    time = date.partition("T")[2]
+    is_said = not time or seen_in(look(_DATE, f"T{time}")).origin is ValueOrigin.USER
+    if is_said and any(each.origin is ValueOrigin.USER for each in _days_of(date, look)):
+        return replace(seen, origin=ValueOrigin.USER)
+    return seen
+
+
+def day_ordered(founds: Iterable[Found], look: Look) -> Traced:
+    """Return what is known of a date that nothing names as a whole: an order may call for its day, and for its time if
+    it has one. A day alone shows no source."""
+    for found in founds:
+        if found.kind is _DATE and found.value[0].isdigit():
+            time = found.value.partition("T")[2]
+            if time and not seen_in(look(_DATE, f"T{time}")).is_instructed:
+                continue
+            for seen in _days_of(found.value, look):
+                if seen.is_instructed:
+                    return Traced(ValueOrigin.NOWHERE, Seen.INSTRUCTED, None, seen.calls_for)
+    return NOWHERE
+
+
+def _days_of(date: str, look: Look) -> list[Traced]:
+    """Return where the day of a date was seen, with its year if the date has a time, and without it."""
+    day, sign, _ = date.partition("T")
+    short = f"-{day[4:]}"
+    return [seen_in(look(_DATE, each)) for each in ((day, short) if sign else (short,))]
 
 
 def seen_in(entry: Entry | None) -> Traced:

@@ -35,7 +35,8 @@ _ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}
 _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _CONTENT = ArgumentRole.CONTENT
-_AMOUNT = ArgumentRole.AMOUNT
+_AMOUNT, _TIME = ArgumentRole.AMOUNT, ArgumentRole.TIME
+_NOWHERE = ValueOrigin.NOWHERE
 _NUMBERS = (ArgumentRole.AMOUNT, ArgumentRole.TIME)
 _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
@@ -98,6 +99,9 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         if is_content and not value.is_part and calls_for != Calls.THIS and not examined.has_sinks:
             # Of a call without a target, what it writes is all that it is about.
             calls_for = compare(traced.calls_for, examined.kinds, is_content=False, near=near)
+        if value.role is _TIME and traced.origin is _NOWHERE and calls_for != Calls.THIS:
+            # Half of all mails name a day beside something polite, and no act is about that.
+            return {**fact, "instructed": False}
         fact["calls_for"] = calls_for
     if flags & Seen.BUILT:
         fact["composed"] = True

@@ -22,7 +22,7 @@ from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
 from streams.provenance.memory import Seen
-from streams.provenance.origins import NOWHERE, SHAPED, Traced, trace, unnamed
+from streams.provenance.origins import NOWHERE, SHAPED, Traced, day_ordered, trace, unnamed
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, listed
@@ -35,7 +35,7 @@ PARTS_MAX = 2_048
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
 _MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
-_CONTENT, _AMOUNTS = ArgumentRole.CONTENT, ArgumentRole.AMOUNT
+_CONTENT, _AMOUNTS, _TIME = ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME
 _KNOWN, _OTHERS = ValueOrigin.TRUSTED, (ValueOrigin.FIELD, ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 # A name of a module is found at once, one of a class after a search of the class.
 _SAID, _LEFT_OUT = Seen.USER, Seen.EXCLUDED
@@ -165,10 +165,18 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
         traced = tracer.whole(traced, argument, founds, place, is_told=is_told, is_read=is_read)
         if is_sink:
             traced = _in_sink(traced, argument, tracer, is_told=is_told, is_shaped=is_shaped)
-        elif has_amount and traced is NOWHERE:
-            traced = tracer.unstated(founds, is_money=may_be_money and use.tool.uses.is_money(pointer))
+        elif traced is NOWHERE:
+            is_money = may_be_money and use.tool.uses.is_money(pointer)
+            traced = _unstated(founds, role, tracer, is_amount=has_amount, is_money=is_money)
     traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
     return Value(pointer, role, is_sink, False, is_shaped, traced)
+
+
+def _unstated(founds: list[Found], role: ArgumentRole, tracer: Tracer, *, is_amount: bool, is_money: bool) -> Traced:
+    """Return what is known of a value that nothing states: an order may call for a part of it."""
+    if is_amount:
+        return tracer.unstated(founds, is_money=is_money)
+    return day_ordered(founds, tracer.look) if role is _TIME else NOWHERE
 
 
 _TAKES_LEFT_OUT = listed(

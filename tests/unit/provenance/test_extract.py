@@ -339,6 +339,45 @@ def test_an_account_that_ends_with_a_single_digit_is_one_number() -> None:
     assert "de89370400440532013000" in german
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vom 3. bis 15. April",
+        "du 3 au 15 avril",
+        "del 3 al 15 de abril",
+        "de 3 a 15 de abril",
+        "dal 3 al 15 aprile",
+        "3 to 15 April",
+        "3-15 Apr",
+        "April 3 to 15",
+        "April 3-15",
+        "the 3rd and 15th of April",
+        "el 3 de abr. y el 15 de abril",
+    ],
+)
+def test_both_days_of_a_month_are_dates(text: str) -> None:
+    days = {item.value for item in extract_content(text).found if item.kind is AtomKind.DATE}
+    assert days == {"--04-03", "--04-15"}
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("1º de maio", "--05-01"),
+        ("1.º de octubre de 2026", "2026-10-01"),
+        ("el 15 de abril del 2026", "2026-04-15"),
+        ("am 3. Okt.", "--10-03"),
+        ("le 3 févr.", "--02-03"),
+        ("il 3 lug", "--07-03"),
+        ("um 18 Uhr", "T18:00"),
+        ("um 18.30 Uhr", "T18:30"),
+        ("à 18h30", "T18:30"),
+    ],
+)
+def test_days_and_times_are_read_as_they_are_written_abroad(text: str, date: str) -> None:
+    assert date in {item.value for item in extract_content(text).found if item.kind is AtomKind.DATE}
+
+
 def test_a_postcode_behind_a_street_that_looks_like_a_day_is_no_year() -> None:
     said = {(item.kind, item.value) for item in extract_message("We moved: Avenida do Mar 7, 4150-001 Porto.").found}
     (code,) = extract_arguments({"postcode": "4150-001"}).found

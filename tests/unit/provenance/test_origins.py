@@ -17,6 +17,30 @@ def look(**flags: int):
     return lambda kind, _value: Entry(b"12345678", flags[kind.value]) if kind.value in flags else None
 
 
+@pytest.mark.parametrize(
+    ("date", "seen", "origin"),
+    [
+        ("2026-04-15", {"--04-15": Seen.USER}, ValueOrigin.USER),
+        ("2026-04-15T10:00", {"--04-15": Seen.USER, "T10:00": Seen.USER}, ValueOrigin.USER),
+        ("2026-04-15T10:00", {"2026-04-15": Seen.USER, "T10:00": Seen.USER}, ValueOrigin.USER),
+        ("2026-04-15", {"--04-15": Seen.USER, "2026-04-15": Seen.TEXT | Seen.PLAIN}, ValueOrigin.USER),
+        ("2026-04-15T10:00", {"--04-15": Seen.USER}, ValueOrigin.NOWHERE),
+        ("2026-04-15T10:00", {"--04-15": Seen.USER, "T10:00": Seen.TEXT | Seen.PLAIN}, ValueOrigin.NOWHERE),
+        ("2026-04-15", {"--04-15": Seen.TEXT | Seen.PLAIN}, ValueOrigin.NOWHERE),
+        (
+            "2036-04-15",
+            {"--04-15": Seen.USER, "2036-04-15": Seen.TEXT | Seen.PLAIN | Seen.INSTRUCTED},
+            ValueOrigin.TEXT,
+        ),
+    ],
+)
+def test_a_date_is_the_users_if_he_has_said_its_day_and_its_time(
+    date: str, seen: dict[str, int], origin: ValueOrigin
+) -> None:
+    kept = {value: Entry(b"12345678", flags) for value, flags in seen.items()}
+    assert trace([Found(AtomKind.DATE, date)], lambda _, value: kept.get(value)).origin is origin
+
+
 @pytest.mark.parametrize("url", ["evil.example/x", "ftp:evil.example/x", "ftp:a.evil.example:21", "evil.example:8443"])
 def test_an_address_is_built_on_the_host_of_others_behind_any_scheme(url: str) -> None:
     kept = {"evil.example": Entry(b"12345678", Seen.TEXT | Seen.PLAIN)}
