@@ -26,7 +26,7 @@ from streams.provenance.events import described
 from streams.provenance.scope import Deriver, derive_scopes
 from streams.sdk.credential import SessionCredential, prompt_digest
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.errors import OutcomeTimeoutError, ProposalError, PublishError
+from streams.sdk.errors import OutcomeTimeoutError, ProposalError, PublishError, refuse_text
 from streams.sdk.inbox import Expected
 from streams.sdk.intents import CallContext, build_intent
 from streams.sdk.single_records import outgoing, publish
@@ -261,11 +261,16 @@ class Agent:
             conversation_id: the conversation that the session belongs to, as in `CallContext`.
 
         Raises:
-            ProposalError: executors report events of this kind, or the token service says them.
+            ProposalError: executors report events of this kind, or the token service says them; or `sources` is a text.
             PublishError: it is not known to be stored.
         """
+        try:
+            kind = SessionEventType(kind)  # its text is as good
+        except ValueError:
+            raise ProposalError(f"there is no event of the kind `{kind}`") from None
         if kind not in REPORTS or kind in COMPLETIONS:
             raise ProposalError(f"an agent can't report {kind.value}")
+        refuse_text("sources", sources, ProposalError)
         own, now_ms = self.credential, self._transport.now_ms()
         header = Header(id=self._entropy.uuid(now_ms), source=self._source, time=now_ms, tenant_uid=own.tenant_uid)
         event = SessionEvent(

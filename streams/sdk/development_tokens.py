@@ -26,7 +26,7 @@ from streams.provenance.events import described
 from streams.provenance.scope import Deriver, derive_scopes
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.errors import PublishError, TokenServiceError
+from streams.sdk.errors import PublishError, TokenServiceError, refuse_text
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
@@ -95,11 +95,15 @@ class DevTokenService:
             opened_with: the model, system prompt and toolset that the session's later intents are compared with.
 
         Raises:
-            TokenServiceError: too many sessions are open, or the lifetime is not positive.
+            TokenServiceError: too many sessions are open, the lifetime is not positive, nobody is named, or `scopes` is
+                a text.
             PublishError: it is not known to be stored.
         """
         if ttl_ms <= 0:
             raise TokenServiceError(f"a session can't live {ttl_ms} ms")
+        if not sub:
+            raise TokenServiceError("a session needs somebody for whom the agent acts: `sub` is empty")
+        refuse_text("scopes", scopes, TokenServiceError)
         now_ms = self._transport.now_ms()
         chosen = session_id or f"s-{self._entropy.uuid(now_ms)}"
         grant = None

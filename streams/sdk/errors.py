@@ -63,3 +63,15 @@ class ReportError(ExecutorError):
 
 class McpServerError(SdkError):
     """An MCP server cannot be started or reached, or violates the protocol."""
+
+
+def refuse_text(name: str, values: object, error: type[SdkError]) -> None:
+    """Refuse a text in place of several: its characters would count as the values, as in `("mail:send")`.
+
+    Args:
+        name: of the argument.
+        values: what was given.
+        error: what is raised.
+    """
+    if isinstance(values, (str, bytes)):
+        raise error(f"`{name}` must be a sequence of texts, not one text: write `({values!r},)`")

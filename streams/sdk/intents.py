@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streams.model.canonical import CanonicalError, canonical, canonical_args, sha256
+from streams.model.canonical import NESTING_MAX, CanonicalError, canonical, canonical_args, sha256
 from streams.model.intent import Intent, ReplyTo
 from streams.model.proof import make_hmac, proof_message
 from streams.model.types import Header, Model, Proof, ProofAlg, ToolRef
@@ -128,9 +128,28 @@ def _canonical_json(args: Mapping[str, object]) -> bytes:
         # Parsed as the gate parses it: what it would refuse (nesting, for one) is refused here, before it is sent.
         _, again = canonical_args(text.decode())
     except CanonicalError as error:
-        raise ProposalError(f"the arguments can't be sent: {error}") from error
+        raise ProposalError(f"the arguments can't be sent: {_unfit(args) or error}") from error
     if again != text:
         raise ProposalError("the arguments read differently once they are written as JSON")
     if len(text) > ARGS_BYTES_MAX:
         raise ProposalError(f"the arguments have {len(text)} bytes, at most {ARGS_BYTES_MAX} fit into a record")
     return text
+
+
+def _unfit(value: object, path: str = "", depth: int = 0) -> str | None:
+    """Return which value is not one of JSON, such as a date; None if that is not what is wrong."""
+    if depth > NESTING_MAX:
+        return None
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                return f"a name in `{path or '/'}` is a `{type(name).__name__}`, not a text"
+            if found := _unfit(inner, f"{path}/{name}", depth + 1):
+                return found
+    elif isinstance(value, (list, tuple)):
+        for at, inner in enumerate(value):
+            if found := _unfit(inner, f"{path}/{at}", depth + 1):
+                return found
+    elif value is not None and not isinstance(value, (str, int, float)):
+        return f"`{path}` is a `{type(value).__name__}`, which JSON does not have"
+    return None

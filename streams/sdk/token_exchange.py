@@ -24,7 +24,7 @@ from streams.model.delegation import Delegation, GrantBody
 from streams.model.types import Actor, Header, SubProfile
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.errors import TokenServiceError
+from streams.sdk.errors import TokenServiceError, refuse_text
 from streams.sdk.protected import is_protected, shown_url
 
 if TYPE_CHECKING:
@@ -311,6 +311,8 @@ def _narrowing(
     attended: bool = False,
     opened_with: OpenedWith = NOTHING_STATED,
 ) -> dict[str, Any]:
+    refuse_text("scopes", scopes, TokenServiceError)
+    refuse_text("audience", audience, TokenServiceError)
     model = opened_with.model
     digests = {
         "system_prompt_digest": opened_with.system_prompt_digest,

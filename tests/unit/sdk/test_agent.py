@@ -87,7 +87,15 @@ def test_what_happened_beside_calls_is_reported_with_the_sessions_proof(
     for kind in (SessionEventType.TOOL_NOT_RUN, SessionEventType.SESSION_ENDED):
         with pytest.raises(ProposalError, match=f"an agent can't report {kind.value}"):
             agent.report(kind)
+    with pytest.raises(ProposalError, match="there is no event of the kind `MESSAGE`"):
+        agent.report("MESSAGE", content="hi")  # type: ignore[arg-type]  # as people write it
+    with pytest.raises(
+        ProposalError, match=r"`sources` must be a sequence of texts, not one text: write `\('wiki',\)`"
+    ):
+        agent.report(SessionEventType.RETRIEVAL, content="hi", sources="wiki")
     assert len(raw_records(transport, REPORT)) == 1
+    agent.report("USER_MESSAGE", content="hi")  # type: ignore[arg-type]  # likewise
+    assert len(raw_records(transport, REPORT)) == 2
 
 
 def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(

@@ -51,6 +51,16 @@ def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
     assert (received.key, received.partition) == (credential.key, partition_of(credential.key))
 
 
+def test_a_session_of_nobody_or_with_a_text_for_its_scopes_is_not_opened(
+    transport: Transport, tokens: DevTokenService
+) -> None:
+    with pytest.raises(TokenServiceError, match=r"`scopes` must be a sequence of texts.*: write `\('mail:send',\)`"):
+        tokens.open_session("alice", ACTOR, "mail:send")  # type: ignore[arg-type]  # a comma is missing
+    with pytest.raises(TokenServiceError, match="`sub` is empty"):
+        tokens.open_session("", ACTOR, ("mail:send",))
+    assert raw_records(transport, SESSION) == []
+
+
 def test_a_session_states_what_it_was_opened_with(transport: Transport, tokens: DevTokenService) -> None:
     model = Model(ai_provider="local", name="small")
     stated = OpenedWith(model=model, system_prompt_digest=b"p" * 32, toolset_digest=b"t" * 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ from tests.unit.sdk.hands import ACTOR, raw_records
         (b"{}", r"not a `bytes`; parse the JSON"),
         ([("to", "bob@example.com")], r"not a `list`$"),
         (None, r"not a `NoneType`$"),
+        ({"on": [date(2026, 1, 2)]}, r"can't be sent: `/on/0` is a `date`, which JSON does not have$"),
+        ({"a": {1: "x"}}, r"can't be sent: a name in `/a` is a `int`, not a text$"),
+        ({"n": float("nan")}, r"can't be sent: no canonical JSON form: a number is beyond"),
     ],
 )
 def test_arguments_are_a_mapping(transport: Transport, tokens: DevTokenService, args: Any, told: str) -> None:

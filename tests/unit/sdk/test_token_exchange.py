@@ -45,6 +45,11 @@ def server() -> Iterator[tuple[type[Answers], str]]:
     running.server_close()
 
 
+def test_a_text_is_not_taken_for_several_scopes() -> None:
+    with StsClient("http://127.0.0.1:9") as sts, pytest.raises(TokenServiceError, match="`scopes` must be a sequence"):
+        sts.exchange("a", "b", scopes="mail:send")
+
+
 def test_nobody_there() -> None:
     with (
         StsClient("http://127.0.0.1:9", timeout_ms=2_000) as sts,
