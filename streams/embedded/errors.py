@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class RefusedRecordError(AbortableTransactionError):
 _RETRIABLE_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _PRIMARY_CODE_MASK = 0xFF
+_PAGE_BYTES = 4_096
 
 
 def from_sqlite(error: sqlite3.Error, path: Path, lock_timeout_ms: int) -> LogError:
@@ -60,4 +62,14 @@ def from_sqlite(error: sqlite3.Error, path: Path, lock_timeout_ms: int) -> LogEr
         return DamagedFileError(f"`{path}` is damaged: {error}; restore it from a copy or start a new one")
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return FatalLogError(f"`{path}` can't be opened for writing: {error}; check the folder and its permissions")
-    return FatalLogError(f"`{path}` failed: {error}")
+    full = "; its disk is full: make room on it" if code == sqlite3.SQLITE_IOERR and _is_full(path) else ""
+    return FatalLogError(f"`{path}` failed: {error}{full}")
+
+
+def _is_full(path: Path) -> bool:
+    """Return whether the disk has no room for a page: SQLite does not say so of the files beside its own."""
+    try:
+        _, _, free_bytes = shutil.disk_usage(path.parent)
+    except OSError:
+        return False
+    return free_bytes < _PAGE_BYTES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
 
     Raises:
         ScaffoldFormError: a name is malformed.
-        ScaffoldError: the pack exists already.
+        ScaffoldError: the pack exists already, or can't be written; nothing of it is left then.
     """
     if not _NAME.match(name):
         raise ScaffoldFormError(
@@ -70,17 +71,26 @@ def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
         directory / SCHEMA_FILE: schema_text(),
     }
     bundle = directory / BUNDLE_FILE
-    must_be_listed = False
-    if not bundle.is_file():
+    is_new = not bundle.is_file()
+    if is_new:
         files[bundle] = _bundle(name)
-    else:
-        must_be_listed = not _list_pack(bundle, name)
     written = []
-    for path, text in files.items():
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-            written.append(path)
+    try:
+        for path, text in files.items():
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                written.append(path)
+                path.write_text(text, "utf-8")
+        must_be_listed = not (is_new or _list_pack(bundle, name))
+    except OSError as error:
+        # A part of a pack would be in the way when the command is run again.
+        for path in written:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+        if error.filename is not None:
+            raise
+        raise ScaffoldError(f"the pack can't be written to `{directory}`: {error.strerror}") from error
     return Scaffold(tuple(written), must_be_listed)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -148,6 +150,22 @@ def test_file_locked_for_too_long_is_retriable(path: Path) -> None:
     producer.commit()
     assert [one.value for one in read_all(log, at)] == [b"once"]
     log.close()
+
+
+def test_a_disk_without_room_for_the_files_beside_it_is_named(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    EmbeddedLog(path, clock=clock).close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for free, is_named in ((0, True), (1 << 30, False)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: (1 << 40, 1 << 40, free))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+        try:
+            with pytest.raises(FatalLogError, match="failed: disk I/O error") as raised:
+                EmbeddedLog(path, clock=clock)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert ("its disk is full: make room on it" in str(raised.value)) is is_named
 
 
 def test_full_file_refuses_and_recovers(path: Path, clock: ManualClock) -> None:

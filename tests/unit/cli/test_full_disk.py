@@ -1,4 +1,4 @@
-"""Keys on a disk that is full: a key is there as a whole, or not at all, and the command can be run again."""
+"""Keys and packs on a disk that is full: each is there as a whole or not at all, and the command can be run again."""
 
 from __future__ import annotations
 
@@ -42,3 +42,11 @@ def test_a_key_that_can_not_be_written_leaves_nothing(home: Path, command: tuple
     done = ended(home, command, resource.RLIM_INFINITY)
     assert (done.returncode, done.stderr) == (0, "")
     assert (home / key).stat().st_size > 8
+
+
+def test_a_pack_that_can_not_be_written_is_not_in_the_way(home: Path) -> None:
+    failed = ended(home, ("rules", "new", "notes"), 800)
+    assert failed.returncode == 1
+    assert failed.stderr == "error: the pack can't be written to `rules`: File too large\n"
+    assert [path for path in (home / "rules").rglob("*") if path.is_file()] == []
+    assert ended(home, ("rules", "new", "notes"), resource.RLIM_INFINITY).returncode == 0
