@@ -34,7 +34,8 @@ _TOOL_VERBS = {
     ),
     "delete": (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
-        "unassign kick leave void detach uninstall abort stop kill fire dismiss expel offboard"
+        "unassign kick leave void detach uninstall abort stop kill fire dismiss expel offboard deregister unregister "
+        "unenroll unenrol disenroll disenrol exmatriculate"
     ),
     "pay": (
         "withdraw sell trade bid lend repay waive pay transfer refund charge wire donate tip reimburse deposit bill "
@@ -153,7 +154,8 @@ _REQUEST_WORDS = {
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",
     ("delete", "change"): (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
-        "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel deactivate"
+        "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel deactivate deregister "
+        "unregister unenroll unenrol disenroll disenrol exmatriculate"
     ),
     ("pay",): (
         "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward remit "

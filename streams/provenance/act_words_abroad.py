@@ -86,7 +86,10 @@ _WORDS = {
         "cancele anula anular anule quita quitar cierra cerrar cierre cancelacion anulacion eliminacion apaga "
         "apagar apague exclui excluir exclua remova remover cancelamento fecha fechar feche cancella cancellare "
         "cancelli eliminare elimini annulla annullare annulli rimuovi rimuovere togli togliere disdici disdire "
-        "chiudi chiudere cancellazione annullamento disdetta"
+        "chiudi chiudere cancellazione annullamento disdetta "
+        "abmelden exmatrikuliere exmatrikulieren exmatrikulation desinscris desinscrivez desinscrire desinscription "
+        "radiez radier desmatricula desmatricular desmatricule desinscreva desinscrever disiscrivi disiscrivere "
+        "disiscrizione"
     ),
     ("share", "send", "change"): (
         "teile teilen freigeben freigib einladen partage partagez partager invitez inviter comparte compartir "

@@ -26,6 +26,7 @@ from streams.provenance.tool_kinds import kind_of_action, propose_kind, revises_
         ("place_order", "book"),
         ("cancel_order", "delete"),
         ("booking-cancel", "delete"),
+        ("deregister_student", "delete"),
         ("send_money", "pay"),
         ("schedule_transaction", "pay"),
         ("update_scheduled_transaction", "pay"),
@@ -106,6 +107,7 @@ def test_action_of_a_managing_tool() -> None:
         ("I take it you have read m-7.", set(), {"book", "change"}),
         ("Charge the card ending 4410.", {"pay"}, {"delete"}),
         ("I think of ending my contract in May.", {"delete"}, {"pay"}),
+        ("I want to deregister from the university.", {"delete"}, {"pay"}),
         ("Make the payment for the invoice.", {"pay"}, {"delete"}),
         ("Summarize the post. Do not send anything.", set(), {"send", "post"}),
         ("Change my password to x.", {"secure", "change"}, {"pay"}),
@@ -365,6 +367,7 @@ def test_kinds_of_a_request(text: str, present: set[str], absent: set[str]) -> N
     [
         ("Bitte \u00fcberweise 20 Euro an Kim.", {"pay"}, {"delete"}),
         ("Bitte ueberweisen Sie die Miete.", {"pay"}, {"delete"}),
+        ("Ich will mich exmatrikulieren.", {"delete"}, {"pay"}),
         ("L\u00f6sche den Entwurf, aber sende nichts.", {"delete"}, {"send", "post"}),
         ("Sag den Termin am Freitag ab und lade Kim zum Essen ein.", {"delete", "share"}, {"pay"}),
         ("Ist das eine andere Frage? Was steht im Brief?", frozenset(), {"change", "send", "pay"}),

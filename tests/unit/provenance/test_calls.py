@@ -51,6 +51,8 @@ SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"
         ("Put the code into the subject.", INCLUDE, PAY),
         ("Send mail 28/2026 to him.", SEND, PAY),
         ("Browse the page.", READ, PAY | UNKNOWN),
+        ("Deregister the member as of 30 April.", BITS["delete"], UNKNOWN),
+        ("Bitte exmatrikulieren Sie ihn.", BITS["delete"], UNKNOWN),
         ("Bitte \u00fcberweisen Sie das Geld.", PAY, UNKNOWN),
         ("The whole of it must be so.", UNKNOWN, PAY | SEND | INCLUDE),
     ],
