@@ -15,8 +15,8 @@ An hour that is busy with one tool that only reads is somebody who waits, or tur
 or to be twice as busy.
 
 One letter about what the session has looked at before is an answer, and now and then an answer is long. It needs a
-second sign as well, or twice as many deviations. To have read much is one. To have read untrusted data is none: what is
-answered is by strangers.
+second sign as well, or twice as many deviations. To have read much is one. To have read untrusted data does not
+count: what is answered is by strangers.
 
 **Rejected.** To count what has a common parent (a folder, a repository) as one thing: whoever copies one folder of
 contracts would have read one thing.
@@ -46,7 +46,7 @@ SIGNS_OF_WRITES = SIGNS - {"new_terms", "new_contact", OF_PEOPLE}
 """The same of what writes: among many customers some are new, they are many people, and a tool for what is done once in
 a quarter is new each time."""
 SIGNS_OF_ANSWERS = SIGNS - {"new_contact"} | {BREADTH}
-"""The same of a long answer. That it brings much to whoever has asked is what needs a sign, and is none."""
+"""The same of a long answer. That it brings much to whoever has asked is what needs a sign."""
 BATCH_SHARE = 0.75
 """What a batch of writes adds to risk at most, as a share of the threshold: how many things and how many people it is
 about are the same batch."""
