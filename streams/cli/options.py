@@ -124,7 +124,7 @@ InstanceOption = Annotated[
 ]
 HistoryKeyOption = Annotated[
     Path | None,
-    typer.Option("--root-key", metavar="FILE", help="The root key of the deployment that the history is from."),
+    typer.Option("--root-key", metavar="FILE", help="The root key of the deployment that the records are from."),
 ]
 OwnKeyOption = Annotated[Path, typer.Option("--key", metavar="FILE", help="Sign with this private key.")]
 _UNLOCK_HELP = "The passphrase of the key, in the first line of a file. Without it you are asked."

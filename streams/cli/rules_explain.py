@@ -14,7 +14,7 @@ from streams.cli.explained_rules import EFFECT_STYLES, tell_judged
 from streams.cli.findings import refusal_recorded
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, HistoryKeyOption, Output
 from streams.cli.rules_check import CatalogOption
 from streams.cli.screen import FAINT, STRONG, WARN, Screen
 from streams.cli.styled import Text
@@ -74,15 +74,7 @@ def explain(
         typer.Option("--history", metavar="FILE", help="Read the intent from this history, not from the log."),
     ] = None,
     catalog: CatalogOption = None,
-    root_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--root-key",
-            metavar="FILE",
-            help="The root key of the deployment. Of the log, it is needed only if no verdict has the key of the "
-            "user's values.",
-        ),
-    ] = None,
+    root_key: HistoryKeyOption = None,
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="ID", help="Show only this rule. Can be repeated.")
     ] = None,
