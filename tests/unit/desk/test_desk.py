@@ -187,6 +187,27 @@ def test_what_is_acknowledged_or_closed_is_not_escalated(rows: DeskStore, state:
     assert desk().on_time(rows, T0 + 90 * MINUTE_MS) == []
 
 
+def test_what_was_left_out_for_a_sink_is_told_as_it_is_by_then(rows: DeskStore) -> None:
+    given = desk()
+    (new,) = given.on_alert(rows, alert(1, severity_id=4), T0)
+    uid = new.message.incident
+    given.on_alert(rows, again(1, 9, severity_id=4), T0 + 1)
+    kinds = [Kind.UPDATE, Kind.NEW]
+    (told_late,) = given.told_late(rows, uid, kinds, T0 + 2)
+    assert (told_late.kind, told_late.count, told_late.uid) == (Kind.NEW, 9, new.message.uid)
+    assert [each.kind for each in given.told_late(rows, uid, [Kind.UPDATE, Kind.ESCALATION], T0 + 2)] == [
+        Kind.ESCALATION
+    ]
+    given.on_status(rows, status(1), T0 + 3)
+    later = given.told_late(rows, uid, [*kinds, Kind.ACKNOWLEDGED], T0 + 4)
+    assert [(each.kind, each.by) for each in later] == [(Kind.NEW, ""), (Kind.ACKNOWLEDGED, "ben")]
+    given.on_status(rows, status(1, State.CLOSED, changed_ms=T0 + 5), T0 + 5)
+    assert [each.kind for each in given.told_late(rows, uid, [Kind.ACKNOWLEDGED, Kind.RESOLVED], T0 + 6)] == [
+        Kind.RESOLVED
+    ]
+    assert given.told_late(rows, "forgotten", kinds, T0 + 6) == []
+
+
 def test_a_status_that_comes_before_its_alert_counts_when_that_comes(rows: DeskStore) -> None:
     assert desk().on_status(rows, status(1), T0) == []
     assert told(desk().on_alert(rows, alert(severity_id=Severity.HIGH), T0 + 1)) == [
