@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
@@ -28,7 +29,7 @@ _SESSION_CHARS_WIDE = 40
 _WIDE_CHARS = 150
 _CALL_CHARS = 22
 _TIME_CHARS = 12
-_WHY_CHARS_MIN = 30
+_WHY_CHARS_MIN = 20
 _WHY_CHARS_MAX = 400
 _WHY_LINES_MAX = 3
 _INDENT = " " * (_TIME_CHARS + 2)
@@ -113,15 +114,15 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
         f"{short(row.session, session_chars):<{session_chars}} ",
         (f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG),
     )
-    first_chars = max(_WHY_CHARS_MIN, width_chars - len(line))
+    first_chars = width_chars - len(line)
     whole = short(row.why, _WHY_CHARS_MAX)
-    first, *rest = textwrap.wrap(whole, first_chars) or [""]
+    # On a narrow terminal, all of it stands below.
+    first = next(iter(textwrap.wrap(whole, first_chars)), "") if first_chars >= _WHY_CHARS_MIN else ""
     line.append(first)
-    if rest:
-        left = whole[len(first) :].strip()
-        more = textwrap.wrap(
-            left, max(_WHY_CHARS_MIN, width_chars - len(_INDENT)), max_lines=_WHY_LINES_MAX, placeholder=" …"
-        )
+    left = whole[len(first) :].strip()
+    if left:
+        below_chars = max(_WHY_CHARS_MIN, width_chars - len(_INDENT))
+        more = textwrap.wrap(left, below_chars, max_lines=_WHY_LINES_MAX, placeholder=" …")
         line.append("".join(f"\n{_INDENT}{text}" for text in more))
     if row.then:
         # Whole, so that it can be copied.
@@ -234,7 +235,7 @@ def _attributes(record: EntityAttributes) -> Row:
 
 
 def _checkpoint(record: AuditCheckpoint) -> Row:
-    return Row("CHECKPOINT", FAINT, "", f"partition {record.partition}", f"{record.tree_size} records")
+    return Row("CHECKPOINT", FAINT, "", f"partition {record.partition}", many(record.tree_size, "record"))
 
 
 def _call(tool: ToolRef | None) -> str:

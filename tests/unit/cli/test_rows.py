@@ -16,6 +16,7 @@ from streams.cli.log_output import JsonFormatter, LineFormatter
 from streams.cli.rows import Row, event_row, heading, letter_row, line_of, row_of
 from streams.codec.ocsf import handled_finding
 from streams.model.alert_status import AlertState, AlertStatus
+from streams.model.audit import AuditCheckpoint
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import BY_NAME
 from streams.operations.topics.tail import SUBJECTS, DeadLetter
@@ -53,11 +54,13 @@ def test_any_dead_letter_gives_a_line(text: str, key: str, width_chars: int) -> 
     assert "DEAD LETTER" in line
 
 
-def test_long_reasons_go_on_below() -> None:
-    letter = DeadLetter("t", "0", "7", "reason", "word " * 60, b"")
-    lines = line_of(letter_row(letter, b"acme|s-1"), TIME_MS, 100).plain.split("\n")
+@pytest.mark.parametrize("width_chars", [80, 100, 120])
+@pytest.mark.parametrize("word", ["word ", "no-space-in-it"])
+def test_long_reasons_go_on_below(width_chars: int, word: str) -> None:
+    letter = DeadLetter("t", "0", "7", "reason", word * 90, b"")
+    lines = line_of(letter_row(letter, b"acme|s-1"), TIME_MS, width_chars).plain.split("\n")
     assert len(lines) == 4
-    assert all(len(line) <= 100 for line in lines)
+    assert all(len(line) <= width_chars for line in lines)
     assert all(line.startswith(" " * 14) for line in lines[1:])
     assert lines[-1].endswith("…")
 
@@ -131,3 +134,16 @@ def test_log_lines_for_programs_are_json_and_for_people_are_harmless() -> None:
 def test_no_text_in_the_log_looks_like_another_line_of_it() -> None:
     line = LineFormatter().format(log_record("a\n12:00:00 warning: b"))
     assert line.split("\n")[1:] == ["  12:00:00 warning: b"]
+
+
+@pytest.mark.parametrize(("size", "told"), [(1, "1 record"), (2, "2 records")])
+def test_a_head_counts_its_records(size: int, told: str) -> None:
+    head = AuditCheckpoint(
+        header=header("head", TIME_MS),
+        partition=0,
+        tree_size=size,
+        root=b"r" * 32,
+        first_audit_offset=0,
+        signed_head="",
+    )
+    assert row_of(head).why == told
