@@ -16,6 +16,9 @@ from streams.operations.rules.history import Judged, Standing, count_verdicts, r
 from streams.wiring.operators import open_operator
 
 _BP_PER_PERCENT = 100
+_COLUMNS = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
+_COUNTED = ("serial", "in force for", "digest", "published", "verdicts")
+"""The columns with counts, for which the others leave no room."""
 
 
 @takes_groups
@@ -50,8 +53,8 @@ def status(
     if not rows:
         screen.say(f"no rules of bundle `{chosen}` are published: every intent is denied", WARN)
     else:
-        columns = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
-        screen.table((*columns, "verdicts") if counts else columns, [row if counts else row[:-1] for row in rows])
+        shown = _COUNTED if counts else _COLUMNS
+        screen.table(shown, [tuple(row[column] for column in shown) for row in rows])
     for bundle in stopped:
         screen.say(f"serial {bundle.serial} is stopped: gates deny every call that it would judge", FAIL)
         release = f"release --rules {bundle.digest.hex()}{settings.release.key_option} --why TEXT"
@@ -87,17 +90,17 @@ def _fields(standing: Standing, role: str, judged: Judged | None, *, is_stopped:
     return fields
 
 
-def _row(fields: dict[str, Any]) -> tuple[str, ...]:
+def _row(fields: dict[str, Any]) -> dict[str, str]:
     role = fields["in_force_for"]
     share = f"{fields['canary_percent']:g}%" if role == "canary" else role
-    return (
-        str(fields["serial"]),
-        ", ".join(part for part in (share, "STOPPED" if fields["stopped"] else "") if part),
-        fields["version"],
-        fields["ruleset_digest"][:12],
-        instant_text(fields["published_ms"]),
-        fields["published_by"],
-        ", ".join(fields["signed_by"]) or "-",
-        fields["action"].lower(),
-        ", ".join(f"{count} {outcome}" for outcome, count in fields.get("verdicts", {}).items()),
-    )
+    return {
+        "serial": str(fields["serial"]),
+        "in force for": ", ".join(part for part in (share, "STOPPED" if fields["stopped"] else "") if part),
+        "version": fields["version"],
+        "digest": fields["ruleset_digest"][:12],
+        "published": instant_text(fields["published_ms"]),
+        "by": fields["published_by"],
+        "signed by": ", ".join(fields["signed_by"]) or "-",
+        "action": fields["action"].lower(),
+        "verdicts": ", ".join(f"{count} {outcome}" for outcome, count in fields.get("verdicts", {}).items()),
+    }

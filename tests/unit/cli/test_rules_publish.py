@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.cli import rules_status
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.topics import RULESET
 from streams.operations.operator import Operator
+from streams.operations.rules.history import Judged
 from streams.operations.rules.publication import KEPT_MAX, draft_directory, publish, sign
 from streams.policy import bundle_from_files
 from streams.sdk.key_files import load_key_file
@@ -501,6 +504,17 @@ class TestStatus:
         stoplog("rules", "publish", rules(1), "--key", people["ann"])
         assert "verdicts" not in stoplog("rules", "status", "--counts").records[0]
         assert stoplog("rules", "status", "--counts", "--no-json").status == 0
+
+    def test_counts_of_all_outcomes_fit_into_100_columns(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (made,) = stoplog("rules", "publish", rules(1), "--key", people["ann"]).records
+        outcomes = Counter({"ALLOW": 120, "DENY": 20, "REQUIRE_APPROVAL": 4})
+        judged = Judged(bytes.fromhex(made["ruleset_digest"]), outcomes)
+        monkeypatch.setattr(rules_status, "count_verdicts", lambda _: [judged])
+        monkeypatch.setenv("COLUMNS", "100")
+        lines = stoplog("rules", "status", "--counts", "--no-json").out.splitlines()
+        assert [line for line in lines if line.rstrip().endswith("120 ALLOW, 20 DENY, 4 REQUIRE_APPROVAL")]
 
     def test_rules_that_are_stopped_are_marked_until_they_are_released(
         self, stoplog: Stoplog, people: dict[str, str], rules: Write, monkeypatch: pytest.MonkeyPatch
