@@ -88,19 +88,22 @@ class WhatNext:
     def __call__(self, attack: Verdict | None) -> list[tuple[str, str]]:
         """See `NextCommands`."""
         from stoplog_demo.deployment import (  # noqa: PLC0415 - loaded by now, see `demo`
+            NAMED,
             TOPIC_PREFIX,
-            UNSIGNED,
             settings_file,
         )
         from stoplog_demo.run import follow_alert  # noqa: PLC0415 - see above
+        from streams.wiring.settings_loading import load_settings  # noqa: PLC0415 - see above
 
         trust: list[tuple[str, str]] = []
         path = [] if shutil.which(PROGRAM) else [_path()]
         if self._kafka is not None:
             brokers = f"STOPLOG_LOG=kafka STOPLOG_BOOTSTRAP={shlex.quote(self._kafka)}"
             settings = [f"{brokers} STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX}"]
-            unsigned = " ".join(f"STOPLOG_{name.upper()}__ALLOW_UNSIGNED=true" for name in UNSIGNED)
-            trust = [(f"export {unsigned}", "Let them trust what its gate did")]
+            own = load_settings()
+            open_to_all = [name for name, people in NAMED.items() if not getattr(getattr(own, name), people)]
+            unsigned = " ".join(f"STOPLOG_{name.upper()}__ALLOW_UNSIGNED=true" for name in open_to_all)
+            trust = [(f"export {unsigned}", "Let them trust what its gate did")] if unsigned else []
         elif self._keep is not None:
             settings = [f"STOPLOG_SETTINGS={shlex.quote(str(settings_file(self._keep)))}"]
         else:

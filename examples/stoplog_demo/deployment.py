@@ -44,6 +44,9 @@ UNSIGNED = {
 """Sections of the settings. The topics belong to the demonstration, and there is no key for their rules. For its tools,
 one on an embedded log makes a key of its own."""
 
+NAMED = {"rules": "publishers", "catalog": "reviewers", "release": "releasers"}
+"""Who is named in each of these sections. Where somebody is, it is an error to accept what nobody has signed."""
+
 READY_MS = 60_000
 _UNIQUE_CHARS = 8
 

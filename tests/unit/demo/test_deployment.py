@@ -12,6 +12,7 @@ from stoplog_demo.command import WhatNext
 from stoplog_demo.deployment import demo_settings, demonstrate, state_dir
 from stoplog_demo.story import StoryView
 
+from streams.audit.signatures import SigningKey
 from streams.wiring.settings_loading import load_settings
 
 
@@ -38,6 +39,16 @@ def test_on_a_cluster_commands_are_told_to_trust_what_its_gate_trusts(
     for name in ("log", "bootstrap", "rules", "catalog", "release"):
         assert getattr(of_commands, name) == getattr(of_the_gate, name), name
     assert of_commands.topics.prefix == of_the_gate.topics.prefix
+
+
+def test_where_people_are_named_commands_are_not_told_to_trust_what_nobody_has_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("stoplog.toml").write_text(f'[release.releasers]\nann = "{SigningKey.made().public}"\n')
+    told = " ".join(command for command, _ in WhatNext("broker:9092", None)(None))
+    assert "STOPLOG_RULES__ALLOW_UNSIGNED=true" in told
+    assert "STOPLOG_RELEASE" not in told
 
 
 @pytest.mark.parametrize("bootstrap", [None, "broker:9092"])
