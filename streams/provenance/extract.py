@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 
 from streams.provenance.arithmetic import numbers_in_words, results_in
+from streams.provenance.calls import INCLUDE
 from streams.provenance.collected import GRAM_WORDS_MAX, USER_GRAM_WORDS_MAX, Collected
+from streams.provenance.dictated import dictated
 from streams.provenance.excluded import excluded_in
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
@@ -254,6 +256,12 @@ class _TextReader:
             collected, leaf, decoded = self._collected, self._leaf, self._decoded
             collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
 
+    def add_dictated(self, words: str, calls_for: int) -> None:
+        """Add words that an instruction wants to have written, as it calls for."""
+        if value := text_value(words):
+            collected, leaf, decoded = self._collected, self._leaf, self._decoded
+            collected.add(_TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for | INCLUDE)
+
     def add_whole(self) -> None:
         """Add all of a field that has no shape."""
         collected, leaf = self._collected, self._leaf
@@ -342,6 +350,8 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
             _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
+            for _, words in dictated(said):
+                reader.add_dictated(words, sentence.calls_for)
 
 
 def _read_grams(text: str, leaf: Leaf, collected: Collected, *, decoded: bool, calls_for: int = 0) -> None:

@@ -19,6 +19,7 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE, SUM, USUAL, 
 from streams.provenance.agreed import AGREE, agrees
 from streams.provenance.arithmetic import operations_in
 from streams.provenance.counted import counted_in
+from streams.provenance.languages import FOREIGN, is_foreign
 from streams.provenance.object_named import objects_named
 from streams.provenance.request_kinds import plain_request, request_kinds, speaks_of_usual
 from streams.provenance.sums import largest_sum
@@ -73,15 +74,17 @@ DERIVED = SOURCES.index(ScopeSource.DERIVED)
 def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
 
-    One more says that the message agrees to what the agent has put to the user (`AGREE`), one that something is to go
-    where it usually goes (`USUAL`), and one that he names what it is about (`NAMED`, `NUMBERED`). After the kinds,
-    and in the place of one, come the operations by which the user has amounts worked out
-    (`streams.provenance.arithmetic`), the things of which he says how many (`streams.provenance.counted`), and last
-    `SUM`, which states the largest amount of money that the message names.
+    One more says that the message is in a language in which requests are not read (`FOREIGN`), one that it agrees to
+    what the agent has put to the user (`AGREE`), one that something is to go where it usually goes (`USUAL`), and one
+    that he names what it is about (`NAMED`, `NUMBERED`). After the kinds, and in the place of one, come the operations
+    by which the user has amounts worked out (`streams.provenance.arithmetic`), the things of which he says how many
+    (`streams.provenance.counted`), and last `SUM`, which states the largest amount of money that the message names.
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):
         kinds |= {AGREE}
+    if is_foreign(text):
+        kinds |= {FOREIGN}
     if FILL in kinds and speaks_of_usual(text):
         kinds |= {USUAL}
     if not kinds.isdisjoint((FILL, DELEGATE)):

@@ -141,6 +141,12 @@ ACT = Struct(
             optional=True,
         ),
         flag(
+            "foreign",
+            "the user has written in a language in which requests are not read, so nobody knows whether they ask for "
+            "it; missing if not, and if the act is requested",
+            optional=True,
+        ),
+        flag(
             "widened",
             "the user has named what the act is about and leaves values to a content, and nothing of the call is what "
             "they have named, or a field of its record; missing if not",

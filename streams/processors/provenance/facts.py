@@ -25,6 +25,7 @@ from streams.processors.provenance.rows import Amounts
 from streams.provenance.acts import DELEGATE, FILL, REVISE, SUM
 from streams.provenance.calls import SENDING, SETTING, Calls, compare
 from streams.provenance.counted import COUNTED
+from streams.provenance.languages import FOREIGN
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
 from streams.provenance.object_named import OBJECTS
@@ -166,6 +167,8 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_WIDENED if not stated.isdisjoint(OBJECTS) and requested and is_widened(examined, stated) else {}),
     }
     if not requested:
+        if FOREIGN in stated:
+            facts["foreign"] = True
         if is_agreed(examined):
             facts["agreed"] = True
         if is_stated(examined):

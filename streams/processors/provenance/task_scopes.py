@@ -18,6 +18,7 @@ from streams.provenance.agreed import AGREE
 from streams.provenance.arithmetic import is_operation
 from streams.provenance.counted import COUNTED
 from streams.provenance.extract import extract_arguments
+from streams.provenance.languages import FOREIGN
 from streams.provenance.memory import Entry, Seen
 from streams.provenance.object_named import OBJECTS
 from streams.provenance.scope import (
@@ -42,7 +43,7 @@ NUMBERS_KEPT_MAX = 16
 
 def holds_for_request(scope: Scope) -> bool:
     """Return whether what a scope says of the user's words holds until he asks for something else."""
-    return _is_number(scope) or (scope.source == DERIVED and scope.kind in OBJECTS)
+    return _is_number(scope) or (scope.source == DERIVED and (scope.kind in OBJECTS or scope.kind == FOREIGN))
 
 
 def _is_number(scope: Scope) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from simulation.fuzz.atoms import DISGUISES
 from streams.provenance import numbers, readings, shapes
-from streams.provenance.calls import calls_of
+from streams.provenance.calls import BITS, INCLUDE, calls_of
 from streams.provenance.collected import ATOMS_MAX
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
@@ -376,6 +376,15 @@ def test_both_days_of_a_month_are_dates(text: str) -> None:
 )
 def test_days_and_times_are_read_as_they_are_written_abroad(text: str, date: str) -> None:
     assert date in {item.value for item in extract_content(text).found if item.kind is AtomKind.DATE}
+
+
+def test_what_an_instruction_dictates_is_known_without_its_article() -> None:
+    text = "Please open a ticket that says the customer agrees to calls by partners. It rained."
+    (written,) = extract_arguments({"text": "Customer agrees to calls by partners."}).found
+    (found,) = [item for item in extract_content(text).found if item.value == written.value]
+    assert found.calls_for & INCLUDE
+    assert found.calls_for & BITS["create"]
+    assert written.value not in {item.value for item in extract_content(text.replace("Please open", "I saw")).found}
 
 
 def test_a_postcode_behind_a_street_that_looks_like_a_day_is_no_year() -> None:

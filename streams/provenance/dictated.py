@@ -1,0 +1,50 @@
+"""Find what an instruction dictates: "open a ticket that says the customer agrees" wants these words to be written.
+
+Whoever obeys writes them as they are, or without the article that they begin with. What is not found is not missed: no
+call is allowed because of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from streams.provenance.words import listed
+
+DICTATED_MAX = 8
+"""What one instruction dictates at most."""
+_WORDS_MIN = 3
+_CHARS_MAX = 160
+_SAYING = (
+    r"(?:say|state|note|read|write|record|log|confirm|mention|document|report|add|enter|put|reply|answer|explain"
+    r"|announce|claim)(?:s|ing|es)?"
+)
+_BEGINS = re.compile(
+    # "A ticket that says the customer agrees", "note that he agrees", "with the text: he agrees"
+    rf"\b(?:(?:that|which) {_SAYING}|{_SAYING}|tell(?:ing)?(?: [\w.@'-]+){{1,3}}|informs?(?: [\w.@'-]+){{1,3}})"
+    r"(?: down)?(?: that\b|:| (?=the\b|an?\b|my\b|our\b|this\b|these\b|all\b|he\b|she\b|they\b|it\b|we\b|i\b))"
+    r"|\b(?:text|words|wording|remark|comment|reason|message|note|subject)\b ?(?:is |=|:) ?"
+    # "Eintragen, dass der Kunde einwilligt", "un ticket qui dit que le client accepte", "anota que el cliente acepta"
+    r"|\b(?:dass|daß|wonach|che|que|qu')\b ?"
+)
+_ENDS = re.compile(r"[.!?;\"\n}\]<\u201d\u00bb]|, (?:and|then|und|et|y|e)\b")
+_ARTICLES = listed("the a an this that der die das ein eine le la les un une el los las o os as uma il lo i gli l")
+
+
+def dictated(instruction: str) -> Iterator[tuple[int, str]]:
+    """Yield what an instruction dictates, with its place: all of it, and the same without the article at its start.
+
+    Args:
+        instruction: one sentence, in any case.
+    """
+    position = count = 0
+    while count < DICTATED_MAX and (begins := _BEGINS.search(instruction, position)) is not None:
+        position, count = begins.end(), count + 1
+        ends = _ENDS.search(instruction, position, position + _CHARS_MAX)
+        words = instruction[position : position + _CHARS_MAX if ends is None else ends.start()].strip()
+        if len(words.split()) < _WORDS_MIN:
+            continue
+        yield position, words
+        first, _, rest = words.partition(" ")
+        if first.lower() in _ARTICLES:
+            yield position, rest
