@@ -165,18 +165,18 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
         traced = tracer.whole(traced, argument, founds, place, is_told=is_told, is_read=is_read)
         if is_sink:
             traced = _in_sink(traced, argument, tracer, is_told=is_told, is_shaped=is_shaped)
-        elif traced is NOWHERE:
+        elif traced is NOWHERE and (has_amount or role is _TIME):
             is_money = may_be_money and use.tool.uses.is_money(pointer)
-            traced = _unstated(founds, role, tracer, is_amount=has_amount, is_money=is_money)
+            traced = _unstated(founds, tracer, is_amount=has_amount, is_money=is_money)
     traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 
-def _unstated(founds: list[Found], role: ArgumentRole, tracer: Tracer, *, is_amount: bool, is_money: bool) -> Traced:
-    """Return what is known of a value that nothing states: an order may call for a part of it."""
+def _unstated(founds: list[Found], tracer: Tracer, *, is_amount: bool, is_money: bool) -> Traced:
+    """Return what is known of an amount or a time that nothing states: an order may call for a part of it."""
     if is_amount:
         return tracer.unstated(founds, is_money=is_money)
-    return day_ordered(founds, tracer.look) if role is _TIME else NOWHERE
+    return day_ordered(founds, tracer.look)
 
 
 _TAKES_LEFT_OUT = listed(
