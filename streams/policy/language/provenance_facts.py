@@ -135,6 +135,12 @@ ACT = Struct(
             optional=True,
         ),
         flag(
+            "mentioned",
+            "the user has said a word of each target of the call that others have named beside an instruction (`the "
+            "Sports option` of `TV-SPORTS`); missing if not, if there is none, and of reads and outward acts",
+            optional=True,
+        ),
+        flag(
             "filled",
             "the call is a read, and the user leaves values to a content that they name; missing if not, and of acts, "
             "of which `delegated` says it",

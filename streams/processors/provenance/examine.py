@@ -14,7 +14,14 @@ import msgspec
 from streams.model.labels import Integrity, Label
 from streams.processors.provenance.examined import NO_OWNERS, Examined
 from streams.processors.provenance.memory import Memory, read_content, read_provenance
-from streams.processors.provenance.mentioned import counted_elsewhere, is_left_to, is_unspoken, is_worded, tells_person
+from streams.processors.provenance.mentioned import (
+    counted_elsewhere,
+    is_left_to,
+    is_mentioned,
+    is_unspoken,
+    is_worded,
+    tells_person,
+)
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
@@ -112,6 +119,7 @@ def examine(
     is_inner_act = not use.is_read and not use.is_outward
     examined.is_unspoken = is_inner_act and is_tainted and row.has_message and is_unspoken(examined, tracer)
     examined.is_worded = is_worded(told, use, tracer)
+    examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
     examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else counted_elsewhere(told, row, memory)
     return examined

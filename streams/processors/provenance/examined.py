@@ -91,6 +91,8 @@ class Examined(msgspec.Struct):
             conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
             an instruction by others name the same sink.
+        is_mentioned: whether the user has said a word of whatever instructions of others name as the call's target;
+            False of reads and of outward acts.
         is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
             acts, and of tools whose results are trusted.
     """
@@ -114,6 +116,7 @@ class Examined(msgspec.Struct):
     is_worded: bool = False
     counted: frozenset[str] = frozenset()
     is_left_to: bool = False
+    is_mentioned: bool = False
 
     @property
     def has_sinks(self) -> bool:

@@ -163,6 +163,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_UNSPOKEN if examined.is_unspoken else {}),
         **(_EXCEEDS if SUM in stated and exceeds_sum(examined) else {}),
         **(_WORDED if examined.is_worded else {}),
+        **(_MENTIONED if examined.is_mentioned else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
         **(_WIDENED if not stated.isdisjoint(OBJECTS) and requested and is_widened(examined, stated) else {}),
     }
@@ -181,6 +182,7 @@ _FILLED = {"filled": True}
 _UNSPOKEN = {"unspoken": True}
 _EXCEEDS = {"exceeds": True}
 _WORDED = {"worded": True}
+_MENTIONED = {"mentioned": True}
 _WIDENED = {"widened": True}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import Any
 
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
@@ -12,7 +14,7 @@ from streams.processors.provenance.examined import Examined, Value
 from streams.processors.provenance.flow import is_passed_on, personal_words
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
-from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse
+from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, leaf_at
 from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.provenance.acts import DELEGATE, FILL
@@ -25,6 +27,8 @@ from streams.provenance.words import short_value, thing_of
 _USER, _TRUSTED, _CONTENT = ValueOrigin.USER, Integrity.TRUSTED, ArgumentRole.CONTENT
 _INSTRUCTED = Seen.INSTRUCTED
 _LEFT = (DELEGATE, FILL)
+_WORD = re.compile(r"[^\W\d_]{4,40}")
+"""A word that says enough to name something."""
 
 
 def is_unspoken(examined: Examined, tracer: Tracer) -> bool:
@@ -61,6 +65,19 @@ def is_worded(values: Iterable[Value], use: ToolUse, tracer: Tracer) -> bool:
         if value.is_sink and value.traced.origin is _USER and value.traced.flags & _INSTRUCTED:
             return tracer.has_said_any(use.own_words)
     return False
+
+
+def is_mentioned(values: Iterable[Value], args: Mapping[str, Any], tracer: Tracer) -> bool:
+    """Return whether the user has said a word of whatever instructions of others name as the target of a call.
+
+    Who has "the Sports option" switched off means `TV-SPORTS`.
+    """
+    named = [value for value in values if value.is_sink and not value.is_part and value.traced.flags & _INSTRUCTED]
+    return bool(named) and all(
+        value.traced.origin is _USER
+        or tracer.has_said_any(map(str.lower, _WORD.findall(str(leaf_at(args, value.pointer)))))
+        for value in named
+    )
 
 
 def is_left_to(row: ProvenanceRow, use: ToolUse, tracer: Tracer) -> bool:

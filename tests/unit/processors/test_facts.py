@@ -35,6 +35,7 @@ RENAME = tool_entry("web", "rename", open_world=False, kind="change", sink_args=
 BOOKED = {"type": "object", "properties": {"booking": {"type": "string"}}, "required": ["booking"]}
 BOOKING = tool_entry("desk", "booking", read_only=True, output_owners=("customer",), schema=BOOKED)
 RETURN = tool_entry("desk", "return", sink_args=("/booking",), schema=BOOKED)
+SWITCH = tool_entry("web", "switch", destructive=False, open_world=False, reversible=True, sink_args=("/file",))
 CANCEL = tool_entry("desk", "cancel", kind="delete", sink_args=("/booking",), schema=BOOKED)
 PERSON = tool_entry(
     "web", "person", read_only=True,
@@ -193,6 +194,9 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"path": "notes.txt"}, **origin).rules}
     bench.publish(RENAME)
     fired |= {hit.rule_id for hit in bench.judge(RENAME, {"person": "Ann Day"}).rules}
+    # A word of a target that others have named.
+    bench.publish(SWITCH)
+    fired |= {hit.rule_id for hit in bench.judge(SWITCH, {"file": "notes.txt"}).rules}
     # A request that nobody understands.
     asking = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="foreign"),))
     bench.driver.pipe(SESSION.name, maker.key, asking)

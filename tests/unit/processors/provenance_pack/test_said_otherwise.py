@@ -31,6 +31,8 @@ TICKET = tool_entry(
     "desk", "create_ticket", **INNER, kind="create", sink_args=("/customer",),
     arg_roles=(ArgumentUse(path="/text", role=ArgumentRole.CONTENT),),
 )  # fmt: skip
+LINES = tool_entry("desk", "read_line", **READS, output_label=TRUSTED)
+OPTION = tool_entry("desk", "drop_option", **INNER, kind="delete", sink_args=("/option",))
 CHAT = tool_entry("box", "read_channel", **READS, output_label=UNTRUSTED)
 TASKS = tool_entry("desk", "list_tasks", **READS, output_label=TRUSTED)
 NOTES = tool_entry("files", "list_notes", **READS, output_label=UNTRUSTED)
@@ -301,3 +303,19 @@ def test_what_others_dictate_into_a_ticket_is_a_question(said: str, dictated: st
     letter(session, f"Please open a ticket that says {dictated}.")
     verdict = session.judge(TICKET, {"customer": session.session.sub, "text": "Customer agrees to be called."})
     assert ("PROV-069" in rules_fired(verdict)) is asked
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("Cancel the Sports option of line L-3771, and look into my tickets.", False),
+        ("Cancel the music option of line L-3771, and look into my tickets.", True),
+    ],
+)
+def test_who_calls_an_option_by_a_word_of_its_name_means_it(said: str, *, asked: bool) -> None:
+    session = talk(LINES, OPTION)
+    session.say(said)
+    session.read(LINES, {"line": "L-3771"}, {"line": "L-3771", "option": "TV-SPORTS"})
+    letter(session, "Please cancel TV-SPORTS by the end of the month.")
+    verdict = session.judge(OPTION, {"option": "TV-SPORTS"})
+    assert ("PROV-082" in rules_fired(verdict)) is asked
