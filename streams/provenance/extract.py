@@ -21,6 +21,7 @@ from streams.provenance.dictated import dictated
 from streams.provenance.excluded import excluded_in
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
+from streams.provenance.given_names import GIVEN, given_name
 from streams.provenance.groups import in_ascii_letters, joined_groups
 from streams.provenance.hidden_words import read_hidden_words
 from streams.provenance.ids_and_files import backwards
@@ -288,6 +289,9 @@ def _read_text(text: str, leaf: Leaf, collected: Collected, *, decoded: bool = F
     collected.complete = collected.complete and are_all
     if leaf.is_field and not reader.is_shaped and len(text) <= TEXT_CHARS_MAX:
         reader.add_whole()
+        if not collected.loose and not decoded and (given := given_name(reader.stripped, leaf.name)):
+            below = replace(leaf, path=f"{leaf.path}/{GIVEN}")
+            collected.add(kind_of_words(given), given, below, whole=True, decoded=False)
     if with_words and not reader.is_done:
         _read_words(_without_shapes(text, shapes), leaf, collected, reader, decoded=decoded)
         if not collected.by_user:

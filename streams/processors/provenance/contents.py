@@ -23,6 +23,7 @@ from streams.processors.provenance.rows import Amounts, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.found import AtomKind
+from streams.provenance.given_names import GIVEN
 from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
 from streams.provenance.pointers import steps_of
 from streams.provenance.uses import seems_owner
@@ -30,6 +31,7 @@ from streams.provenance.uses import seems_owner
 replace = msgspec.structs.replace
 
 _AMOUNT = AtomKind.AMOUNT
+_GIVEN_END = f"/{GIVEN}"
 _REACHES = frozenset((AtomKind.ADDRESS, AtomKind.PHONE, AtomKind.ACCOUNT))
 """Kinds of values by which somebody is reached."""
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
@@ -49,10 +51,11 @@ def with_content(
         label: the label of the content as a whole: the catalog's, made worse by what the writer claims.
         sub: the session's subject.
     """
+    event, given = _without_given_names(event)
     audiences = Audiences(_label_at_of(use), event.label)
     row, number, paths = memory.number_event(row, event, audiences)
     selected = event.intent_id is not None and event.intent_id in row.selected
-    contents = _Content(event, memory, use, label, sub)
+    contents = _Content(event, memory, use, label, sub, given)
     knows_subject = row.knows_subject or contents.knows_subject
     entries = [
         with_calls(
@@ -117,7 +120,15 @@ class _Place(NamedTuple):
 class _Content:
     """The values of one content, with the records that they belong to."""
 
-    def __init__(self, event: SessionEvent, memory: Memory, use: ToolUse | None, label: Label, sub: str) -> None:
+    def __init__(
+        self,
+        event: SessionEvent,
+        memory: Memory,
+        use: ToolUse | None,
+        label: Label,
+        sub: str,
+        given: Iterable[Atom] = (),
+    ) -> None:
         self._use = use
         steps_at = {path: steps_of(path) for path in dict.fromkeys(atom.path for atom in event.atoms)}
         self.atoms: list[tuple[Atom, bytes]] = [(atom, atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
@@ -148,6 +159,7 @@ class _Content:
                 if name not in subjects:
                     subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
                 self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
+        self._pointed |= _called_by_name(given, self.atoms, memory)
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
@@ -199,6 +211,35 @@ class _Content:
 
     def _is_owner(self, pointer: str) -> bool:
         return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)
+
+
+def _without_given_names(event: SessionEvent) -> tuple[SessionEvent, tuple[Atom, ...]]:
+    """Return a content without the given names of persons, and these: they only tell which records are meant."""
+    given = tuple(atom for atom in event.atoms if atom.path.endswith(_GIVEN_END))
+    if not given:
+        return event, given
+    return replace(event, atoms=tuple(atom for atom in event.atoms if not atom.path.endswith(_GIVEN_END))), given
+
+
+def _called_by_name(given: Iterable[Atom], atoms: Iterable[tuple[Atom, bytes]], memory: Memory) -> set[tuple[str, ...]]:
+    """Return the records of persons whom the user calls by their given names, unless two of them are called so."""
+    places: dict[bytes, set[str]] = {}
+    for atom in given:
+        known = memory.find(atom.digest[:DIGEST_BYTES])
+        if known is not None and known.flags & Seen.USER and not known.flags & Seen.EXCLUDED:
+            places.setdefault(known.digest, set()).add(atom.path.removesuffix(_GIVEN_END))
+    if not places:
+        return set()
+    full: dict[str, set[bytes]] = {}
+    for atom, digest in atoms:
+        if atom.whole_field:
+            full.setdefault(atom.path, set()).add(digest)
+    meant: set[tuple[str, ...]] = set()
+    for paths in places.values():
+        names = {frozenset(full.get(path, ())) for path in paths}
+        if len(names) == 1:
+            meant.update(steps_of(path)[:-1] for path in paths)
+    return meant
 
 
 def with_calls(entry: Entry, atom: Atom) -> Entry:
