@@ -72,7 +72,7 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         r"|mail)s?)"
         r" (?:be )?(?:go|delivered|sent|shipped|brought|left|dropped|handed|redirected) (?:off )?(?:over )?"
         r"(?:to|at|with|by|in)\b",
-        "change send book",
+        "change book",
     ),
     # "Point blog.acme.example to ..."
     _kinds(rf"{_BEGINS}(?P<verb>point) (?!out\b|me\b|us\b)\S+ (?:\S+ ){{0,3}}?(?:to|at)\b", "change"),
@@ -208,7 +208,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         r"\b(?:lass|lasst|lassen sie) (?:es|das|das paket|die lieferung) (?:\w+ ){0,2}?(?:zu|zum|zur|bei|an) "
         r"(?:\w+ ){1,3}?(?:gehen|bringen|liefern|abgeben|schicken|zustellen)\b"
         r"|\b(?:fais|faites)[ -](?:le |la )?(?:livrer|deposer|envoyer) (?:\w+ ){0,3}?(?:chez|a|au|aux)\b",
-        "change send book",
+        "change book",
     ),
     # "Unterschreib das Formular", "signe le formulaire", "firma el formulario", "firma il modulo"
     _kinds(

@@ -34,7 +34,7 @@ PARTS_MAX = 2_048
 """Values inside of texts that are looked up."""
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
-_MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
+_MAILBOX, _WORDS, _DATE = AtomKind.ADDRESS, AtomKind.TEXT, AtomKind.DATE
 _CONTENT, _AMOUNTS, _TIME = ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME
 _KNOWN, _OTHERS = ValueOrigin.TRUSTED, (ValueOrigin.FIELD, ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 # A name of a module is found at once, one of a class after a search of the class.
@@ -169,7 +169,13 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
             is_money = may_be_money and use.tool.uses.is_money(pointer)
             traced = _unstated(founds, tracer, is_amount=has_amount, is_money=is_money)
     traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
-    return Value(pointer, role, is_sink, False, is_shaped, traced)
+    return Value(pointer, _role_read(role, argument, use), is_sink, False, is_shaped, traced)
+
+
+def _role_read(role: ArgumentRole, argument: Argument, use: ToolUse) -> ArgumentRole:
+    """Return what a leaf is for. Which day a read looks at says nothing about whose records it returns."""
+    is_day = use.is_read and any(each.kind is _DATE for each in argument.wholes)
+    return _TIME if is_day and not any(each.kind in SHAPED for each in argument.wholes) else role
 
 
 def _unstated(founds: list[Found], tracer: Tracer, *, is_amount: bool, is_money: bool) -> Traced:
