@@ -56,6 +56,14 @@ _ABROAD = {
 }
 _NUMBER = rf"(?:\d{{1,6}}|{'|'.join(sorted(set(map(word_without_accents, NUMBER_WORDS))))})"
 _NUMBER_BEFORE = re.compile(rf"(?<![\w.,#/-]){_NUMBER} (?:[a-z]{{3,12}} )?([a-z]{{3,16}})\b")
+_OWN = (
+    "my|our|the|these|those|meinen?|unseren?|den|diesen|mes|nos|les|ces|mis|nuestr[oa]s|los|las|meus|minhas|noss[oa]s"
+    "|miei|mie|nostr[ie]"
+)
+_OF_HIS = re.compile(
+    rf"(?<![\w.,#/-]){_NUMBER} (?:of|von|de|dos|das|dei|delle|degli) (?:(?:{_OWN}) )?([a-z]{{3,16}})\b"
+)
+"""Some of what he has: "100 of my minutes"."""
 _NOUN_BEFORE = re.compile(rf"\b([a-z]{{3,16}}) (?:to|of|at|auf|von|a|de|di|em|en) {_NUMBER}(?![\w-]|[.,:]\d)")
 _TABLE_FOR = re.compile(
     rf"\b(?:for|fuer|pour|para|per) {_NUMBER}(?![.,]\d)"
@@ -81,6 +89,8 @@ _READINGS = ("reading", "value")
 """What an argument is called that has the number which somebody has read: "the meter says 24903"."""
 _ANY_NUMBER = re.compile(rf"(?<![\w.,#/-]){_NUMBER} ([a-z]{{3,16}})\b")
 
+_PATTERNS = (_ANY_NUMBER, _NUMBER_BEFORE, _NOUN_BEFORE, _OF_HIS)
+
 
 def counted_in(plain: str) -> tuple[str, ...]:
     """Return the things of which a message says how many, in the place of kinds, at most `COUNTED_MAX`.
@@ -89,7 +99,7 @@ def counted_in(plain: str) -> tuple[str, ...]:
         plain: the message in lower case and without accents.
     """
     text = plain[:MESSAGE_CHARS_MAX]
-    found = [match[1] for pattern in (_ANY_NUMBER, _NUMBER_BEFORE, _NOUN_BEFORE) for match in pattern.finditer(text)]
+    found = [match[1] for pattern in _PATTERNS for match in pattern.finditer(text)]
     things = [_thing(word) for word in found if word not in STOP_WORDS and word not in MONTHS]
     if _TABLE_FOR.search(text) is not None or _ADULT in things:
         things.append("person")
