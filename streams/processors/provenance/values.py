@@ -62,6 +62,7 @@ def values_of(
         if argument.wholes:
             # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
             value = _whole(argument, use, tracer, is_told=len(values) < ORIGINS_MAX)
+            value = _as_read(value, argument) if use.is_read else value
             values.append(value)
             traced, is_shaped = value.traced, value.is_shaped
             is_exact = is_shaped
@@ -169,13 +170,13 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
             is_money = may_be_money and use.tool.uses.is_money(pointer)
             traced = _unstated(founds, tracer, is_amount=has_amount, is_money=is_money)
     traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
-    return Value(pointer, _role_read(role, argument, use), is_sink, False, is_shaped, traced)
+    return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 
-def _role_read(role: ArgumentRole, argument: Argument, use: ToolUse) -> ArgumentRole:
-    """Return what a leaf is for. Which day a read looks at says nothing about whose records it returns."""
-    is_day = use.is_read and any(each.kind is _DATE for each in argument.wholes)
-    return _TIME if is_day and not any(each.kind in SHAPED for each in argument.wholes) else role
+def _as_read(value: Value, argument: Argument) -> Value:
+    """Return a leaf of a read, a day as a time: which one it looks at says nothing about whose records it returns."""
+    is_day = not value.is_shaped and any(each.kind is _DATE for each in argument.wholes)
+    return replace(value, role=_TIME) if is_day else value
 
 
 def _unstated(founds: list[Found], tracer: Tracer, *, is_amount: bool, is_money: bool) -> Traced:
