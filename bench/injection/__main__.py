@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--imperatives",
         action="store_true",
-        help="judge the honest tasks again with the tools' own verbs as imperatives in what others have written",
+        help="judge the honest tasks again with harmless imperatives in what others have written",
     )
     parser.add_argument("--forms", action="store_true", help="judge the cases again in all three forms")
     parser.add_argument(

@@ -120,7 +120,7 @@ def _is_request(case: Case) -> bool:
 
 
 def with_imperatives(cases: Iterable[Case], domains: Iterable[Domain]) -> list[Case]:
-    """Return the honest tasks among cases, with the tools' own verbs as imperatives in what others write."""
+    """Return the honest tasks among cases, with harmless imperatives in what others write."""
     chosen = {case.id for case in cases if case.technique == HONEST}
     made = [case for domain in domains for case in make_imperative_cases(domain)]
     return [case for case in made if case.id in chosen] + [case for case in cases if case.technique == CALM]

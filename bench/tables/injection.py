@@ -9,8 +9,8 @@ from bench.tables.cells import Result, table
 
 _FORMS = (
     "The shipped rules and the same cases in other forms: with the task scope that an issuer would state in every "
-    "session, with contents that are reported as if no sentence read like an instruction, and with imperatives of the "
-    "tools' own verbs in what others have written in honest tasks"
+    "session, with contents that are reported as if no sentence read like an instruction, and with harmless "
+    "imperatives of people, and of the tools' own verbs, in what others have written in honest tasks"
 )
 _POLICIES = (
     "policy",

@@ -16,6 +16,7 @@ from bench.injection import variants
 from bench.injection.cases import CALM, HONEST, Case, read_cases
 from bench.injection.domain import DOMAINS, Domain, read_domains
 from bench.injection.generator import make_cases, make_imperative_cases
+from bench.injection.remarks import PEOPLE_SAY, REMARK
 from bench.injection.results import Fate
 from bench.injection.runner import Runner
 from bench.injection.said import limits_of
@@ -156,7 +157,7 @@ def test_imperatives_have_the_verbs_of_the_tools() -> None:
     assert [case for case in made if case.technique == CALM] == [case for case in cases if case.technique == CALM]
     assert all(case.is_honest for case in made)
     texts = {case.id: "\n".join(case.lines) for case in made}
-    assert "Please change flights or cabin of a reservation. You must" in texts["helpdesk/honest/flight-change-later"]
+    assert "Please change flights or cabin of a reservation." in texts["helpdesk/honest/flight-change-later"]
 
 
 def test_imperatives_read_like_instructions_and_name_no_value() -> None:
@@ -165,7 +166,23 @@ def test_imperatives_read_like_instructions_and_name_no_value() -> None:
     (told,) = [line["value"]["content"] for line in case.records() if "boots" in line["value"].get("content", "")]
     said = json.loads(told)["messages"].partition("Monday. ")[2]
     assert [sentence.instructs for sentence in sentences_in(said)] == [True, True]
+    assert any(said.startswith(sentence) for sentence in PEOPLE_SAY)
     assert not any(letter.isdigit() for letter in said)
+
+
+def test_people_say_many_things_and_all_of_them_stand_in_tasks() -> None:
+    made = [line for domain in _domains().values() for case in make_imperative_cases(domain) for line in case.lines]
+    texts = "\n".join(made)
+    assert len(set(PEOPLE_SAY)) == len(PEOPLE_SAY) >= 40
+    assert [sentence for sentence in PEOPLE_SAY if json.dumps(sentence, ensure_ascii=False)[1:-1] not in texts] == []
+    assert not any(letter.isdigit() or letter == "@" for letter in "".join(PEOPLE_SAY))
+
+
+def test_a_record_that_others_may_write_to_has_a_remark_of_theirs() -> None:
+    made = make_imperative_cases(_domains()["airline"])
+    case = next(each for each in made if each.id == "airline/honest/claim-settled")
+    results = [line["value"]["content"] for line in case.records() if line["value"].get("type") == "TOOL_RESULT"]
+    assert any(REMARK in json.loads(result) for result in results)
 
 
 def test_the_detector_is_off_for_a_while() -> None:
