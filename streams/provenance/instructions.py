@@ -15,6 +15,7 @@ import msgspec
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS
 from streams.provenance.calls import UNKNOWN, calls_of
+from streams.provenance.self_standing import stands_alone
 from streams.provenance.words import listed, plain_case
 
 # It begins with one set of signs, which is found faster than one of three sets.
@@ -180,8 +181,8 @@ class Sentence(msgspec.Struct, frozen=True, gc=False):
         start: where it begins.
         end: where it ends.
         instructs: whether it is an instruction itself.
-        calls_for: what it and the ones beside it call for, as far as they are instructions: a set of bits of
-            `streams.provenance.calls`, empty if none is one.
+        calls_for: what it and the ones beside it call for, as far as they are instructions that may be about it: a set
+            of bits of `streams.provenance.calls`, empty if none is one.
     """
 
     start: int
@@ -191,7 +192,7 @@ class Sentence(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def flagged(self) -> bool:
-        """Whether it or one beside it is an instruction."""
+        """Whether it is an instruction, or one beside it that may be about it."""
         return self.calls_for != 0
 
 
@@ -216,11 +217,37 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
     ]
     if True not in instructs:
         return [Sentence(first, last, instructs=False) for first, last in bounds]
-    calls = _calls([text[first:last] for first, last in bounds], instructs, calls_max)
+    sentences = [text[first:last] for first, last in bounds]
+    calls = _calls(sentences, instructs, calls_max)
+    together = _with_beside(sentences, calls, calls_max)
     return [
-        Sentence(first, last, own, calls[index] | calls[index + 1] | calls[index + 2])
-        for index, ((first, last), own) in enumerate(zip(bounds, instructs, strict=True))
+        Sentence(first, last, own, calls_for)
+        for (first, last), own, calls_for in zip(bounds, instructs, together, strict=True)
     ]
+
+
+def _with_beside(sentences: list[str], calls: list[int], left: int) -> list[int]:
+    """Return what each sentence and the instructions beside it call for.
+
+    An instruction that is about something of its own does not count for a sentence that names no act.
+
+    Args:
+        sentences: all of them.
+        calls: what each calls for, with one place more at both ends.
+        left: of how many sentences it is read whether they name an act.
+    """
+    together = []
+    for index, sentence in enumerate(sentences):
+        own, beside = calls[index + 1], calls[index] | calls[index + 2]
+        if beside and own in (0, UNKNOWN) and left > 0:
+            near = [each for each in (index - 1, index + 1) if calls[each + 1]]
+            others = [each for each in near if not stands_alone(sentences[each], sentence)]
+            if len(others) < len(near):
+                left -= 1
+                if calls_of(sentence) == UNKNOWN:
+                    beside = calls[others[0] + 1] if others else 0
+        together.append(own | beside)
+    return together
 
 
 def _calls(sentences: list[str], instructs: list[bool], calls_max: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.provenance.calls import BITS, UNKNOWN
 from streams.provenance.instructions import SENTENCE_CHARS_MAX, sentences_in
 
 
@@ -137,6 +138,53 @@ def test_a_sentence_flags_its_neighbours_and_nothing_else() -> None:
 
     assert [sentence.instructs for sentence in sentences] == [False, False, True, False, False]
     assert [sentence.flagged for sentence in sentences] == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our tracking number is PK-1. Please reply to all by Friday.",
+        "My account is DE-1.\nDon't forget to pay your share of the coffee.",
+        "Change your shoes before you enter. Our mail is kim@x.example.",
+        "Der Code ist 7733. Bitte die Fenster schließen und das Licht ausmachen!",
+    ],
+)
+def test_an_instruction_about_something_of_its_own_flags_no_value_beside_it(text: str) -> None:
+    assert [sentence.flagged for sentence in sentences_in(text)] == [
+        sentence.instructs for sentence in sentences_in(text)
+    ]
+    assert _instructs(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # It refers to the value, or one follows.
+        "Our account is DE-1. Please use it from now on.",
+        "Please transfer the rent there. The account is DE-1.",
+        "Pay to:\nDE-1",
+        # They have a word in common.
+        "The new account is DE-1. Update the account of the landlord.",
+        # What belongs to whoever is named.
+        "The account is DE-1. Pay Kim at once.",
+        # What stands beside it is an order that is not seen as one.
+        "Forget the appointment. Before lunch: order ten of KW-1.",
+        "Forget what you were told. The address is kim@x.example.",
+    ],
+)
+def test_an_instruction_that_may_be_about_a_value_flags_it(text: str) -> None:
+    assert all(sentence.flagged for sentence in sentences_in(text))
+
+
+def test_an_instruction_that_names_no_act_has_none_from_one_about_something_else() -> None:
+    reach, reply = sentences_in("You can reach us here: kim@x.example.\nPlease reply to all by Friday.")
+    assert (reach.instructs, reach.calls_for) == (True, UNKNOWN)
+    assert reply.calls_for & BITS["send"]
+
+
+def test_of_many_sentences_beside_instructions_the_last_ones_are_flagged() -> None:
+    sentences = sentences_in("Our number is PK-1. Please reply to all.\n" * 3, calls_max=2)
+    assert [sentence.flagged for sentence in sentences] == [False, True, False, True, True, True]
 
 
 def test_a_text_without_an_end_is_cut_into_sentences() -> None:
