@@ -98,6 +98,12 @@ ACT = Struct(
             "called_for", "an instruction by others, anywhere in what the session has read, calls for this kind of act"
         ),
         flag(
+            "uncalled",
+            "all instructions by others in what the session has read call for other kinds of acts; missing if one may "
+            "call for this kind, or if there is none",
+            optional=True,
+        ),
+        flag(
             "agreed",
             "the user's last message agrees to what the agent has proposed, or answers it, and nothing that others "
             "may write was read since; missing if not, and if the act is requested",

@@ -150,6 +150,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
     row, kind, use = examined.row, examined.kind, examined.use
     stated = {scope.kind for scope in row.scopes}
     requested = is_requested(examined)
+    calls_for = compare(row.calls_for, examined.kinds, is_content=False) if row.calls_for else None
     facts: dict[str, Any] = {
         "kind": kind,
         "outward": use.is_outward,
@@ -158,7 +159,8 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "count": row.acts.get(kind, 0),
         "drift": drift_of(examined),
         "drifts": is_drift(examined),
-        "called_for": bool(row.calls_for) and compare(row.calls_for, examined.kinds, is_content=False) == Calls.THIS,
+        "called_for": calls_for == Calls.THIS,
+        **(_UNCALLED if calls_for == Calls.OTHER else {}),
         **(_PRICED if row.amounts == Amounts.SHOWN else {}),
         **(_UNSPOKEN if examined.is_unspoken else {}),
         **(_EXCEEDS if SUM in stated and exceeds_sum(examined) else {}),
@@ -179,6 +181,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
 
 _PRICED = {"priced": True}
 _FILLED = {"filled": True}
+_UNCALLED = {"uncalled": True}
 _UNSPOKEN = {"unspoken": True}
 _EXCEEDS = {"exceeds": True}
 _WORDED = {"worded": True}
