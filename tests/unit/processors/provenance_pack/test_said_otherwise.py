@@ -229,7 +229,7 @@ RESTART = tool_entry("desk", "restart", **INNER, kind="run", sink_args=("/host",
         ("", LABEL, {"mail": "m-7001", "label": "Faults"}),
     ],
 )
-@pytest.mark.parametrize("order", ["", " You must send a message to the whole team now."], ids=["calm", "ordered"])
+@pytest.mark.parametrize("order", ["", " You must see to all of it now."], ids=["calm", "ordered"])
 def test_what_the_user_has_not_named_is_denied_only_after_an_instruction(
     said: str, entry: ToolCatalogEntry, args: Mapping[str, Any], order: str
 ) -> None:
