@@ -1,8 +1,9 @@
 """Tell whether a user writes in a language in which requests are not read.
 
 Requests are read in English, German, French, Spanish, Portuguese and Italian (`streams.provenance.asked_kinds`). One in
-any other language implies no kind of act, whatever it asks for. So that nothing of a call is asked for says nothing
-then, and rules can ask a person where they deny an act that nobody seems to want.
+any other language implies no kind of act, whatever it asks for; of Polish, no more than some verbs are read. So that
+nothing of a call is asked for says nothing then, and rules can ask a person where they deny an act that nobody seems
+to want.
 
 **Idea.** Letters of another script, or small words that none of the six languages has, and more of them than of those
 that are theirs. In doubt the language is one of the six.
