@@ -100,8 +100,8 @@ def _text(text: str) -> str:
 def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
     """Return the settings of one demonstration.
 
-    It takes from the settings of this machine only how to reach the cluster. With the others, such as the key of the
-    gates' seals, its gate would do what its executor and its story do not expect.
+    It takes from the settings of this machine only how to reach the cluster, and which content is captured. With the
+    others, such as the key of the gates' seals, its gate would do what its executor and its story do not expect.
 
     Args:
         folder: for all files on this machine.
@@ -111,17 +111,18 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         SettingsError: the settings can't be understood.
     """
     unique = SYSTEM.uuid()[-_UNIQUE_CHARS:]
+    base = load_settings()
     own: dict[str, Any] = {
         "state_dir": state_dir(folder),
         "group": GROUP,
         "instance": f"demo-{unique}",
         "tenant": f"demo-{unique}",
         "log": "embedded",
+        "content": base.content,
         # The probe that looks for a running gate opens a session without a grant.
         "gate": {"trust_anchors": {ISSUER: HMAC}, "require_delegation": False},
     }
     if bootstrap is not None:
-        base = load_settings()
         own |= {"log": "kafka", "bootstrap": bootstrap, "kafka": base.kafka, "engine": base.engine}
         own["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
     return Settings(**own).model_copy(update=UNSIGNED)

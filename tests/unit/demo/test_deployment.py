@@ -52,7 +52,7 @@ def test_where_people_are_named_commands_are_not_told_to_trust_what_nobody_has_s
 
 
 @pytest.mark.parametrize("bootstrap", [None, "broker:9092"])
-def test_it_takes_from_the_settings_of_this_machine_only_how_to_reach_the_cluster(
+def test_it_takes_from_the_settings_of_this_machine_only_the_cluster_and_what_is_captured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bootstrap: str | None
 ) -> None:
     plain = demo_settings(tmp_path, bootstrap)
@@ -62,6 +62,7 @@ def test_it_takes_from_the_settings_of_this_machine_only_how_to_reach_the_cluste
         '[content]\ncapture = ["arguments"]\n'
     )
     found = demo_settings(tmp_path, bootstrap)
-    for name in ("seal", "gate", "content"):
+    for name in ("seal", "gate"):
         assert getattr(found, name) == getattr(plain, name), name
+    assert list(found.content.capture) == ["arguments"]
     assert found.kafka == ({} if bootstrap is None else {"security.protocol": "SSL"})

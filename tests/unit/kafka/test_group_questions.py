@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import subprocess
@@ -33,6 +34,8 @@ def many_open() -> Iterator[None]:
     """As many open files as a gate with many partitions has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * SELECTABLE_MAX)), hard))
+    # A file that an earlier test has left would be closed at any time, and its descriptor taken again.
+    gc.collect()
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(SELECTABLE_MAX)]
     yield
     for each in opened:

@@ -88,13 +88,13 @@ def test_what_happened_beside_calls_is_reported_with_the_sessions_proof(
         with pytest.raises(ProposalError, match=f"an agent can't report {kind.value}"):
             agent.report(kind)
     with pytest.raises(ProposalError, match="there is no event of the kind `MESSAGE`"):
-        agent.report("MESSAGE", content="hi")  # type: ignore[arg-type]  # as people write it
+        agent.report("MESSAGE", content="hi")  # as people write it
     with pytest.raises(
         ProposalError, match=r"`sources` must be a sequence of texts, not one text: write `\('wiki',\)`"
     ):
         agent.report(SessionEventType.RETRIEVAL, content="hi", sources="wiki")
     assert len(raw_records(transport, REPORT)) == 1
-    agent.report("USER_MESSAGE", content="hi")  # type: ignore[arg-type]  # likewise
+    agent.report("USER_MESSAGE", content="hi")  # likewise
     assert len(raw_records(transport, REPORT)) == 2
 
 

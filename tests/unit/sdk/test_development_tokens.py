@@ -55,7 +55,7 @@ def test_a_session_of_nobody_or_with_a_text_for_its_scopes_is_not_opened(
     transport: Transport, tokens: DevTokenService
 ) -> None:
     with pytest.raises(TokenServiceError, match=r"`scopes` must be a sequence of texts.*: write `\('mail:send',\)`"):
-        tokens.open_session("alice", ACTOR, "mail:send")  # type: ignore[arg-type]  # a comma is missing
+        tokens.open_session("alice", ACTOR, "mail:send")  # a comma is missing
     with pytest.raises(TokenServiceError, match="`sub` is empty"):
         tokens.open_session("", ACTOR, ("mail:send",))
     assert raw_records(transport, SESSION) == []
