@@ -43,10 +43,9 @@ def test_who_is_called_by_his_given_name_is_pointed_at(
     assert bool(_fired(said, [OWEN, *others], ASKS + ORDER)) is stopped
 
 
-@pytest.mark.parametrize(("text", "asked"), [(ASKS, False), (ASKS + ORDER, True)])
-def test_what_a_text_names_is_read_on_unless_somebody_has_given_an_instruction(text: str, *, asked: bool) -> None:
-    fired = _fired("See what is new, and tell me what became of it.", [OWEN], text)
-    assert ("PROV-003" in fired) is asked
+@pytest.mark.parametrize("text", [ASKS, ASKS + ORDER])
+def test_what_only_a_text_names_is_asked_about_whether_or_not_somebody_has_given_an_instruction(text: str) -> None:
+    assert "PROV-003" in _fired("See what is new, and tell me what became of it.", [OWEN], text)
 
 
 @pytest.mark.parametrize("order", ["", ORDER])
