@@ -88,16 +88,17 @@ def _goes_on_reading(activity: Activity) -> bool:
 def _works_one_by_one(kind: str, activity: Activity) -> bool:
     """Return whether the last three calls of the session read and acted in turn, with two tools of one server.
 
-    Deletions are judged for themselves: what is read before each of them says no more, nor do the people whom they are
-    about. Of secrets it does.
+    Where it deletes, that is so of what is read before each deletion, and of the people whom both are about. How many
+    things are deleted is judged as ever, and so is all of it where the things are secrets.
     """
     tool, before = activity.tool, activity.previous_tool
     if activity.before_tool != tool or before.partition(".")[0] != tool.partition(".")[0]:
         return False
     reading, acting = (tool, before) if only_reads(tool) else (before, tool)
-    if not only_reads(reading) or changes(acting):
-        return only_reads(reading)
-    return destroys(acting) and not is_of_secrets(reading) and (tool == reading or kind == OF_PEOPLE)
+    if not only_reads(reading):
+        return False
+    deletes = destroys(acting) and not is_of_secrets(reading)
+    return changes(acting) or (deletes and (tool == reading or kind == OF_PEOPLE))
 
 
 def has_sign(
