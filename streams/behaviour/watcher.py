@@ -65,7 +65,7 @@ SEEN_MAX = 64
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
 OBJECTS_MAX = 8
-"""Of how many of the things that a session has looked at first is remembered which they were."""
+"""How many of the things that a session has looked at are remembered: the first ones."""
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"

@@ -44,8 +44,9 @@ KNOWN_CALLS_MAX = 8.0
 """How many calls within about a half-life count so: a few large ones are a delivery, many are a flood."""
 PLACES_FREE = 8.0
 SPREAD_SHARE_MIN = 0.25
-"""To how many places within about a half-life data goes on usual days. What goes to more of them counts for the share
-that these have, or this one: a mailing brings nobody more than a letter. The largest call counts in full."""
+"""To how many places data goes within about a half-life on usual days. If it goes to more, only the share counts that
+so many of them have (`SPREAD_SHARE_MIN` at least): a mailing brings nobody more than a letter. The largest call counts
+in full."""
 PLACES_MAX = 16
 """How many places are remembered, the newest: those to which letters go again and again."""
 
