@@ -195,8 +195,8 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
     elif is_under_own_rules and explained.agrees is False:
         why = (
             "the gate decided otherwise than this run, which has only what the log still keeps of this session and of "
+            "those that it descends from: budgets that sessions share, and other sessions, are not in it"
         )
-        why += "those that it descends from: budgets that sessions share, and other sessions, are not in it"
         screen.say(f"{why}; or `--root-key` is not the key of the gates" if has_key else why, WARN)
 
 
