@@ -3,8 +3,9 @@
 The topic holds the verdicts of all servers. The loop reads thousands of records at once, skips those of others
 after a look at two fields, and keeps its own in a bounded queue (`own_calls`). Reports are published in a thread of
 their own (`report_publisher`) after the calls have run, and an offset is committed only once every own call below it
-was reported. So no report is missing, and a verdict whose offset was not committed is read again and found to be used.
-Calls of one session run one after the other, in the order of the log; calls of different sessions run in parallel.
+was reported (`done_calls`). So no report is missing, and a verdict whose offset was not committed is read again and
+found to be used. Calls of one session run one after the other, in the order of the log; calls of different sessions run
+in parallel.
 
 A consumer that can't be used any more is replaced, without a bound while the log does not answer. What was done is
 reported first, what runs is waited for, and the next consumer reads on from the committed offsets, as after a rebalance

@@ -256,7 +256,7 @@ class Intake(RetryingThread):
             _log.warning("%s", text)
 
     def _timely(self, step: Callable[[int], list[Delivery]], now_ms: int) -> list[Delivery]:
-        """Return what people are told because time has passed. Where that fails, alerts are read anyway."""
+        """Take a step that no record leads to, and return what it tells people. If it fails, alerts are read anyway."""
         try:
             with self._store.savepoint():
                 return step(now_ms)
