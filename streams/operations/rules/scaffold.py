@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from streams.model.errors import FormError, StoplogError
+from streams.operations.private_file import replace_whole
 from streams.policy.authoring.case_file import TESTS_SUFFIX
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.authoring.scenario_keys import SCENARIOS_SUFFIX
@@ -103,7 +104,7 @@ def _list_pack(bundle: Path, name: str) -> bool:
     if listed is None:
         return False
     names = sorted({*(part.strip() for part in listed[1].split(",") if part.strip()), name})
-    bundle.write_text(f"{text[: listed.start()]}packs: [{', '.join(names)}]{text[listed.end() :]}", "utf-8")
+    replace_whole(bundle, f"{text[: listed.start()]}packs: [{', '.join(names)}]{text[listed.end() :]}".encode())
     return True
 
 

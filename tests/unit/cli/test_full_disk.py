@@ -50,3 +50,15 @@ def test_a_pack_that_can_not_be_written_is_not_in_the_way(home: Path) -> None:
     assert failed.stderr == "error: the pack can't be written to `rules`: File too large\n"
     assert [path for path in (home / "rules").rglob("*") if path.is_file()] == []
     assert ended(home, ("rules", "new", "notes"), resource.RLIM_INFINITY).returncode == 0
+
+
+def test_a_list_of_packs_that_can_not_be_written_stays_as_it_is(home: Path) -> None:
+    assert ended(home, ("rules", "new", "notes"), resource.RLIM_INFINITY).returncode == 0
+    bundle = home / "rules" / "bundle.yaml"
+    # It is longer than the other files of a pack, so that the disk is full only when it is written.
+    bundle.write_text(f"{bundle.read_text()}# {'x' * 100_000}\n")
+    before = bundle.read_text()
+    assert ended(home, ("rules", "new", "mails"), 90_000).returncode == 1
+    assert bundle.read_text() == before
+    assert not (home / "rules" / "mails").exists()
+    assert ended(home, ("rules", "new", "mails"), resource.RLIM_INFINITY).returncode == 0
