@@ -34,6 +34,7 @@ from streams.wiring.replays import setup_replay
 from streams.wiring.settings import Settings
 
 _SESSION_CHARS = 16
+"""The beginning of a session's id, by which commands know it; the whole one is wider than a terminal."""
 
 
 @takes_groups
@@ -110,8 +111,7 @@ def _record(screen: Screen, report: BacktestReport, alerts: AlertChanges | None,
     for group, count in report.groups.most_common():
         screen.record({"record": "group", **group._asdict(), "count": count})
     for change in report.changes[:changes_max]:
-        tenant_uid, _, session_id = change.session.partition("|")
-        session = {"tenant_uid": tenant_uid, "session_id": session_id}
+        session = {"tenant_uid": change.tenant_uid, "session_id": change.session_id}
         call = {"intent_id": change.intent_id, **session, "evaluated_ms": change.time_ms}
         screen.record({"record": "change", **call, **change.group._asdict()})
     counts = {} if alerts is None else record_alert_changes(screen, alerts, changes_max)
@@ -124,11 +124,6 @@ def _record(screen: Screen, report: BacktestReport, alerts: AlertChanges | None,
             **counts,
         }
     )
-
-
-def _short_session(session: str) -> str:
-    """Return the beginning of a session's id, by which commands know it; the whole one is wider than a terminal."""
-    return short(session.partition("|")[2], _SESSION_CHARS)
 
 
 def _tell(screen: Screen, report: BacktestReport, recorded: RecordedLog, changes_max: int) -> None:
@@ -144,7 +139,12 @@ def _tell(screen: Screen, report: BacktestReport, recorded: RecordedLog, changes
         screen.table(
             ("at", "intent", "session", "would be"),
             [
-                (instant_text(change.time_ms), change.intent_id, _short_session(change.session), change.group.after)
+                (
+                    instant_text(change.time_ms),
+                    change.intent_id,
+                    short(change.session_id, _SESSION_CHARS),
+                    change.group.after,
+                )
                 for change in report.changes[:changes_max]
             ],
         )

@@ -61,7 +61,8 @@ class Change(NamedTuple):
     """An intent that would be decided otherwise."""
 
     intent_id: str
-    session: str
+    tenant_uid: str
+    session_id: str
     time_ms: int
     group: Group
 
@@ -90,7 +91,8 @@ class BacktestReport:
 
 class _Intent(msgspec.Struct):
     tool: str
-    session: str
+    tenant_uid: str
+    session_id: str
     first_ms: int
     recorded: list[Verdict] = []
     made: list[Verdict] = []
@@ -142,8 +144,7 @@ def _intent_of(each: Replayed, intents: dict[tuple[bytes, str], _Intent]) -> _In
     name = (each.key or b"", verdict.intent_id)
     if name not in intents:
         tool = f"{verdict.tool.server_id}/{verdict.tool.name}"
-        session = f"{verdict.header.tenant_uid}|{verdict.session_id}"
-        intents[name] = _Intent(tool, session, verdict.evaluated_at)
+        intents[name] = _Intent(tool, verdict.header.tenant_uid, verdict.session_id, verdict.evaluated_at)
     return intents[name]
 
 
@@ -167,7 +168,8 @@ def _compare(report: BacktestReport, intent_id: str, intent: _Intent) -> None:
     group = Group(intent.tool, before.told, after.told or "no verdict", deciding_rule(before, after))
     report.groups[group] += 1
     if len(report.changes) < CHANGES_MAX:
-        report.changes.append(Change(intent_id, intent.session, intent.first_ms, group))
+        change = Change(intent_id, intent.tenant_uid, intent.session_id, intent.first_ms, group)
+        report.changes.append(change)
 
 
 def _decided(verdicts: list[Verdict]) -> Decided:
