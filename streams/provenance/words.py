@@ -23,10 +23,10 @@ def listed(words: str) -> frozenset[str]:
 
 WORD = re.compile(r"\w+(?:'\w+)?")
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word of a name in mixed case ends: `orderIds` is `order`, `Ids`."""
 WORD_OR_STOP = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
 """A word, a number or a stop of a text, as English is read."""
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
-"""Where a word of a name in mixed case ends: `orderIds` is `order`, `Ids`."""
 _NAME_PART = re.compile(r"[^\W\d_]+")
 _SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
 """The shortest id: `M-31`."""
