@@ -33,7 +33,7 @@ _OF_OTHERS = listed(
     # Polish, Czech, Slovak
     " się nie jest proszę czy mi moje mój dla przy oraz żeby prosím že jsem jako jeho můj mám když aby ze pod"
     # Finnish, Estonian, Hungarian
-    " että olen minun ja voisitko voitko kiitos myös palun kas minu és hogy egy nem kérlek kérem vagy az"
+    " että olen minun ja voisitko voitko kiitos myös palun kas minu és hogy egy nem kérlek kérem az"
     # Turkish, Romanian, Croatian, Lithuanian, Latvian, Indonesian, Vietnamese
     " ve bir için lütfen bana benim și să nu pentru este molim kako svoje kad prašau ir kad lūdzu tolong "
     "saya untuk yang dan dengan vui lòng cho tôi"
@@ -42,9 +42,9 @@ _OF_OTHERS = listed(
 _OF_OURS = listed(
     "the a an and to of is are my me you your please with for from that this it in on at by if be i we can could would "
     "der das dem und ist ich mir mich du sie wir bitte mit von zu auf ein eine nicht kannst dass wie was an "
-    "le la les un une et est je moi vous tu nous pour avec des du de que qui s'il plait dans sur pas au "
+    "le la les un une et est je moi vous tu nous pour avec des du de que qui plait dans sur pas au "
     "el los las una y es yo por favor con del lo se su mi para como o os as uma um e é eu meu minha não no na nos do "
-    "da il gli i di che per sono ho mio mia alla al dei nel non si ti ci puoi ja oder wenn nem vagy ou vi ve til"
+    "da il gli i di che per sono ho mio mia alla al dei nel non si ti ci puoi ja oder wenn nem ou vi ve til"
 )
 _MARKS, _OURS = _OF_OTHERS - _OF_OURS, _OF_OURS - _OF_OTHERS
 _LETTERS = frozenset("åøæłşğżźśćńęąěřůďťňőűășțīūēļķņģėųįšžđ")
