@@ -31,11 +31,12 @@ _ENDS = re.compile(r"[.!?;\"\n}\]<\u201d\u00bb]|, (?:and|then|und|et|y|e)\b")
 _ARTICLES = listed("the a an this that der die das ein eine le la les un une el los las o os as uma il lo i gli l")
 
 
-def dictated(instruction: str) -> Iterator[tuple[int, str]]:
-    """Yield what an instruction dictates, with its place: all of it, and the same without the article at its start.
+def dictated(instruction: str) -> Iterator[str]:
+    """Yield what an instruction dictates: all of it, and the same without the article at its start.
 
     Args:
-        instruction: one sentence, in any case.
+        instruction: one sentence, as it is written. What announces its words is known without a capital only, so of
+            "Note that he agrees" nothing is found.
     """
     position = count = 0
     while count < DICTATED_MAX and (begins := _BEGINS.search(instruction, position)) is not None:
@@ -44,7 +45,7 @@ def dictated(instruction: str) -> Iterator[tuple[int, str]]:
         words = instruction[position : position + _CHARS_MAX if ends is None else ends.start()].strip()
         if len(words.split()) < _WORDS_MIN:
             continue
-        yield position, words
+        yield words
         first, _, rest = words.partition(" ")
         if first.lower() in _ARTICLES:
-            yield position, rest
+            yield rest

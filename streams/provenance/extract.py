@@ -354,7 +354,7 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
             _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
-            for _, words in dictated(said):
+            for words in dictated(said):
                 reader.add_dictated(words, sentence.calls_for)
 
 
