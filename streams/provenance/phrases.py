@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from streams.provenance.act_words import PHRASES
 from streams.provenance.asked import STOPS
@@ -321,6 +322,6 @@ def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]
 
 def patterned_phrases(lowered: str) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield the places, in characters, and kinds of the other phrases in a text in lower case."""
-    for pattern, kinds in (*_PATTERNS, *WISHES):
+    for pattern, kinds in chain(_PATTERNS, WISHES):
         for match in pattern.finditer(lowered):
             yield match.start("verb" if match.re.groups and match["verb"] else 0), kinds
