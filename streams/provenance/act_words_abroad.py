@@ -192,7 +192,7 @@ SEPARABLE: dict[str, dict[str, frozenset[str]]] = {
 
 NEGATIONS_ABROAD = listed(
     "nicht nichts kein keine keinen keiner niemals ohne ne pas jamais sans rien no nunca sin nada nao sem non senza "
-    "mai niente nessun nessuno"
+    "mai niente nessun nessuno nie"
 )
 _BEHIND_NE = listed("le la les l lui leur me m te t se s y en nous vous pas plus jamais rien")
 

@@ -59,6 +59,14 @@ def test_a_request_asks_for_an_act_that_it_does_not_name(text: str, kind: str) -
 
 
 @pytest.mark.parametrize(
+    "text", ["Proszę nie wysyłać faktury.", "Nie anuluj rezerwacji.", "Nie zapłać rachunku.", "Nie odpisuj mu."]
+)
+def test_what_is_denied_in_polish_is_not_asked_for(text: str) -> None:
+    assert request_kinds(text.replace("nie ", "").replace("Nie ", ""))
+    assert not request_kinds(text)
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("Don't open the front door", "secure"),
