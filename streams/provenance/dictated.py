@@ -25,7 +25,8 @@ _BEGINS = re.compile(
     r"(?: down)?(?: that\b|:| (?=the\b|an?\b|my\b|our\b|this\b|these\b|all\b|he\b|she\b|they\b|it\b|we\b|i\b))"
     r"|\b(?:text|words|wording|remark|comment|reason|message|note|subject)\b ?(?:is |=|:) ?"
     # "Eintragen, dass der Kunde einwilligt", "un ticket qui dit que le client accepte", "anota que el cliente acepta"
-    r"|\b(?:dass|daß|wonach|che|que|qu')\b ?"
+    r"|\b(?:dass|daß|wonach|che|que|qu')\b ?",
+    re.IGNORECASE,
 )
 _ENDS = re.compile(r"[.!?;\"\n}\]<\u201d\u00bb]|, (?:and|then|und|et|y|e)\b")
 _ARTICLES = listed("the a an this that der die das ein eine le la les un une el los las o os as uma il lo i gli l")

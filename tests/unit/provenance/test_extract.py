@@ -378,8 +378,9 @@ def test_days_and_times_are_read_as_they_are_written_abroad(text: str, date: str
     assert date in {item.value for item in extract_content(text).found if item.kind is AtomKind.DATE}
 
 
-def test_what_an_instruction_dictates_is_known_without_its_article() -> None:
-    text = "Please open a ticket that says the customer agrees to calls by partners. It rained."
+@pytest.mark.parametrize("saying", ["that says", "THAT SAYS", "and Note that"])
+def test_what_an_instruction_dictates_is_known_without_its_article(saying: str) -> None:
+    text = f"Please open a ticket {saying} the customer agrees to calls by partners. It rained."
     (written,) = extract_arguments({"text": "Customer agrees to calls by partners."}).found
     (found,) = [item for item in extract_content(text).found if item.value == written.value]
     assert found.calls_for & INCLUDE
