@@ -60,7 +60,7 @@ class Detectors:
             self._open = OpenRows(self._rows, self._remembered)
         while self._notices and self._notices[0].time_ms <= activity.time_ms:
             it = self._notices.popleft()
-            self._watcher.announce(self._open, it.tenant, it.uid, it.announced, it.time_ms)
+            self._watcher.announcements.announce(self._open, it.tenant, it.uid, it.announced, it.time_ms)
         self.observed = self._watcher.judge(self._open, activity)
         return tuple(finding.name for finding in self.observed.findings)
 

@@ -16,10 +16,12 @@ findings and let the calls count: the same work would alert at the first call af
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from streams.behaviour.activity import LEARNABLE, Activity
-from streams.behaviour.pages import Place
+from streams.behaviour.activity import LEARNABLE, Activity, row_key
+from streams.behaviour.pages import Layout, OpenRows, Place
 from streams.model.alert_status import ANYWHERE, STATUS_AGE_MAX_MS, Announced
 
 EXPECTED = Place(("agent.id",), "@announced")
@@ -115,3 +117,50 @@ def _lasting(expected: Expected | None, now_ms: int) -> tuple[Expectation, ...]:
     """Return those that have not ended, whatever is left of them. The clocks of those who sign may be wrong."""
     known = () if expected is None else expected.announced
     return tuple(each for each in known if each.until_ms > now_ms - STATUS_AGE_MAX_MS)
+
+
+class Announcements:
+    """What is announced of all agents. It is in the rows."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Args:
+        layout: the pages; one of its places is `EXPECTED`.
+        """
+        slot = layout.slot(EXPECTED)
+        self._shape, self._number = layout.shapes[slot.shape], slot.number
+
+    def announce(self, rows: OpenRows, tenant: str, uid: str, announced: Announced, time_ms: int) -> bool:
+        """Expect what somebody has announced of an agent. An announcement that comes again changes nothing.
+
+        Args:
+            rows: the open rows of the partition; changed.
+            tenant: the tenant of the agent.
+            uid: the id of the announcement.
+            announced: what is announced.
+            time_ms: when it is announced.
+
+        Returns:
+            Whether there was room for it. Otherwise nothing has changed.
+        """
+        page, key = self._page(rows, tenant, announced.agent)
+        expected = with_announcement(page[self._number], uid, announced, time_ms)
+        if expected is None:
+            return False
+        self._put(rows, page, key, expected)
+        return True
+
+    def withdraw(self, rows: OpenRows, tenant: str, uid: str, agent: str, time_ms: int) -> None:
+        """Expect nothing more of what was announced with this id. Likewise."""
+        page, key = self._page(rows, tenant, agent)
+        self._put(rows, page, key, without_announcement(page[self._number], uid, time_ms))
+
+    def _page(self, rows: OpenRows, tenant: str, agent: str) -> tuple[list[Any], bytes]:
+        # As the shape would make it of an activity.
+        key = row_key(self._shape.name, (tenant, agent))
+        page = rows.page(key, self._shape)
+        rows.created.discard(key)
+        return page, key
+
+    def _put(self, rows: OpenRows, page: list[Any], key: bytes, expected: Expected | None) -> None:
+        page[self._number] = expected
+        rows.changed[key] = self._shape.page_type

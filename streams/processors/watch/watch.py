@@ -22,7 +22,8 @@ from streams.behaviour.announced import KEPT_MAX
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.profiles import Extraction, Profile, RiskPoint, updated_profile, with_risk
-from streams.behaviour.watcher import Declared, RaisedRisk, Watcher
+from streams.behaviour.risks import RaisedRisk
+from streams.behaviour.watcher import Declared, Watcher
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus, Announced
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
@@ -202,7 +203,7 @@ class Watch(ReportingProcessor):
             self._note_risks(activity, observed.risks, rows, state, now_ms)
         for finding in observed.findings:
             alert = finding_alert(finding, event, now_ms)
-            watcher.remember(rows, finding, alert.finding_uid)
+            watcher.reports.remember(rows, finding, alert.finding_uid)
             outputs += self._windows.raised(alert, state, now_ms)
         return outputs
 
@@ -215,7 +216,7 @@ class Watch(ReportingProcessor):
             return []
         is_false, tenant = status.status is AlertState.FALSE_POSITIVE, status.header.tenant_uid
         for watcher in (self._of_agents, self._of_delegations):
-            closed = watcher.close(
+            closed = watcher.reports.close(
                 rows, tenant, status.finding_uid, status.header.id, status.header.time, is_false=is_false
             )
             if closed is None or closed.bar is None:
@@ -232,8 +233,8 @@ class Watch(ReportingProcessor):
         """
         tenant, uid, time_ms = status.header.tenant_uid, status.finding_uid, status.header.time
         if status.status is not _ANNOUNCED:
-            self._of_agents.withdraw(rows, tenant, uid, it.agent, time_ms)
-        elif not self._of_agents.announce(rows, tenant, uid, it, time_ms):
+            self._of_agents.announcements.withdraw(rows, tenant, uid, it.agent, time_ms)
+        elif not self._of_agents.announcements.announce(rows, tenant, uid, it, time_ms):
             text = f"announcement `{uid}` does not count: {KEPT_MAX} others about its agent are remembered"
             raise RecordError(DeadLetterReason.RECORD_INVALID, text)
 

@@ -70,8 +70,8 @@ def _with(each: Activity, fields: dict[str, object]) -> Activity:
 def closed(watch: Watcher, rows: Rows, finding: Finding, now_ms: int, *, is_false: bool) -> None:
     """Let a person close an alert."""
     opened = OpenRows(rows, RememberedRows())
-    watch.remember(opened, finding, "finding-1")
-    watch.close(opened, "acme", "finding-1", "status-1", now_ms, is_false=is_false)
+    watch.reports.remember(opened, finding, "finding-1")
+    watch.reports.close(opened, "acme", "finding-1", "status-1", now_ms, is_false=is_false)
     opened.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.trends import PAID_MAX, trend_deviations
-from streams.behaviour.watcher import SEEN_MAX
+from streams.behaviour.session_tail import SEEN_MAX
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, watcher
 
 RISING = [100.0 * 1.08**at for at in range(12)]

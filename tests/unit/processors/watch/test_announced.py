@@ -192,7 +192,7 @@ def test_calls_that_differ_are_judged(calls: dict[str, object]) -> None:
         calls_max=1_000,
         amount_max=119.0,
     )
-    watch.announce(opened, "acme", "a-1", it, START_MS)
+    watch.announcements.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
     usual: dict[str, object] = {"tool": "files.use", "destination": "archive.example", "amount": 119.0}
 
@@ -216,7 +216,7 @@ def test_a_mailing_may_go_anywhere() -> None:
     opened = OpenRows(rows, RememberedRows())
     span = {"from_time": START_MS, "until_time": START_MS + HOURS}
     it = Announced(agent="bot", tools=("mail.send",), destinations=(ANYWHERE,), calls_max=10, **span)
-    watch.announce(opened, "acme", "a-1", it, START_MS)
+    watch.announcements.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
     places = [None, *(f"lead-{at}.example" for at in range(11))]
     calls = [activity(START_MS + at, tool="mail.send", destination=place) for at, place in enumerate(places)]
@@ -227,7 +227,9 @@ def test_what_was_announced_without_a_place_and_an_amount_has_none() -> None:
     watch, rows = Watcher(SHIPPED.declared), Rows()
     opened = OpenRows(rows, RememberedRows())
     span = {"from_time": START_MS, "until_time": START_MS + HOURS}
-    watch.announce(opened, "acme", "a-1", Announced(agent="bot", tools=("x.y",), calls_max=10, **span), START_MS)
+    watch.announcements.announce(
+        opened, "acme", "a-1", Announced(agent="bot", tools=("x.y",), calls_max=10, **span), START_MS
+    )
     opened.close()
     calls = [
         activity(START_MS + at, tool="x.y", event_id=f"e-{at}", **fields)
@@ -240,7 +242,7 @@ def test_nothing_is_learned_from_it_and_a_call_that_comes_twice_counts_once() ->
     watch, rows = Watcher(SHIPPED.declared), Rows()
     opened = OpenRows(rows, RememberedRows())
     it = Announced(agent="bot", tools=("crm.use",), from_time=START_MS, until_time=START_MS + HOURS, calls_max=2)
-    watch.announce(opened, "acme", "a-1", it, START_MS)
+    watch.announcements.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
     first, second, third = (activity(START_MS + at, tool="crm.use", object=f"o-{at}", call=str(at)) for at in range(3))
     assert watch.observe(rows, first).is_announced
@@ -256,7 +258,7 @@ def test_usual_work_is_judged_the_same_whether_something_else_was_announced() ->
     watch = Watcher(Declared(SHIPPED.declared.detectors, SHIPPED.declared.correlations))
     opened = OpenRows(told, RememberedRows())
     it = Announced(agent=calls[0].agent, tools=("x.y",), from_time=START_MS, until_time=START_MS + HOURS, calls_max=10)
-    watch.announce(opened, calls[0].tenant, "a-1", it, START_MS)
+    watch.announcements.announce(opened, calls[0].tenant, "a-1", it, START_MS)
     opened.close()
     assert [watch.observe(plain, each) for each in calls] == [watch.observe(told, each) for each in calls]
 

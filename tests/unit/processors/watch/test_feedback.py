@@ -318,8 +318,8 @@ def test_risk_is_never_lowered() -> None:
         activity=sent(START_MS),
         events=(),
     )
-    watcher.remember(rows, finding, "f-1")
-    closed = watcher.close(rows, "acme", "f-1", "status-1", START_MS, is_false=True)
+    watcher.reports.remember(rows, finding, "f-1")
+    closed = watcher.reports.close(rows, "acme", "f-1", "status-1", START_MS, is_false=True)
     assert closed is not None
     assert closed.bar is None
 

@@ -1,0 +1,49 @@
+"""Which incident a finding belongs to, and whose incident that is.
+
+What is found of a delegation is an incident of its root in any case: a storm of many agents is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from streams.behaviour import growth
+from streams.behaviour.activity import Activity
+from streams.behaviour.correlations import Correlation, value_text
+from streams.behaviour.declarations import Declaration
+from streams.behaviour.detectors.registry import RISK
+from streams.behaviour.findings import incident_of
+
+ROOT = "delegation.root"
+
+
+class Incidents:
+    """The incidents of what is declared.
+
+    Attributes:
+        by_name: the name of the incident that each detector and each correlation finds. That of a risk is its own name.
+    """
+
+    by_name: Mapping[str, str]
+
+    def __init__(self, detectors: Sequence[Declaration], correlations: Sequence[Correlation], whose: str) -> None:
+        """Args:
+        detectors: the declared detectors, risks among them.
+        correlations: the declared correlations.
+        whose: the field that tells incidents apart, beside the session, unless they are of a root.
+        """
+        self._whose = whose
+        self._kinds = {each.name: each.kind for each in detectors if each.kind != RISK}
+        self._of_roots = {each.name for each in detectors if ROOT in each.key}
+        self._of_roots |= {each.name for each in correlations if ROOT in each.group_by}
+        self.by_name = {name: incident_of(name, kind) for name, kind in self._kinds.items()} | {
+            each.name: each.incident or each.name for each in correlations
+        }
+
+    def owner_of(self, name: str, activity: Activity) -> str:
+        """Return whose incident it is that something with this name has found: an agent's, or that of a root."""
+        return value_text(ROOT if name in self._of_roots else self._whose, activity)
+
+    def kind_of(self, name: str) -> str:
+        """Return the kind of what has found something; that of correlations and risk makes no difference to latches."""
+        return self._kinds.get(name, growth.KIND if name == growth.NAME else "correlation")
