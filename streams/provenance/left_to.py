@@ -66,7 +66,17 @@ _ENGLISH = re.compile(
     rf"|\b(?:whoever|whichever(?: \w+)?) (?:[\w'-]+ ){{1,4}}(?:in|on) {_DET} (?:[\w'-]+ ){{0,3}}{_HOLDS}"
     # "Look in the file 'Rota' who has duty"
     rf"|\b(?:look|check|see|find out|read)(?: up)? (?:in|on|from) {_DET} {_IN_CLAUSE}{{0,40}}?\b{_ASKS_WHAT}\b"
+    # "You can find her e-mail on her website". Not "can you find it in my mail?", nor "all that you can find there"
+    r"|(?<!\bif )(?<!\ball )(?<!\bwhat )(?<!\bthat )(?<!\bwhich )(?<!\bwhatever )(?<!\banything )(?<!\beverything )"
+    rf"\byou(?:'ll| will| can| could| should) find (?:[\w'-]+ ){{1,6}}?(?:in|on|at|under) {_DET} (?:[\w'-]+ ){{0,3}}"
+    rf"(?:{_HOLDS}|(?:website|homepage|blog|profile|inbox|mailbox)\b)"
 )
+_GOES_BY = re.compile(
+    rf"\b(?:read|check|look|see|open|compare)\b|\b{_HOLDS}|\w\.[a-z]{{2,4}}\b|[#/]\w"
+    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:has |have |had )?(?:wrote|written|said|told|sent|mailed|texted|announced|changed"
+    r"|raised|lowered)\b"
+)
+"""Words for a content, or for what somebody else has let the user know."""
 _TOLD = r"(?:geschickt|geschrieben|gemailt|gesendet|gegeben|mitgeteilt|genannt|durchgegeben|gesagt)"
 _ABROAD = re.compile(
     # "Die Anzahlung, die sie nennen"
@@ -133,6 +143,17 @@ def leaves_values_to_content(lowered: str, plain: str) -> bool:
         plain: the same without accents.
     """
     return _says(_ENGLISH, lowered, _WRONG) or _says(_ABROAD, plain, _WRONG)
+
+
+def goes_by_content(lowered: str) -> bool:
+    """Return whether a request has something done according to a content: "read the notice and adjust it accordingly".
+
+    Who states all of it ("I moved to 4 Elm Street, update my orders accordingly") means his own words.
+
+    Args:
+        lowered: the request in lower case.
+    """
+    return "accordingly" in lowered and _GOES_BY.search(lowered) is not None
 
 
 def leaves_acts_to_tasks(plain: str) -> bool:

@@ -19,7 +19,7 @@ from streams.provenance.act_words_abroad import without_accents
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
 from streams.provenance.asked import NEGATIONS
 from streams.provenance.asked_kinds import asked_kinds
-from streams.provenance.left_to import leaves_acts_to_tasks, leaves_values_to_content
+from streams.provenance.left_to import goes_by_content, leaves_acts_to_tasks, leaves_values_to_content
 from streams.provenance.phrases_abroad import delegates, leaves_values
 from streams.provenance.words import WORD_OR_STOP
 
@@ -51,9 +51,10 @@ _POINTS_TO_DATA = re.compile(
     r"(?:asks?|asked|says?|said|wants?|wanted|needs?|wrote|names?|lists?|requests?|requested|missing|wrong|broken)\b"
     r"|\b(?:everything|all|whatever) (?:that )?(?:is|are|stands?|'s) on (?:the|that|this|my|his|her|our|their)\b"
     r"|\b(?:who|that) (?:has |have )?(?:asks?|asked|requests?|requested|wants?|wanted)\b"
-    # "Oleg asked to be added", "what the doctor prescribed"
-    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:asks|asked|requests|requested|proposed|suggested|recommended|prescribed)\b"
-    r"|\baccording to\b|\baccordingly\b"
+    # "Oleg asked to be added", "what the doctor prescribed". Not "a friend recommended 'The Harp'", which says it all
+    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:asks|asked|requests|requested"
+    r"|(?:proposed|suggested|recommended|prescribed)(?! ?['\"\u201c\u201e\u2018\u00ab]))\b"
+    r"|\baccording to\b"
     # "Mail 12 names a library. Try it."
     r"|\btry (?:it|them|that)\b"
 )
@@ -163,7 +164,7 @@ def request_kinds(text: str) -> frozenset[str]:
         kinds |= REQUEST_KINDS["order"]
     if _USES_INSTEAD.search(lowered) is not None:
         kinds |= {ActKind.CHANGE, FILL} if _HIS_OWN.search(lowered) is not None else {ActKind.CHANGE}
-    if _POINTS_TO_DATA.search(lowered) is not None:
+    if _POINTS_TO_DATA.search(lowered) is not None or goes_by_content(lowered):
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
     elif kinds and (

@@ -17,6 +17,10 @@ from streams.provenance.request_kinds import request_kinds
         "Who is on duty? It's in the wiki page 'Duty'. Message that person.",
         "Look in the sheet 'Shifts' who works on Friday and remind that person by mail.",
         "Take the number of the new plumber out of his last mail and add it to my contacts.",
+        "Invite Lena to the room. You can find her e-mail on her website: www.lena.example",
+        "Add the new colleague. You'll find the details in the message from Bob.",
+        "Read rent.txt and change my standing order accordingly.",
+        "The landlord raised the rent, change my standing order accordingly.",
         "Überweise den Beitrag, wie im Brief beitrag_2026.txt steht.",
         "Überweise die Anzahlung, die sie nennen.",
         "Mia hat mir ihre neue IBAN geschickt, leg sie als Empfängerin an und überweise 50 Euro.",
@@ -40,6 +44,11 @@ def test_a_value_is_left_to_a_content(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "My friend recommended 'The Harp', book a table there for Friday.",
+        "My sister suggested “The Harp”. Book a table there.",
+        "I moved to 4 Elm Street, rent is 900. Update my record and my standing orders accordingly.",
+        "Can you find the invoice in my mail? Then send Kim 20 EUR.",
+        "Send Kim all that you can find on my website.",
         "Don't pay the deposit they mention, just send me the mail.",
         "I wrote them how much and where to. Send them the flyer.",
         "Send Ana the report and book a table for two.",
