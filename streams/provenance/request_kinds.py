@@ -27,13 +27,21 @@ REQUEST_CHARS_MAX = 20_000
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"]+")
 _BEFORE_ADDRESS = r"[\s:(\[<'\"]"
 _ITS_ADDRESS = rf"(?:{_BEFORE_ADDRESS}{{1,3}}(?:at|under|unter))?{_BEFORE_ADDRESS}{{1,4}}\0"
+_OWNER = r"(?: of(?: (?!(?:linked|from|on|behind|in|under|at|by|to)\b)[\w'-]+){1,3})?"
 _NAMED_PAGE = re.compile(
-    # "The page https://shop.example", "the site (at www.shop.example)"
-    rf"\b(?:{'|'.join(sorted(LINK_WORDS_SINGULAR))}){_ITS_ADDRESS}"
+    # "The page https://shop.example", "the site (at www.shop.example)", "the blog of Eve (www.eve.example)"
+    rf"\b(?P<one>{'|'.join(sorted(LINK_WORDS_SINGULAR))}){_OWNER}{_ITS_ADDRESS}"
     # "The pages https://a.example and https://b.example"; a comma after an address counts as part of it.
-    rf"|\b(?:{'|'.join(sorted(LINK_WORDS_PLURAL))}){_ITS_ADDRESS}(?:\s{{1,3}}(?:(?:and|or|und|et|y|e|o)\s{{1,3}})?\0)+"
+    rf"|\b(?P<several>{'|'.join(sorted(LINK_WORDS_PLURAL))}){_OWNER}{_ITS_ADDRESS}"
+    r"(?:\s{1,3}(?:(?:and|or|und|et|y|e|o)\s{1,3})?(?:[\w'-]+ \( ?)?\0)+"
 )
 """Words for pages with the addresses of just these pages behind them, where a NUL stands for an address."""
+_SAME_PAGE = re.compile(
+    r"\b(?:the|this|that|these|those|their|both|his|her|its|each) (?:two |same )?"
+    rf"({'|'.join(sorted(LINK_WORDS_SINGULAR | LINK_WORDS_PLURAL))})\b"
+    r"(?! (?:that|which|it|they|he|she|we|linked|behind|on|from|in|under|posted|mentioned|shared|named|there)\b)"
+)
+"""The pages that a user has named in the same message: "read the page https://shop.example and sum up the page"."""
 _POINTS_TO_DATA = re.compile(
     # "The account is in the letter", but not "What is in the letter?"; what is in the contacts is in no text
     r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on)"
@@ -179,8 +187,12 @@ def request_kinds(text: str) -> frozenset[str]:
 def _speaks_of_links(lowered: str) -> bool:
     """Return whether a request in lower case speaks of something that is opened by its address.
 
-    Who names the address of a page speaks of that one: "read the page www.shop.example" asks for no other, but "... and
-    the article that it links to" does, and so does "the pages linked from www.shop.example".
+    Who names the address of a page speaks of that one: "read the page www.shop.example and sum up the page" asks for no
+    other, but "... and the article that it links to" does, and so does "the pages linked from www.shop.example".
     """
-    without = _NAMED_PAGE.sub(" ", _ADDRESS.sub(" \0", lowered.replace("\0", " ")))
+    text = _ADDRESS.sub(" \0", lowered.replace("\0", " "))
+    without = _NAMED_PAGE.sub(" ", text)
+    if without != text:
+        named = {(match["one"] or match["several"]).removesuffix("s") for match in _NAMED_PAGE.finditer(text)}
+        without = _SAME_PAGE.sub(lambda same: " " if same[1].removesuffix("s") in named else same[0], without)
     return not LINK_WORDS.isdisjoint(WORD_OR_STOP.findall(without))
