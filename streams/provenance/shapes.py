@@ -31,6 +31,7 @@ from streams.provenance.ids_and_files import (
     path_value,
 )
 from streams.provenance.numbers import Numeric, numeric_at
+from streams.provenance.run_on import name_before_sentence
 from streams.provenance.usual_forms import shapes_of_usual, usual_path, usual_value
 from streams.provenance.words import plain_case
 
@@ -122,7 +123,9 @@ def shapes_in(
         match = _TOKEN.match(text, start)
         if match is None:
             position = place + 1
-        elif start < place and _append_usual(match.group(), start, found):
+            continue
+        _append_name(match.group(), start, found)
+        if start < place and _append_usual(match.group(), start, found):
             position = match.end()
         else:
             ordered = is_ordered_at is not None and is_ordered_at(start) != 0
@@ -141,6 +144,19 @@ def _start_of_token(text: str, position: int, place: int) -> int:
         if left is not None and (left.end() < count or first == position):
             break
     return place - (left.end() if left else 0)
+
+
+def _append_name(token: str, start: int, found: list[Shape]) -> None:
+    """Append the address, page or file that a sentence follows in a token, without a space between them, if any."""
+    name = name_before_sentence(token) if "." in token else ""
+    if not name:
+        return
+    if "/" in name:
+        append_url(name, start, found)
+    elif "@" in name:
+        _classify_address(name, start, start + len(name), found)
+    else:
+        append_dotted(name, start, found)
 
 
 def _append_usual(token: str, start: int, found: list[Shape]) -> bool:
