@@ -11,7 +11,6 @@ import typer
 
 from streams.cli.alerts_view import list_alerts, show_alert, state_name, status_fields, status_text, tell_responses
 from streams.cli.apps import make_app
-from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature, WhyOption
@@ -19,6 +18,7 @@ from streams.cli.screen import OK, WARN, Screen
 from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
 from streams.model.alert import Alert, Severity, severity_word
 from streams.model.alert_status import AlertState
+from streams.model.plurals import many
 from streams.operations.alert_handling import (
     Handled,
     Handling,

@@ -12,13 +12,13 @@ import typer
 
 from streams.cli.approvals_view import QUESTION_CHARS, list_granted, list_questions, short_uid, show_question
 from streams.cli.apps import make_app
-from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Listening, Output, WhyOption, YesOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import end_ms
 from streams.model.approval import USES_MAX, ApprovalGrant, GrantScope, PendingCall
+from streams.model.plurals import many
 from streams.operations.approvals.answers import Answer, check_answer, check_revision, chosen_calls, write_decision
 from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match
 from streams.operations.approvals.grants import list_grants, revoke_grant

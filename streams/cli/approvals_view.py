@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
 from streams.model.approval import GRANT_PREFIX, GrantScope, PendingCall
+from streams.model.plurals import many
 from streams.model.verdict import ArgumentOrigin, Origin, ValueOrigin
 from streams.operations.approvals.bounds import grant_words
 from streams.operations.approvals.grants import Granted, GrantState

@@ -15,7 +15,6 @@ from streams.cli.audit_content import erase_content, hold_app, read
 from streams.cli.audit_receipts import check_receipt, prove
 from streams.cli.audit_rewrap import rewrap_keys
 from streams.cli.audit_verify import verify
-from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -23,6 +22,7 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant, instant_text, time_text
+from streams.model.plurals import many
 from streams.model.topics import INTENT, VERDICT
 from streams.operations.private_file import write_private
 from streams.operations.sessions.search import Shown, show_session

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli.apps import make_app
-from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import (
@@ -28,6 +27,7 @@ from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant, instant_text
 from streams.model.content import ContentScope
+from streams.model.plurals import many
 from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
 from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
 from streams.operations.contents.reading import Opened, find_captured, read_content

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import (
@@ -22,6 +21,7 @@ from streams.cli.options import (
 )
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
+from streams.model.plurals import many
 from streams.operations.contents.rewrapping import Rewrapped, RewrapPlan, plan_rewrap, rewrap
 from streams.operations.settings import ContentSection
 from streams.wiring.contents import open_rewrapper, stated_key

@@ -13,11 +13,11 @@ from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
 from streams.audit.seal_keys import SealKey, SealKeys, SealKeysError
 from streams.audit.seals import NOTARY_LOG
 from streams.audit.signatures import SigningKeyError
-from streams.cli.findings import many
 from streams.cli.main import FAILED, NOT_PROVEN
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, checked_public
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
+from streams.model.plurals import many
 from streams.model.topics import AUDIT_REPORTED
 from streams.operations.private_file import replace_whole
 from streams.operations.verify.offences import MEANINGS

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
@@ -15,6 +14,7 @@ from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import end_ms
 from streams.codec.instants import format_instant
 from streams.model.alert_status import ANNOUNCED_CALLS_MAX, Announced, announced_text
+from streams.model.plurals import many
 from streams.operations.alert_handling import short_alert_ids
 from streams.operations.behaviour.announcements import (
     Announcement,

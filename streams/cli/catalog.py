@@ -27,12 +27,12 @@ from streams.cli.catalog_view import (
     show_signing,
     standing_of,
 )
-from streams.cli.findings import many
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.cli.stretches import instant_ms
 from streams.cli.styled import Text
+from streams.model.plurals import many
 from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.operations.catalog.decision import read_entries
 from streams.operations.catalog.history import (

@@ -7,13 +7,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id
+from streams.model.plurals import many
 from streams.operations.catalog.history import CatalogHistory, Listed
 from streams.operations.catalog.proposed_facts import assumed_facts, possible_sinks, strays
 from streams.operations.review.diff import Change, claims_of, diff_entries, facts_of

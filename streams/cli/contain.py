@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli.apps import make_app
-from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, YesOption, checked_url
@@ -22,6 +21,7 @@ from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import instant_text
 from streams.delegation.anchors import TrustAnchors
+from streams.model.plurals import many
 from streams.model.verdict import Outcome
 from streams.operations.operator import Operator
 from streams.operations.root_key import load_gates_root_key

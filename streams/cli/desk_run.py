@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import typer
 
-from streams.cli.findings import many
 from streams.cli.log_output import configure_logging
 from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
@@ -21,6 +20,7 @@ from streams.codec.instants import format_instant
 from streams.desk.messages import Kind, Message
 from streams.desk.rows import State
 from streams.http.monitor import LOOPBACK
+from streams.model.plurals import many
 from streams.model.proof import derived_uuid
 from streams.sdk.transport import Transport
 from streams.services.desk.building import build_sinks

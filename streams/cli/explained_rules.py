@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
+from streams.model.plurals import many
 from streams.operations.rules.explanation import Judged
 from streams.policy import (
     REDACTED,

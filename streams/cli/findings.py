@@ -10,6 +10,7 @@ from pathlib import Path
 from streams.cli.screen import FAIL, FAINT, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable
+from streams.model.plurals import many
 from streams.policy import BundleError, Finding, Severity
 
 _STYLES = {Severity.ERROR: FAIL, Severity.WARNING: WARN, Severity.NOTE: FAINT}
@@ -61,11 +62,6 @@ def counted(findings: Iterable[Finding]) -> str:
     """Return how many findings there are of each severity, such as `1 error, 2 notes`."""
     counts = Counter(finding.severity for finding in findings)
     return ", ".join(many(counts[severity], severity.value) for severity in Severity if counts[severity])
-
-
-def many(count: int, noun: str, plural: str = "") -> str:
-    """Return a number and its noun, in the plural if needed: `plural`, or the noun with an `s`."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def _show(screen: Screen, finding: Finding, root: Path, lines: list[str]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
+from streams.model.plurals import many
 
 if TYPE_CHECKING:
     from streams.operations.behaviour.backtest import AlertChanges

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from streams.cli.findings import many
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAINT, OK, WARN
+from streams.model.plurals import many
 from streams.operations.incident import export_incident
 from streams.operations.rules.explanation import THE_LOG
 from streams.operations.topics.lookup import find_session

@@ -6,7 +6,6 @@ import json
 
 import typer
 
-from streams.cli.findings import many
 from streams.cli.main import FAILED, NOT_PROVEN
 from streams.cli.next_steps import tell_steps
 from streams.cli.options import Connection, Output
@@ -15,6 +14,7 @@ from streams.cli.stretches import StretchOptions
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
+from streams.model.plurals import many
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
 from streams.operations.replay.run import Difference, ReplayKind, ReplayReport, replay_log, told_fields
 from streams.operations.root_key import load_gates_root_key

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
@@ -16,6 +15,7 @@ from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalSt
 from streams.model.attributes import EntityAttributes
 from streams.model.audit import AuditCheckpoint, AuditEvent, AuditEventType
 from streams.model.intent import Intent
+from streams.model.plurals import many
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Record, ToolRef

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.findings import many, refusal_recorded
+from streams.cli.findings import refusal_recorded
 from streams.cli.histories import record_alert_changes, tell_alert_changes
 from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
@@ -17,6 +17,7 @@ from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.cli.text import short
 from streams.codec.instants import instant_text
+from streams.model.plurals import many
 from streams.operations.behaviour.backtest import AlertChanges, backtest_behaviour
 from streams.operations.behaviour.histories import has_only_detectors
 from streams.operations.replay.backtest import BacktestReport, backtest

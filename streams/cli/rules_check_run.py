@@ -8,9 +8,10 @@ from pathlib import Path
 
 import typer
 
-from streams.cli.findings import counted, many, tell_findings
+from streams.cli.findings import counted, tell_findings
 from streams.cli.main import FAILED
 from streams.cli.screen import FAIL, OK, WARN, Screen, proof_progress
+from streams.model.plurals import many
 from streams.operations.behaviour.histories import check_behaviour, has_only_detectors
 from streams.operations.rules.tools import tools_of_file, tools_of_log
 from streams.policy import (

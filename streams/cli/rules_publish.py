@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.case_results import case_fields, tell_case
-from streams.cli.findings import counted, many, refusal_recorded, tell_findings
+from streams.cli.findings import counted, refusal_recorded, tell_findings
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import (
@@ -26,6 +26,7 @@ from streams.cli.scenarios import tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError
+from streams.model.plurals import many
 from streams.operations.operator import Operator
 from streams.operations.rules.publication import (
     PublicationError,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.case_results import case_fields, tell_case
-from streams.cli.findings import counted, many, tell_findings
+from streams.cli.findings import counted, tell_findings
 from streams.cli.histories import history_counts, tell_histories, tell_history_counts
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
@@ -18,6 +18,7 @@ from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_sc
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable
+from streams.model.plurals import many
 from streams.operations.behaviour.histories import HistoryReport, has_only_detectors, run_histories
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios
 from streams.policy import (

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, Screen
 from streams.cli.styled import Text
 from streams.cli.text import label, printable
+from streams.model.plurals import many
 
 if TYPE_CHECKING:
     from streams.operations.scenarios.expectations import ComparedLine

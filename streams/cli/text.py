@@ -7,6 +7,7 @@ import re
 
 import typer
 
+from streams.model.plurals import many
 from streams.model.visible import code_point, visible
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
@@ -42,7 +43,7 @@ def age_text(age_ms: int, *, brief: bool = False) -> str:
     for unit, letters, length in _UNITS:
         if seconds >= length:
             count = seconds // length
-            return f"{count} {letters}" if brief else f"{count} {unit}{'s' if count > 1 else ''}"
+            return f"{count} {letters}" if brief else many(count, unit)
     return f"{seconds} s"
 
 

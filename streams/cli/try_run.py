@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 import typer
 
-from streams.cli.findings import counted, many, refusal_recorded
+from streams.cli.findings import counted, refusal_recorded
 from streams.cli.main import FAILED
 from streams.cli.rows import MIXED, Row, heading, letter_row, line_of, row_of
 from streams.cli.scenarios import tell_differences
@@ -21,6 +21,7 @@ from streams.cli.text import label, printable
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.budget import BudgetGrant, BudgetRequest
+from streams.model.plurals import many
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.private_file import open_private, write_private
 from streams.operations.scenarios.expectations import (

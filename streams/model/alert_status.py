@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.model.plurals import many
 from streams.model.proof import derived_uuid
 from streams.model.types import Header, Millis, Proof, Record
 
@@ -130,7 +131,7 @@ class AlertStatus(Record, frozen=True, kw_only=True):
 def announced_text(it: Announced) -> str:
     """Return what is announced, in words."""
     places = f" to {', '.join(it.destinations)}" if it.destinations else ""
-    calls = "1 call" if it.calls_max == 1 else f"up to {it.calls_max:,} calls"
+    calls = ("" if it.calls_max == 1 else "up to ") + many(it.calls_max, "call")
     amounts = "" if it.amount_max is None else f", each of at most {it.amount_max:,.14g}"
     return f"{it.agent}: {calls} of {', '.join(it.tools)}{places}{amounts}"
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from streams.model.plurals import many
+
 FINDINGS_MAX = 1_000
 """The largest number of findings in one report; more would help nobody."""
 
@@ -70,8 +72,7 @@ class BundleError(PolicyError):
 
     def __init__(self, findings: Iterable[Finding], what: str = "bundle") -> None:
         self.findings: tuple[Finding, ...] = tuple(findings)
-        count = len(self.findings)
-        head = f"{what} rejected: {count} error{'s' if count != 1 else ''}"
+        head = f"{what} rejected: {many(len(self.findings), 'error')}"
         super().__init__("\n".join([head, *(f"  {finding}" for finding in self.findings)]))
 
 

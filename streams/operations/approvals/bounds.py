@@ -16,6 +16,7 @@ from streams.delegation.constraints import PATTERN_CHARS_MAX, STARS_MAX
 from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalGrant, GrantScope, PendingCall
 from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, ConstraintType, ToolGrant
+from streams.model.plurals import many
 from streams.operations.approvals.errors import ApprovalError, MatchFormError
 from streams.provenance.pointers import escaped, unescaped
 
@@ -185,7 +186,7 @@ def bound_words(constraint: ArgumentConstraint) -> str:
 
 def grant_words(grant: ApprovalGrant) -> str:
     """Return what a grant approves, in words."""
-    count = {None: "any number of calls", 1: "1 call"}.get(grant.uses_max, f"{grant.uses_max} calls")
+    count = "any number of calls" if grant.uses_max is None else many(grant.uses_max, "call")
     until = "" if grant.until is None else f", until {format_instant(grant.until)}"
     return f"{count} of this {grant.scope.value.lower()}{until}: " + "; or ".join(map(_tool_words, grant.tools))
 

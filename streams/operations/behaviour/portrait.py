@@ -10,6 +10,7 @@ from streams.behaviour.activity import DAY_MS
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.profiles import HOURS_PER_DAY, Profile
 from streams.codec.instants import format_instant
+from streams.model.plurals import many
 from streams.operations.behaviour.baselines import Known
 from streams.operations.behaviour.changes import (
     MAD_TO_DEVIATION,
@@ -107,11 +108,10 @@ def portrait_of(known: Sequence[Known], chosen: Known, other: Known | None) -> P
     """
     now, before = chosen.profile, None if other is None else other.profile
     days = int((now.last_ms - now.first_ms) // DAY_MS) + 1
-    calls, in_days = ("call" if now.calls == 1 else "calls"), ("day" if days == 1 else "days")
     return Portrait(
         agent=f"{chosen.tenant_uid}|{now.agent}" if chosen.tenant_uid else now.agent,
         epoch=epoch_text(chosen),
-        learned=f"{now.calls:,} allowed {calls} in {days:,} {in_days}, "
+        learned=f"{many(now.calls, 'allowed call')} in {many(days, 'day')}, "
         f"{day_text(now.first_ms)} to {day_text(now.last_ms)}",
         published=format_instant(chosen.published_ms),
         tools=_bars(now.tools, now.calls, None if before is None else (dict(before.tools), before.calls)),

@@ -21,6 +21,7 @@ from streams.model.content import (
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.intent import Intent
 from streams.model.labels import Integrity, Label
+from streams.model.plurals import many
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.topics import AUDIT_REPORTED
@@ -233,9 +234,7 @@ def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
             "rules": "; ".join(f"{hit.rule_id} ({effect_text(hit)}): {hit.reason}" for hit in verdict.rules),
             "reason": verdict.reason,
             "session was": label_text(verdict.label),
-            "had read": f"{len(verdict.influences)} thing{'s' if len(verdict.influences) > 1 else ''}"
-            if verdict.influences
-            else None,
+            "had read": _things(len(verdict.influences)),
             "signals": ", ".join(f"{signal.name} {signal.score:g}" for signal in verdict.signals),
             "ruleset": _digest(verdict.ruleset_digest),
             "grants": " > ".join(verdict.delegation_path),
@@ -247,7 +246,7 @@ def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
 
 
 def _things(count: int) -> str | None:
-    return None if not count else "1 thing" if count == 1 else f"{count} things"
+    return many(count, "thing") if count else None
 
 
 def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | None:

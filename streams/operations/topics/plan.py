@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from streams.model.plurals import many
 from streams.model.topics import DECLARED, Spread, Topic
 from streams.ports import AclSpec, TopicSpec, TopicState
 
@@ -32,8 +33,7 @@ class CreateTopic:
     spec: TopicSpec
 
     def __str__(self) -> str:
-        count = self.spec.partitions
-        return f"create topic `{self.spec.name}` with {count} partition{'' if count == 1 else 's'}"
+        return f"create topic `{self.spec.name}` with {many(self.spec.partitions, 'partition')}"
 
 
 @dataclass(frozen=True, slots=True)
