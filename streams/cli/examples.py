@@ -109,6 +109,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "stoplog rules explain rules/ --history history.jsonl --line 12",
     ),
     "rules backtest": ("stoplog rules backtest rules/ --from 2025-11-25T09:00:00Z",),
+    "rules shadow": ("stoplog rules shadow --from 2025-11-25T09:00:00Z",),
     "rules publish": (
         "stoplog rules publish rules/ --key ann.pem",
         "stoplog rules publish rules/ --key ann.pem --canary 10%",

@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Run rules over the recorded history, and list the calls that they would decide otherwise, and because of "
         "what.",
     ),
+    "shadow": (
+        "rules_shadow",
+        "shadow",
+        "Count the calls that rules in shadow have matched, and those that each would have decided otherwise.",
+    ),
     "publish": (
         "rules_publish",
         "publish",

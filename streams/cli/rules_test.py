@@ -32,7 +32,8 @@ from streams.policy import (
     mutate_cases,
     run_case_files,
 )
-from streams.policy.language.bundle import load_detector_files
+from streams.policy.errors import nearest
+from streams.policy.language.bundle import DETECTORS_SUFFIX, RULES_SUFFIX, load_detector_files
 from streams.wiring.codecs import build_offline_codec
 
 
@@ -40,6 +41,9 @@ from streams.wiring.codecs import build_offline_codec
 def run_tests(
     *,
     directory: DirArgument,
+    pack: Annotated[
+        str | None, typer.Option("--pack", metavar="NAME", help="Run only what lies in the folder of this pack.")
+    ] = None,
     mutate: Annotated[
         bool,
         typer.Option("--mutate", help="Also change each part of every rule, and report changes that no case detects."),
@@ -64,12 +68,17 @@ def run_tests(
     Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
     missing. Conditions that are never true, or never false, in any case are reported. With `--mutate`, a change that no
     case detects is a failure, too.
+
+    With `--pack`, the rules of all packs decide, as they do in a gate, and only those of the pack must be covered.
     """
-    screen, has_rules = output.screen(), not has_only_detectors(directory)
+    screen = output.screen()
+    if pack is not None:
+        _check_pack(directory, pack)
+    has_rules = not has_only_detectors(directory) and (pack is None or _has_rules(directory / pack))
     files = load_bundle(directory).files if has_rules else load_detector_files(directory)
     try:
-        scenarios, report = _run_rules(directory) if has_rules else (ScenarioReport(), CaseReport((), ()))
-        histories = run_histories(directory, build_offline_codec())
+        scenarios, report = _run_rules(directory, pack) if has_rules else (ScenarioReport(), CaseReport((), ()))
+        histories = run_histories(directory, build_offline_codec(), pack)
     except BundleError as error:
         tell_findings(screen, error.findings, directory, files)
         screen.record(_summary(CaseReport((), error.findings), ScenarioReport(), HistoryReport(), None))
@@ -93,7 +102,7 @@ def run_tests(
     tell_scenario_counts(screen, scenarios)
     tell_history_counts(screen, histories)
     mutate = mutate and has_rules
-    changes = mutate_cases(directory) if mutate and report.passed and scenarios.passed else None
+    changes = mutate_cases(directory, pack=pack) if mutate and report.passed and scenarios.passed else None
     if changes is not None:
         _tell_changes(screen, changes, directory)
     screen.record(_summary(report, scenarios, histories, changes))
@@ -108,9 +117,22 @@ def run_tests(
         raise typer.Exit(FAILED)
 
 
-def _run_rules(directory: Path) -> tuple[ScenarioReport, CaseReport]:
-    scenarios = run_scenarios(directory, build_offline_codec())
-    return scenarios, run_case_files(directory, observations=scenarios.observations)
+def _check_pack(directory: Path, pack: str) -> None:
+    """Raise an error with what may be meant if a folder has no pack of this name."""
+    suffixes = (RULES_SUFFIX, DETECTORS_SUFFIX)
+    known = sorted({path.parent.name for suffix in suffixes for path in directory.glob(f"*/*{suffix}")})
+    if known and pack not in known:
+        hint = nearest(pack, known) or f"the packs are {', '.join(known)}"
+        raise typer.BadParameter(f"`{directory}` has no pack `{pack}`: {hint}", param_hint="--pack")
+
+
+def _has_rules(folder: Path) -> bool:
+    return any(folder.glob(f"*{RULES_SUFFIX}"))
+
+
+def _run_rules(directory: Path, pack: str | None) -> tuple[ScenarioReport, CaseReport]:
+    scenarios = run_scenarios(directory, build_offline_codec(), pack)
+    return scenarios, run_case_files(directory, observations=scenarios.observations, pack=pack)
 
 
 def _is_sound(

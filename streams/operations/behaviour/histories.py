@@ -78,19 +78,20 @@ def has_only_detectors(directory: Path) -> bool:
     return has_detectors and all(name.endswith((DETECTORS_SUFFIX, HISTORIES_SUFFIX)) for name in names)
 
 
-def run_histories(directory: Path, codec: Codec) -> HistoryReport:
+def run_histories(directory: Path, codec: Codec, pack: str | None = None) -> HistoryReport:
     """Run every history below a directory of rules; an empty report if it declares no detectors. Blocking.
 
     Args:
         directory: the directory.
         codec: of the records; a run needs no deployment.
+        pack: the folder in it whose histories are run; None: all.
 
     Raises:
         BundleError: the declarations of detectors are wrong.
         BundleReadError: the files can't be read.
     """
     root, findings = Path(directory), Findings()
-    files, histories = _read(root, findings)
+    files, histories = _read(root, findings, pack)
     if findings.has_errors:
         return HistoryReport(findings=findings.sorted())
     results = tuple(run_history(history, files, codec) for history in histories)
@@ -113,7 +114,7 @@ def check_behaviour(directory: Path) -> tuple[Finding, ...]:
     return findings.sorted()
 
 
-def _read(root: Path, findings: Findings) -> tuple[BehaviourFiles, tuple[History, ...]]:
+def _read(root: Path, findings: Findings, pack: str | None = None) -> tuple[BehaviourFiles, tuple[History, ...]]:
     """Return what a directory declares, and its histories; report errors in histories to `findings`.
 
     Raises:
@@ -125,7 +126,7 @@ def _read(root: Path, findings: Findings) -> tuple[BehaviourFiles, tuple[History
             findings.error("missing_pack", at, f"there are histories, and no file `*{DETECTORS_SUFFIX}` that they test")
         return parse_behaviour({}), ()
     files = parse_behaviour(load_detector_files(root))
-    histories = read_histories(root, files.packs, findings)
+    histories = read_histories(root, files.packs, findings, pack)
     for history in histories:
         if (count := count_of(history)) > CALLS_MAX:
             message = f"the history has {count} calls: at most {CALLS_MAX} are run"

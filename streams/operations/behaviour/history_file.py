@@ -152,17 +152,20 @@ class History:
         return not self.alerts
 
 
-def read_histories(root: Path, packs: Mapping[str, str], findings: Findings) -> tuple[History, ...]:
+def read_histories(
+    root: Path, packs: Mapping[str, str], findings: Findings, folder: str | None = None
+) -> tuple[History, ...]:
     """Return the histories of every file `*.histories.yaml` below a directory. Blocking.
 
     Args:
         root: the directory.
         packs: the pack of each declared detector and correlation, by its name.
         findings: receives the errors, with file and line.
+        folder: the folder in it whose histories are read; None: all.
     """
     found: list[History] = []
     names: dict[str, Location] = {}
-    for _, node in read_files(root, HISTORIES_SUFFIX, findings):
+    for _, node in read_files(root, HISTORIES_SUFFIX, findings, folder):
         found += _FileReader(node, packs, names, findings).histories()
     return tuple(found)
 

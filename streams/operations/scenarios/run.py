@@ -108,12 +108,13 @@ class ScenarioReport:
         return sum(result.steps_count for result in self.results)
 
 
-def run_scenarios(directory: Path, codec: Codec) -> ScenarioReport:
+def run_scenarios(directory: Path, codec: Codec, pack: str | None = None) -> ScenarioReport:
     """Run every scenario below a directory of rules. Blocking.
 
     Args:
         directory: the directory with `bundle.yaml`.
         codec: of the records; a run needs no deployment.
+        pack: the pack whose scenarios are run; None: all.
 
     Raises:
         BundleError: the bundle is rejected.
@@ -121,12 +122,12 @@ def run_scenarios(directory: Path, codec: Codec) -> ScenarioReport:
     """
     root, findings, observer = Path(directory), Findings(), Observer()
     ruleset = observer.compile(load_bundle(root))
-    scenarios = read_scenarios(root, ruleset, findings)
+    scenarios = read_scenarios(root, ruleset, findings, pack)
     if findings.has_errors:
         return ScenarioReport(findings=findings.sorted())
     runner = _Runner(root, codec, ruleset, observer, findings)
     results = tuple(result for scenario in scenarios if (result := runner.run(scenario)) is not None)
-    memories, budgets = _declared(ruleset)
+    memories, budgets = _declared(ruleset, pack)
     if not findings.has_errors:
         _report_untested(memories, budgets, runner, findings)
     return ScenarioReport(
@@ -134,14 +135,14 @@ def run_scenarios(directory: Path, codec: Codec) -> ScenarioReport:
         findings=findings.sorted(),
         observations=tuple(runner.observations),
         memories_count=len(memories),
-        memories_read=frozenset(runner.memories_read),
+        memories_read=frozenset(runner.memories_read).intersection(each.name for each in memories),
         budgets_count=len(budgets),
-        budgets_exhausted=frozenset(runner.budgets_exhausted),
+        budgets_exhausted=frozenset(runner.budgets_exhausted).intersection(each.name for each in budgets),
     )
 
 
-def _declared(ruleset: CompiledRuleset) -> tuple[list[Memory], list[Budget]]:
-    packs = ruleset.bundle.packs
+def _declared(ruleset: CompiledRuleset, only: str | None = None) -> tuple[list[Memory], list[Budget]]:
+    packs = [pack for pack in ruleset.bundle.packs if only in (None, pack.name)]
     return [each for pack in packs for each in pack.memories], [each for pack in packs for each in pack.budgets]
 
 

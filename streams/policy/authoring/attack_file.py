@@ -126,7 +126,9 @@ class AttackReport:
         return sum(len(group.calls) for group in self.innocent)
 
 
-def run_attacks(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings) -> AttackReport:
+def run_attacks(
+    root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings, pack: str | None = None
+) -> AttackReport:
     """Judge every call of the attack files below a directory, and report what doesn't hold to `findings`. Blocking.
 
     Args:
@@ -135,8 +137,9 @@ def run_attacks(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findin
         fixtures: the fixtures of the directory.
         findings: receives errors of the files, techniques that are not caught often enough, and innocent calls with
             another verdict than expected.
+        pack: the pack whose attacks are run; None: all.
     """
-    corpora = tuple(read_corpora(root, ruleset, fixtures, findings))
+    corpora = tuple(read_corpora(root, ruleset, fixtures, findings, pack))
     keepers = _keepers(ruleset)
     results = tuple(
         _judge(ruleset, technique, keepers.get(corpus.pack, frozenset()))
@@ -207,10 +210,12 @@ def _count_lost(ruleset: CompiledRuleset, group: InnocentCalls, findings: Findin
     return lost
 
 
-def read_corpora(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings) -> Iterator[Corpus]:
-    """Yield what each attack file below a directory contains, and report errors to `findings`. Blocking."""
+def read_corpora(
+    root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings, pack: str | None = None
+) -> Iterator[Corpus]:
+    """Yield what each attack file of a pack, or of all, contains, and report errors to `findings`. Blocking."""
     packs = {pack.name for pack in ruleset.bundle.packs}
-    for path, node in read_files(root, ATTACKS_SUFFIX, findings):
+    for path, node in read_files(root, ATTACKS_SUFFIX, findings, pack):
         yield _FileReader(root / path, node, fixtures, findings).corpus(packs)
 
 

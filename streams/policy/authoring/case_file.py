@@ -101,7 +101,10 @@ class CaseReport:
 
 
 def run_case_files(
-    directory: Path, tools: Mapping[str, ToolTypes] | None = None, observations: Iterable[Observation] = ()
+    directory: Path,
+    tools: Mapping[str, ToolTypes] | None = None,
+    observations: Iterable[Observation] = (),
+    pack: str | None = None,
 ) -> CaseReport:
     """Run every test case below a directory of rules against the bundle. Blocking.
 
@@ -109,6 +112,7 @@ def run_case_files(
         directory: the directory that contains `bundle.yaml`.
         tools: see `compile_bundle`.
         observations: evaluations in scenarios, which count towards the coverage of the rules, too.
+        pack: the pack whose files are read, and whose rules must be covered by them; None: all.
 
     Raises:
         BundleError: the bundle is rejected.
@@ -119,10 +123,10 @@ def run_case_files(
     ruleset = compile_bundle(source, tools)
     report_missing_rules(source, findings)
     fixtures = Fixtures(root, ruleset, findings)
-    cases = read_cases(root, ruleset, findings, fixtures)
+    cases = read_cases(root, ruleset, findings, fixtures, pack)
     is_complete = not findings.has_errors
     results = run_cases(ruleset, cases)
-    coverage, comparison = Coverage(ruleset), EvaluatorComparison(ruleset, findings)
+    coverage, comparison = Coverage(ruleset, pack), EvaluatorComparison(ruleset, findings)
     for result in results:
         case = result.case
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
@@ -131,7 +135,7 @@ def run_case_files(
         coverage.add(seen.facts, (), seen.errors, seen.result)
     # A case that can't be read may be the one that seems to be missing.
     rules = coverage.report(findings if is_complete else Findings())
-    attacks = run_attacks(root, ruleset, fixtures, findings)
+    attacks = run_attacks(root, ruleset, fixtures, findings, pack)
     return CaseReport(results, findings.sorted(), rules, attacks, is_complete=is_complete)
 
 
@@ -197,12 +201,16 @@ def _names(names: Any) -> str:
 
 
 def read_cases(
-    root: Path, ruleset: CompiledRuleset, findings: Findings, fixtures: Fixtures | None = None
+    root: Path,
+    ruleset: CompiledRuleset,
+    findings: Findings,
+    fixtures: Fixtures | None = None,
+    pack: str | None = None,
 ) -> tuple[Case, ...]:
-    """Return the cases of every case file below a directory and report their errors to `findings`. Blocking."""
+    """Return the cases of every case file of a pack, or of all, and report their errors to `findings`. Blocking."""
     fixtures = fixtures or Fixtures(root, ruleset, findings)
     cases: list[Case] = []
-    for path, node in read_files(root, TESTS_SUFFIX, findings):
+    for path, node in read_files(root, TESTS_SUFFIX, findings, pack):
         cases.extend(_CaseFileReader(root / path, node, fixtures, findings, ruleset).cases())
     return tuple(cases)
 

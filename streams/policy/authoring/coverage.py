@@ -72,11 +72,14 @@ class Coverage:
 
     Args:
         ruleset: the compiled bundle that the cases test.
+        pack: the pack whose rules are looked at; None: all.
     """
 
-    def __init__(self, ruleset: CompiledRuleset) -> None:
+    def __init__(self, ruleset: CompiledRuleset, pack: str | None = None) -> None:
         self._ruleset = ruleset
-        self._rules: dict[str, CheckedRule] = {rule.rule.id: rule for rule in ruleset.rules}
+        self._rules: dict[str, CheckedRule] = {
+            rule.rule.id: rule for rule in ruleset.rules if pack in (None, rule.rule.pack)
+        }
         self._reads = {rule_id: sorted(read_paths(rule.checked.tree)) for rule_id, rule in self._rules.items()}
         constants = list_constants(ruleset.bundle)
         self._tests = {rule_id: _find_tests(rule, constants) for rule_id, rule in self._rules.items()}
@@ -98,7 +101,8 @@ class Coverage:
         gone = tuple(unset)
         for rule in self._ruleset.applicable(*tool_of(facts)):
             rule_id = rule.rule.id
-            counts = self._counts[rule_id]
+            if (counts := self._counts.get(rule_id)) is None:
+                continue
             counts.fires += rule_id in matched
             counts.silent += rule_id not in matched and rule_id not in failed
             reads = self._reads[rule_id]

@@ -26,15 +26,16 @@ def read_located(path: Path, shown: str, findings: Findings) -> Node | None:
     return read_yaml(shown, text, findings)
 
 
-def read_files(root: Path, suffix: str, findings: Findings) -> Iterator[tuple[Path, Node]]:
+def read_files(root: Path, suffix: str, findings: Findings, pack: str | None = None) -> Iterator[tuple[Path, Node]]:
     """Yield each YAML file below a folder, in the order of paths: its path in the folder, and its root node. Blocking.
 
     Args:
         root: the folder.
         suffix: the end of the files' names, such as `.tests.yaml`.
         findings: receives the errors of files that can't be read; these are left out.
+        pack: the folder in it whose files are read; None: all.
     """
-    for path in sorted(root.rglob(f"*{suffix}")):
+    for path in sorted((root / (pack or ".")).rglob(f"*{suffix}")):
         inside = path.relative_to(root)
         node = read_located(path, inside.as_posix(), findings)
         if node is not None:

@@ -62,7 +62,9 @@ class MutationReport:
         return not self.survivors
 
 
-def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> MutationReport:
+def mutate_cases(
+    directory: Path, tools: Mapping[str, ToolTypes] | None = None, pack: str | None = None
+) -> MutationReport:
     """Make all mutants of the rules in a directory and test whether the cases detect them. Blocking.
 
     A mutant is detected if a case that passes, of any pack, would fail with it. Cases that already fail detect nothing.
@@ -70,6 +72,7 @@ def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) 
     Args:
         directory: the directory that contains `bundle.yaml`.
         tools: see `compile_bundle`.
+        pack: the pack whose rules are changed; None: all. The cases of all packs are run.
 
     Raises:
         BundleError: the bundle or its case files have errors.
@@ -84,6 +87,8 @@ def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) 
     constants = list_constants(ruleset.bundle)
     tried, survivors = 0, []
     for rule in ruleset.rules:
+        if pack not in (None, rule.rule.pack):
+            continue
         exact_rule = ExactRule(rule, constants)
         own = [case for case in cases_by_rule.get(rule.rule.id, ()) if case.is_applicable(exact_rule)]
         for mutant, changed in _mutants(rule):

@@ -53,12 +53,14 @@ from streams.policy.runtime.ruleset import CompiledRuleset
 _T = TypeVar("_T")
 
 
-def read_scenarios(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tuple[Scenario, ...]:
-    """Return the scenarios of every scenario file below a directory, and report errors to `findings`. Blocking."""
+def read_scenarios(
+    root: Path, ruleset: CompiledRuleset, findings: Findings, pack: str | None = None
+) -> tuple[Scenario, ...]:
+    """Return the scenarios of every scenario file of a pack, or of all, and report errors to `findings`. Blocking."""
     found: list[Scenario] = []
     names = KnownNames(ruleset)
     packs = {pack.name for pack in ruleset.bundle.packs}
-    for path, node in read_files(root, SCENARIOS_SUFFIX, findings):
+    for path, node in read_files(root, SCENARIOS_SUFFIX, findings, pack):
         found += _FileReader(path, node, findings, names, packs).scenarios()
     return tuple(found)
 
