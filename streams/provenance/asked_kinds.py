@@ -50,6 +50,7 @@ from streams.provenance.asked import (
 )
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
 from streams.provenance.phrases_abroad import TOLD, gives_money, marks_done, tells_somebody
+from streams.provenance.settling import settles_difference
 from streams.provenance.wishes import wishes_abroad
 from streams.provenance.words import STOP_WORDS, WORD_OR_STOP, listed
 
@@ -93,7 +94,7 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
     kinds |= _phrase_kinds(lowered, words) | _object_kinds(words, by_user=by_user)
     plain = without_accents(lowered)
     kinds |= _kinds_abroad(ANY_WORD_OR_STOP.findall(plain), ANY_WORD_OR_STOP.findall(lowered))
-    if gives_money(plain):
+    if gives_money(plain) or settles_difference(lowered):
         kinds.add(ActKind.PAY)
     if marks_done(plain):
         kinds.add(ActKind.CHANGE)
