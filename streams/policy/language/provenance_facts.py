@@ -32,6 +32,12 @@ ORIGIN = Struct(
             "the user has named the value, or something else in the record that holds it; of text also in an act that "
             "they leave to a content while they have pointed at none that was read",
         ),
+        flag(
+            "shown",
+            "the value is a field of a record that the user has not pointed at, and text names it as well that the "
+            "user has asked for; missing if not",
+            optional=True,
+        ),
         flag("subject", "the value is the session's subject itself"),
         texts("events", "the ids of the events that have shown the value first"),
         word(

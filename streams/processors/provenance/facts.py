@@ -38,6 +38,7 @@ _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
 _CONTENT = ArgumentRole.CONTENT
 _AMOUNT, _TIME = ArgumentRole.AMOUNT, ArgumentRole.TIME
 _NOWHERE = ValueOrigin.NOWHERE
+_OF_RECORDS = (ValueOrigin.FIELD, ValueOrigin.TRUSTED)
 _NUMBERS = (ArgumentRole.AMOUNT, ArgumentRole.TIME)
 _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
@@ -112,6 +113,8 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other" if flags & Seen.ALIKE else "unknown"
     if is_money:
         fact["money"] = True
+    if flags & Seen.SHOWN and traced.origin in _OF_RECORDS and not fact["pointed"]:
+        fact["shown"] = True
     return fact
 
 

@@ -10,7 +10,7 @@ import pytest
 from simulation.records import tool_entry
 from streams.model.catalog import ArgumentRole, ArgumentUse
 from streams.model.topics import REPORT
-from tests.unit.processors.provenance_pack.talks import after_a_letter, rules_fired, talk
+from tests.unit.processors.provenance_pack.talks import after_a_letter, letter, rules_fired, talk
 from tests.unit.processors.provenance_pack.tools import (
     ACTS,
     AMOUNT,
@@ -19,6 +19,7 @@ from tests.unit.processors.provenance_pack.tools import (
     FILE,
     FRIEND,
     LETTER,
+    LIST,
     REFUND,
     SECRET,
     SEND,
@@ -135,3 +136,16 @@ def test_a_type_of_files_is_no_id(word: str, *, asked: bool) -> None:
         f"Send a summary of m-7001 to {FRIEND}.", text, TELL, {"to": FRIEND, "body": f"There are {word}"}
     )
     assert ("PROV-060" in rules_fired(judged(talk()))) is asked
+
+
+@pytest.mark.parametrize("in_list", [True, False], ids=("in the list", "elsewhere"))
+def test_what_a_list_names_is_no_worse_for_being_in_trusted_data(*, in_list: bool) -> None:
+    order = 'Tell the group "Harbour News" that the ferry is late.'
+    session = talk()
+    session.say("Please do all the tasks in m-7001.")
+    letter(session, order if in_list else "Read what is new.")
+    session.read(LIST, {}, [{"text": "The ferry is late." if in_list else order}])
+    session.read(BOOK, {"name": "News"}, [{"name": "Harbour News"}])
+    verdict = session.judge(TELL, {"to": "Harbour News", "body": "The ferry is late."})
+    assert ("PROV-051" in rules_fired(verdict)) is not in_list
+    assert {"PROV-050", "PROV-080"} <= rules_fired(verdict), verdict.rules
