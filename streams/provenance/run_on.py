@@ -15,7 +15,7 @@ _RUN_ON = re.compile(
     rf"\.(?!{_NAMES_OF_DOMAINS})(?:[A-Z][a-z']{{2,24}}|{_TWO_LETTERS})[.:!?]*\Z"
 )
 _NO_NAME = re.compile(r"(?:https?://)?www\.[a-z0-9-]+\Z")
-"""`www.shop` is no name without what follows."""
+"""`www.shop` names nothing without what follows."""
 
 
 def name_before_sentence(token: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests to give somebody what is missing of an amount: "send them the difference", where money was spoken of."""
+"""Requests to give somebody what is missing of an amount of money: "I paid too little, send them the difference"."""
 
 from __future__ import annotations
 
