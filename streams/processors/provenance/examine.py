@@ -32,12 +32,13 @@ from streams.processors.provenance.values import ORIGINS_MAX, traced_pieces, val
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
 from streams.provenance.arguments import arguments_in
+from streams.provenance.calls import Calls, compare
 from streams.provenance.found import AtomKind
 from streams.provenance.origins import AWAITED, NOWHERE, UNKNOWN, Look
 
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
-_TRUSTED, _OTHER = Integrity.TRUSTED, ActKind.OTHER
+_TRUSTED, _OTHER, _ELSE = Integrity.TRUSTED, ActKind.OTHER, Calls.OTHER
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 
 
@@ -117,12 +118,22 @@ def examine(
     examined.is_named = kind == _OTHER and tracer.has_said_any(use.own_words)
     examined.tells_person = asks_for_pieces and tells_person(examined, tracer)
     is_inner_act = not use.is_read and not use.is_outward
-    examined.is_unspoken = is_inner_act and is_tainted and row.has_message and is_unspoken(examined, tracer)
+    if is_inner_act and row.has_message and (is_tainted or _is_called_for_by_others(row, examined.kinds)):
+        examined.is_unspoken = is_unspoken(examined, tracer)
     examined.is_worded = is_worded(told, use, tracer)
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
     examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else counted_elsewhere(told, row, memory)
     return examined
+
+
+def _is_called_for_by_others(row: ProvenanceRow, kinds: frozenset[str]) -> bool:
+    """Return whether an instruction in a field that others have written may call for such an act.
+
+    A session stays trusted if its results are, all but single fields. Desks act by the rest of them, so nothing less
+    counts there.
+    """
+    return row.has_untrusted and bool(row.calls_for) and compare(row.calls_for, kinds, is_content=False) != _ELSE
 
 
 def _awaits_untrusted(session: SessionRow) -> bool:
