@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 
 from streams.engine.broker_time import TOLD_MS, BrokerTime
@@ -20,7 +20,7 @@ ASKED_MS = 1_000
 
 
 class TimeWatch:
-    """Keeps the stream times of a worker's partitions within what brokers' clocks can show."""
+    """Keeps the stream times of a worker's partitions within what brokers' clocks can show, and moves idle ones on."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class TimeWatch:
 
         Args:
             ports: what the worker runs on.
-            settings: how far ahead is too far.
+            settings: how far ahead is too far, and when partitions are idle.
             tasks: the worker's partitions.
             transaction: the worker's.
             commit: commits it.
@@ -44,7 +44,7 @@ class TimeWatch:
         """
         self._ports = ports
         self._clock = ports.clock
-        self._pause_ms = settings.punctuate_ms
+        self._pause_ms, self._margin_ms = settings.punctuate_ms, settings.idle_margin_ms
         self._time = BrokerTime(ports.clock, settings.time_ahead_max_ms)
         self._tasks = tasks
         self._transaction = transaction
@@ -52,6 +52,8 @@ class TimeWatch:
         self._resets_time = resets_time
         self._asked_ms: int | None = None
         self._told_ms: int | None = None
+        self._punctuated_ms = 0
+        self._last_input_ms: dict[int, int] = {}
 
     def committed(self) -> None:
         """Hear when brokers have stored what was committed."""
@@ -77,15 +79,42 @@ class TimeWatch:
             limit_ms = self._time.limit_ms()
         return records, limit_ms
 
-    def idle_ms(self, margin_ms: int) -> int | None:
-        """Return how far stream time may go without input, `margin_ms` behind the clocks; None if nobody knows."""
+    def had_input(self, partitions: Iterable[int]) -> None:
+        """Note that these partitions have input now."""
+        self._last_input_ms.update(dict.fromkeys(partitions, self._clock.monotonic_ms()))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for `punctuate` again."""
+        return self._clock.monotonic_ms() - self._punctuated_ms >= self._pause_ms
+
+    def punctuate(self, *, idle: bool) -> None:
+        """Let stream time of idle partitions follow the wall clock, so that their timers fire.
+
+        A partition is idle if all are (`idle`: the poll found nothing), or if it had no record for `idle_margin_ms`.
+
+        INVARIANT: the wall clock does not overtake input: nothing waits in the partition's buffers, and all of its
+        topics were read to their ends. Only a partition without any time takes the clock's when its buffers are full.
+        """
+        monotonic_ms = self._punctuated_ms = self._clock.monotonic_ms()
+        now_ms = self._idle_ms()
+        if now_ms is None:
+            return
+        for partition, task in self._tasks.items():
+            is_idle = idle or monotonic_ms - self._last_input_ms.get(partition, 0) >= self._margin_ms
+            if (is_idle and task.state.has_due(now_ms) and task.input.is_complete) or task.needs_time:
+                self._transaction.ensure_open()
+                task.advance(now_ms)
+
+    def _idle_ms(self) -> int | None:
+        """Return how far stream time may go without input, a margin behind the clocks; None if nobody knows."""
         if not self._time.is_sure:
-            now_ms = self._clock.now_ms() - margin_ms
+            now_ms = self._clock.now_ms() - self._margin_ms
             if any(task.state.has_due(now_ms) for task in self._tasks.values()):
                 self._ask()
             if not self._time.is_known:
                 return None
-        return self._time.idle_ms() - margin_ms
+        return self._time.idle_ms() - self._margin_ms
 
     def check(self) -> None:
         """Set back stream times that are far ahead if the operator wants it. If not, say that they are."""

@@ -53,8 +53,6 @@ from streams.topology import ProcessorSpec
 _log = logging.getLogger(__name__)
 HELD_POLL_MS = 5
 """How long a poll waits while input is held back: what lets it go on need not be a record, but the end of a topic."""
-
-
 LOOK_FOR_TOPICS_MS = 10_000
 """How often a worker looks for topics of tenants that are new or gone."""
 
@@ -111,9 +109,7 @@ class Worker:
         )
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
-        self._punctuated_ms = 0
         self._looked_ms = ports.clock.monotonic_ms()
-        self._last_input_ms: dict[int, int] = {}
         self._with_input: dict[int, PartitionTask] = {}
         self._batch = Batch(settings)
         self._left_count = 0
@@ -290,7 +286,9 @@ class Worker:
             if self._batch.needs_probe:
                 self._probe()
             count = self._process()
-            self._punctuate(idle=not records)
+            if self._time.is_due:
+                self._look_for_topics()
+                self._time.punctuate(idle=not records)
             if count:
                 self._meter.lap("decide")
             if self._is_full() or self._transaction.is_due(self._settings, idle=not records):
@@ -327,7 +325,7 @@ class Worker:
         by_partition: dict[int, list[Received]] = {}
         for record in records:
             by_partition.setdefault(record.partition, []).append(record)
-        self._last_input_ms.update(dict.fromkeys(by_partition, self._ports.clock.monotonic_ms()))
+        self._time.had_input(by_partition)
         for partition, batch in by_partition.items():
             task = self._tasks.get(partition)
             if task is not None:  # else revoked meanwhile; its new owner reads them again
@@ -373,30 +371,11 @@ class Worker:
         consumer.resume([TopicPartition(topic, partition) for topic in buffer.to_resume()])
         consumer.pause([TopicPartition(topic, partition) for topic in buffer.to_pause()])
 
-    def _punctuate(self, *, idle: bool) -> None:
-        """Let stream time of idle partitions follow the wall clock, so that their timers fire.
-
-        A partition is idle if all are (`idle`: the poll found nothing), or if it had no record for `idle_margin_ms`.
-
-        INVARIANT: the wall clock does not overtake input: nothing waits in the partition's buffers, and all of its
-        topics were read to their ends. Only a partition without any time takes the clock's when its buffers are full.
-        """
-        clock, margin_ms = self._ports.clock, self._settings.idle_margin_ms
-        monotonic_ms = clock.monotonic_ms()
-        if monotonic_ms - self._punctuated_ms < self._settings.punctuate_ms:
-            return
-        self._punctuated_ms = monotonic_ms
+    def _look_for_topics(self) -> None:
+        monotonic_ms = self._ports.clock.monotonic_ms()
         if self._ports.look_for_topics is not None and monotonic_ms - self._looked_ms >= LOOK_FOR_TOPICS_MS:
             self._looked_ms = monotonic_ms
             self._ports.look_for_topics()
-        now_ms = self._time.idle_ms(margin_ms)
-        if now_ms is None:
-            return
-        for partition, task in self._tasks.items():
-            is_idle = idle or monotonic_ms - self._last_input_ms.get(partition, 0) >= margin_ms
-            if (is_idle and task.state.has_due(now_ms) and task.input.is_complete) or task.needs_time:
-                self._transaction.ensure_open()
-                task.advance(now_ms)
 
     def _commit(self) -> None:
         if not self._transaction.is_open:
