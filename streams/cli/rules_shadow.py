@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import BundleOption, Connection, Output
@@ -14,6 +13,7 @@ from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.cli.text import short
 from streams.codec.instants import instant_text
+from streams.model.plurals import many
 from streams.operations.rules.shadow import ShadowReport, count_shadow
 from streams.wiring.operators import open_operator
 
