@@ -190,7 +190,7 @@ def test_words_are_singular() -> None:
 
 def test_names_that_callers_choose_are_bounded() -> None:
     def wide(depth: int) -> object:
-        return {f"{number}_{depth}": wide(depth - 1) for number in range(40)} if depth else 1
+        return dict.fromkeys((f"{number}_{depth}" for number in range(40)), wide(depth - 1)) if depth else 1
 
     def count(names: Names) -> int:
         return sum(1 + count(inner) for _, inner in names)
