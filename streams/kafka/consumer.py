@@ -10,16 +10,17 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
-from streams.kafka.deadline import require_few_stuck, within
-from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of, is_gone
+from streams.kafka.deadline import require_few_stuck
+from streams.kafka.errors import call_error, error_of, is_gone
+from streams.kafka.fetched import fetched
 from streams.kafka.group_members import GroupMembers
+from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.group_questions import GroupQuestions
 from streams.kafka.joining import JoinWatch
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
-from streams.kafka.partitions import all_from_client, from_client, on_log, to_client
+from streams.kafka.partitions import all_from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
-from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, READING_DEFAULTS, Settings, client_settings
 from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS, SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
@@ -35,9 +36,6 @@ from streams.ports import (
 )
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
-# Less than it takes until offsets are stable: those of a member that has died in a transaction are only when somebody
-# ends that. The caller may do so as soon as it knows who has died, and does nothing else while it waits here.
-COMMITTED_S_MAX = 2.0
 # A newly assigned partition can be sought only after librdkafka has found its committed offset. That may take until the
 # transaction of a member that has died is over.
 SEEK_S_MAX = TRANSACTION_TIMEOUT_MS / 1_000 + 5.0
@@ -111,6 +109,7 @@ class KafkaConsumer:
         self._names = names
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
+        self._offsets = GroupOffsets(self._client, group, names)
         self._lookup = OffsetLookup(bootstrap, names, extra)
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._silence = SilenceWatch(
@@ -155,16 +154,7 @@ class KafkaConsumer:
         left_s = timeout_ms / 1000
         while True:
             try:
-                # The library's batch call waits for a full batch, its single call for one record. So both are used.
-                messages = self._client.consume(max_records, 0)
-                self._silence.polled(is_empty=len(messages) < max_records)
-                if not messages and left_s > 0:
-                    first = self._client.poll(left_s)
-                    if first is None:
-                        return []
-                    messages = [first]
-                    if max_records > 1:
-                        messages += self._client.consume(max_records - 1, 0)
+                messages = fetched(self._client, self._silence, max_records, left_s)
             except _RevokedError:
                 self._refuse_fatal()
                 return []
@@ -246,54 +236,12 @@ class KafkaConsumer:
         return None if known is None or known[1] < 0 else known[1]
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """Return the group's committed offsets, once no transaction is writing them any more.
-
-        Blocks for up to COMMITTED_S_MAX seconds.
-
-        Raises:
-            RetriableLogError: the broker did not answer in time, or a transaction is still writing them.
-        """
-        doing = f"read the committed offsets of group `{self._group}`"
-        if not partitions:
-            return {}
-        wanted = [to_client(self._names, partition) for partition in partitions]
-
-        def ask(timeout_s: float) -> list[KafkaPartition]:
-            found = self._client.committed(wanted, timeout=timeout_s)
-            for partition in found:
-                if partition.error is not None:
-                    raise KafkaException(partition.error)
-            return found
-
-        found = persist(ask, lambda error: call_error(error, doing), within(COMMITTED_S_MAX))
-        offsets: dict[TopicPartition, int | None] = {}
-        for partition in found:
-            offsets[from_client(self._names, partition)] = partition.offset if partition.offset >= 0 else None
-        return offsets
+        """See `GroupOffsets.committed`."""
+        return self._offsets.committed(partitions)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Store the group's offsets outside of transactions. Blocks until the coordinator has answered.
-
-        INVARIANT: the client commits with the generation in which the partitions were assigned. It takes on a newer one
-        only once the listener has given them up, within `poll`.
-
-        Raises:
-            RetriableLogError: nothing was stored, or it is not known.
-            LogError: see `streams.ports.Consumer.commit`.
-        """
-        if not offsets:
-            return
-        doing = f"commit offsets of group `{self._group}`"
-        named = [to_client(self._names, partition, offset) for partition, offset in offsets.items()]
-        try:
-            for partition in self._client.commit(offsets=named, asynchronous=False) or ():
-                if partition.error is not None:
-                    raise KafkaException(partition.error)
-        except KafkaException as exception:
-            error = error_of(exception)
-            if error.code() in STALE_GROUP_CODES and error.code() not in FENCED_CODES:
-                raise RetriableLogError(f"can't {doing}: {error.str()}; they are assigned again") from exception
-            raise call_error(error, doing) from exception
+        """See `GroupOffsets.commit`."""
+        self._offsets.commit(offsets)
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that still exists, per partition.

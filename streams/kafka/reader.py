@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of
+from streams.kafka.fetched import fetched
 from streams.kafka.offset_lookup import READER_GROUP, EndsLookup, OffsetLookup
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
@@ -91,15 +92,7 @@ class KafkaReader:
         if self._silence.is_due:
             self._silence.check({TopicPartition(*place): offset for place, offset in self._positions.items()})
         try:
-            messages = self._client.consume(max_records, 0)
-            self._silence.polled(is_empty=len(messages) < max_records)
-            if not messages and timeout_ms > 0:
-                first = self._client.poll(timeout_ms / 1000)
-                if first is None:
-                    return []
-                messages = [first]
-                if max_records > 1:
-                    messages += self._client.consume(max_records - 1, 0)
+            messages = fetched(self._client, self._silence, max_records, timeout_ms / 1000)
         except KafkaException as exception:
             self._faults.take(error_of(exception))
             return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.kafka import consumer, producer, publisher, reader
+from streams.kafka import consumer, group_offsets, producer, publisher, reader
 from streams.kafka.settings import client_settings
 from streams.kafka.timeouts import (
     BROKER_MISSED_MS,
@@ -36,7 +36,7 @@ def test_a_step_of_a_transaction_may_take_until_the_brokers_have_decided() -> No
 
 def test_a_takeover_waits_for_locked_offsets_bit_by_bit() -> None:
     # It may end the transaction that locks them, and must get to it before the brokers do.
-    assert consumer.COMMITTED_S_MAX <= TRANSACTION_TIMEOUT_MS / 1_000 / 5
+    assert group_offsets.COMMITTED_S_MAX <= TRANSACTION_TIMEOUT_MS / 1_000 / 5
 
 
 def test_a_lost_coordinator_is_looked_for_again_before_the_step_is_given_up() -> None:
