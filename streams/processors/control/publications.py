@@ -14,34 +14,30 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
 
 from streams.audit.publishers import Publishers
-from streams.model.bundle_files import files_of
 from streams.model.bundle_signature import publication_key
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.topics import RULESET
-from streams.policy import PolicyError, bundle_from_files
+from streams.policy import PolicyError
 from streams.policy.language.bundle import BundleSource
 from streams.policy.runtime.ruleset import CompiledRuleset, Tool, active_tools
-from streams.processors.control.compilation import BundleCompiler, Compilation, CompilerFailedError
+from streams.processors.control.compilation import BundleCompiler, CompiledBundles, CompilerFailedError
+from streams.processors.control.publication_checks import CANARY_BP_ALL, usable_source, without_files
 
 _log = logging.getLogger(__name__)
 CANDIDATES_MAX = 128
-COMPILED_KEPT_MAX = 4
-"""Compiled rules that are kept: those in force, and those before them, so that a rollback takes no time."""
 COMPILE_TRIES_MAX = 3
 BEHIND_MS_MAX = 5_000
 """How long rules may be older than those in force before until an event reports it."""
 EARLY_MAX = 256
 WARM_TOOLS_MAX = 256
-CANARY_BP_ALL = 10_000
 
 _ACTION_REASONS = {
     BundleAction.PUBLISH: ControlReason.RULES_PUBLISHED,
@@ -156,10 +152,12 @@ class Publications:
     _early: list[_Signed] | None = field(default_factory=list)
     _candidates: list[_Candidate] = field(default_factory=list)
     _former: _Candidate | None = None
-    _running: tuple[_Candidate, Compilation] | None = None
-    _compiled: OrderedDict[bytes, CompiledRuleset] = field(default_factory=OrderedDict)
     _events: list[RulesEvent] = field(default_factory=list)
     _memory: bytes | None = None
+    _compiled: CompiledBundles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._compiled = CompiledBundles(self.compiler)
 
     @property
     def is_behind(self) -> bool:
@@ -174,7 +172,7 @@ class Publications:
     @property
     def is_busy(self) -> bool:
         """Whether `advance` has work to do, rather than waiting for another process."""
-        return self._running is not None and self._running[1].is_busy
+        return self._compiled.is_busy
 
     @property
     def _stable_serial(self) -> int:
@@ -237,7 +235,7 @@ class Publications:
 
     def close(self) -> None:
         """Stop compiling."""
-        self._cancel()
+        self._compiled.cancel()
 
     # What partitions remember
 
@@ -285,11 +283,11 @@ class Publications:
             return
         try:
             self._check_serial(signed.bundle)
-            source = _checked_source(signed.bundle)
+            source = usable_source(signed.bundle)
         except RecordError as error:
             self._reject(signed, error)
             return
-        self._candidates.append(_Candidate(_without_files(signed.bundle), source, signed.offset, signed.signers))
+        self._candidates.append(_Candidate(without_files(signed.bundle), source, signed.offset, signed.signers))
         for dropped in self._candidates[:-CANDIDATES_MAX]:
             self._report(dropped, ControlReason.RULES_SUPERSEDED)
         del self._candidates[:-CANDIDATES_MAX]
@@ -306,11 +304,11 @@ class Publications:
         self._highest, self._highest_key = bundle.serial, publication_key(bundle)
 
     def _reject(self, signed: _Signed | _Candidate, error: RecordError) -> None:
-        bundle = _without_files(signed.bundle)
+        bundle = without_files(signed.bundle)
         self._events.append(RulesEvent(self.name, bundle, signed.offset, signed.signers, None, error))
 
     def _report(self, signed: _Signed | _Candidate, reason: ControlReason) -> None:
-        bundle = _without_files(signed.bundle)
+        bundle = without_files(signed.bundle)
         self._events.append(RulesEvent(self.name, bundle, signed.offset, signed.signers, reason, None))
 
     # From newest to oldest: what is found first ends the search
@@ -339,35 +337,11 @@ class Publications:
 
     def _compile(self, candidate: _Candidate, *, blocking: bool) -> CompiledRuleset | None:
         """Return the candidate's rules; None while they are compiled."""
-        digest = candidate.source.digest
-        if digest in self._compiled:
-            self._compiled.move_to_end(digest)
-            return self._compiled[digest]
-        if self._running is None or self._running[0] is not candidate:
-            self._cancel()
-            self._running = (candidate, self.compiler.start(candidate.source, self._active_tools()))
-        compilation = self._running[1]
-        try:
-            ruleset = compilation.result() if blocking else compilation.advance()
-        except (PolicyError, CompilerFailedError):
-            self._running = None
-            raise
-        if ruleset is None:
-            return None
-        self._running = None
-        if ruleset.digest != digest:
-            raise CompilerFailedError("the compiler returned other rules than it was given")
-        self._compiled[digest] = ruleset
-        return ruleset
+        return self._compiled.rules_of(candidate.source, self._active_tools, blocking=blocking)
 
     def _active_tools(self) -> tuple[Tool, ...]:
         ruleset = None if self.stable is None else self.stable.ruleset
         return () if ruleset is None else active_tools(ruleset, WARM_TOOLS_MAX)
-
-    def _cancel(self) -> None:
-        if self._running is not None:
-            self._running[1].cancel()
-            self._running = None
 
     def _drop(self, candidate: _Candidate, why: str) -> None:
         self._candidates.remove(candidate)
@@ -397,13 +371,7 @@ class Publications:
         _log.info("bundle `%s` serial %d: %s", self.name, rules.serial, self._events[-1 - len(over)].reason)
 
     def _forget_compiled(self) -> None:
-        """Drop the oldest compiled rules that are not in force."""
-        wanted = {rules.digest for rules in (self.stable, self.canary) if rules is not None}
-        for digest in list(self._compiled):
-            if len(self._compiled) <= COMPILED_KEPT_MAX:
-                return
-            if digest not in wanted:
-                del self._compiled[digest]
+        self._compiled.forget_but(rules.digest for rules in (self.stable, self.canary) if rules is not None)
 
     def _set_former(self, over: list[_Candidate]) -> None:
         """Note the newest of the superseded candidates: the rules to which a person would roll back."""
@@ -421,34 +389,3 @@ class Publications:
             _log.info("bundle `%s` serial %d can't be compiled for a rollback: %s", self.name, former.serial, error)
         self._former = None
         self._forget_compiled()
-
-
-def _without_files(bundle: RulesetBundle) -> RulesetBundle:
-    return msgspec.structs.replace(bundle, files=(), packed=b"")
-
-
-def _checked_source(bundle: RulesetBundle) -> BundleSource:
-    """Return the files of a publication.
-
-    Raises:
-        RecordError: the publication is inconsistent.
-    """
-    what = f"bundle `{bundle.name}` serial {bundle.serial} is rejected"
-    try:
-        source = bundle_from_files(files_of(bundle))
-    except ValueError as error:
-        raise RecordError(DeadLetterReason.BUNDLE_INVALID, f"{what}: {error}") from None
-    fault = None
-    if source.digest != bundle.digest:
-        fault = "its files do not have the digest that it states"
-    elif bundle.action is BundleAction.UNKNOWN:
-        fault = "its action is unknown to this version of the gate"
-    elif (bundle.action is BundleAction.WITHDRAW) is bool(source.files):
-        fault = "a bundle that withdraws the rules must have no files, and any other bundle must have files"
-    elif not 0 <= bundle.canary_bp < CANARY_BP_ALL:
-        fault = f"a share of {bundle.canary_bp} hundredths of a percent is out of range"
-    elif bundle.canary_bp and bundle.action is not BundleAction.PUBLISH:
-        fault = "only a publication of a new bundle can be for a share of the sessions"
-    if fault is not None:
-        raise RecordError(DeadLetterReason.BUNDLE_INVALID, f"{what}: {fault}")
-    return source
