@@ -84,18 +84,22 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         due_ms = now_ms + 1
         state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key, last_intent_id))
         state.put(session_row_key(session_key), encode_row(evolve(row, housekeeping_ms=due_ms)))
-    elif _is_over(row, horizon_ms) and not kept and not cursor:
-        if _drop_counts(session_key, row, state) and _drop_provenance(session_key, state):
-            state.delete(session_row_key(session_key))
-            state.delete(grant_row_key(session_key))
-            state.delete(approval_grants_row_key(session_key))
-            for optional in (signals_row_key(session_key), content_keys_row_key(session_key)):
-                if state.get(optional) is not None:
-                    state.delete(optional)
-        else:
-            state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
+        return
+    is_over = _is_over(row, horizon_ms) and not kept and not cursor
+    if is_over and _drop_counts(session_key, row, state) and _drop_provenance(session_key, state):
+        _delete_session(session_key, state)
     else:
         state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
+
+
+def _delete_session(session_key: bytes, state: StateView) -> None:
+    """Delete what is left of a session whose other rows are deleted."""
+    state.delete(session_row_key(session_key))
+    state.delete(grant_row_key(session_key))
+    state.delete(approval_grants_row_key(session_key))
+    for optional in (signals_row_key(session_key), content_keys_row_key(session_key)):
+        if state.get(optional) is not None:
+            state.delete(optional)
 
 
 def _some(rows: Iterator[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], bool]:
