@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
@@ -49,52 +49,97 @@ _CHAINS = frozenset({Connective.AND, Connective.OR})
 _JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
 
 
+class Wanted(NamedTuple):
+    """What is shown of the rules that have evaluated an intent.
+
+    Attributes:
+        only: the ids of the rules that are shown; all if it is empty.
+        whole: whether to show all parts of all conditions.
+        lacks_facts: whether facts are missing, so that rules which read them have no value.
+    """
+
+    only: frozenset[str]
+    whole: bool
+    lacks_facts: bool
+
+    @property
+    def is_each(self) -> bool:
+        """Whether each rule is shown with its condition, and not just those that explain the effect."""
+        return self.whole or bool(self.only)
+
+    def deciders(self, effect: Effect, rules: Iterable[RuleExplanation]) -> list[RuleExplanation]:
+        """Return the rules that have kept the call from running; none if nobody can tell."""
+        return [] if self.lacks_facts else _deciders(effect, rules)
+
+
 def tell_judged(
     screen: Screen,
     judged: Judged,
-    only: frozenset[str],
+    wanted: Wanted,
     *,
     before: Judged | None,
-    whole: bool,
     is_one_of_many: bool,
     is_as_recorded: bool,
-    lacks_facts: bool,
 ) -> None:
     """Write how the rules evaluated an intent.
 
     Args:
         screen: the output.
         judged: the evaluation.
-        only: the ids of the rules that are shown; all if it is empty.
+        wanted: what is shown of the rules.
         before: the evaluation that was written before this one. What its rules have shown is not shown again.
-        whole: whether to show all parts of all conditions.
         is_one_of_many: whether the intent was judged more than once.
         is_as_recorded: whether the verdict on the log has said the same already.
-        lacks_facts: whether facts are missing, so that rules which read them have no value.
     """
     explanation = judged.explanation
-    result = explanation.result
-    screen.record(
-        {
-            "record": "judgement",
-            "evaluated_ms": judged.time_ms,
-            "bundle": explanation.bundle,
-            "version": explanation.version,
-            "ruleset_digest": explanation.digest,
-            "effect": result.effect.value,
-            "reason": result.reason.value,
-            "reason_text": result.reason_text,
-        }
-    )
-    shown = [each for each in explanation.rules if not only or each.rule_id in only]
+    effect = explanation.result.effect
+    screen.record(_judgement_fields(judged))
+    shown = [each for each in explanation.rules if not wanted.only or each.rule_id in wanted.only]
     if screen.as_json:
         for each in shown:
             screen.record({"record": "rule", **_rule_fields(each)})
         return
     when = f" at {format_instant(judged.time_ms)}" if is_one_of_many else ""
-    told = f" {result.reason}: {result.reason_text}{when}"
+    told = f" {explanation.result.reason}: {explanation.result.reason_text}{when}"
     if is_as_recorded:
         told = " from the records of the session, as on the log"
+    _tell_head(screen, explanation, told, lacks_facts=wanted.lacks_facts)
+    deciders = wanted.deciders(effect, shown)
+    repeated = _repeated(shown, [] if before is None else _in_full(before.explanation, wanted))
+    shown = [each for each in shown if each.rule_id not in repeated]
+    decided = [each for each in deciders if each.rule_id not in repeated]
+    if wanted.is_each:
+        _tell_trees(screen, shown, _SHOWN, whole=wanted.whole)
+        _tell_others(screen, shown)
+    elif deciders:
+        _tell_decided(screen, decided, [each for each in shown if each not in decided])
+    else:
+        _tell_undecided(screen, shown, lacks_facts=wanted.lacks_facts)
+    if repeated:
+        again = ", ".join(each.rule_id for each in deciders if each.rule_id in repeated)
+        screen.say()
+        told = f"{many(len(repeated), 'rule')} came out as above"
+        screen.say(f"{told}, among them those that decided: {again}" if again else told, FAINT)
+
+
+def _judgement_fields(judged: Judged) -> dict[str, object]:
+    """Return an evaluation as JSON, without its rules."""
+    explanation, result = judged.explanation, judged.explanation.result
+    return {
+        "record": "judgement",
+        "evaluated_ms": judged.time_ms,
+        "bundle": explanation.bundle,
+        "version": explanation.version,
+        "ruleset_digest": explanation.digest,
+        "effect": result.effect.value,
+        "reason": result.reason.value,
+        "reason_text": result.reason_text,
+    }
+
+
+def _tell_head(screen: Screen, explanation: IntentExplanation, told: str, *, lacks_facts: bool) -> None:
+    """Write what the rules came to, and which version of them that was."""
+    effect = explanation.result.effect
     screen.say()
     if lacks_facts:
         screen.rich(
@@ -103,37 +148,20 @@ def tell_judged(
             )
         )
     else:
-        style = EFFECT_STYLES.get(result.effect, WARN)
-        screen.rich(Text.assemble(("rules: ", STRONG), (result.effect.value, style), printable(told)))
+        style = EFFECT_STYLES.get(effect, WARN)
+        screen.rich(Text.assemble(("rules: ", STRONG), (effect.value, style), printable(told)))
     screen.rich(
         Text(
             printable(f"bundle {explanation.bundle}, version {explanation.version}, digest {explanation.digest[:12]}"),
             FAINT,
         )
     )
-    deciders = [] if lacks_facts else _deciders(result.effect, shown)
-    is_whole = whole or bool(only)
-    repeated = _repeated(shown, [] if before is None else _in_full(before.explanation, is_whole, lacks_facts))
-    shown = [each for each in shown if each.rule_id not in repeated]
-    decided = [each for each in deciders if each.rule_id not in repeated]
-    if is_whole:
-        _tell_trees(screen, shown, _SHOWN, whole=whole)
-        _tell_others(screen, shown)
-    elif deciders:
-        _tell_decided(screen, decided, [each for each in shown if each not in decided])
-    else:
-        _tell_undecided(screen, shown, lacks_facts=lacks_facts)
-    if repeated:
-        again = ", ".join(each.rule_id for each in deciders if each.rule_id in repeated)
-        screen.say()
-        told = f"{many(len(repeated), 'rule')} came out as above"
-        screen.say(f"{told}, among them those that decided: {again}" if again else told, FAINT)
 
 
-def _in_full(explanation: IntentExplanation, is_whole: bool, lacks_facts: bool) -> list[RuleExplanation]:
+def _in_full(explanation: IntentExplanation, wanted: Wanted) -> list[RuleExplanation]:
     """Return the rules of an evaluation whose conditions are written."""
     written = [each for each in explanation.rules if each.outcome in _SHOWN]
-    deciders = [] if lacks_facts or is_whole else _deciders(explanation.result.effect, written)
+    deciders = [] if wanted.is_each else wanted.deciders(explanation.result.effect, written)
     return [*deciders, *(each for each in written if each.outcome is RuleOutcome.ERROR)] if deciders else written
 
 

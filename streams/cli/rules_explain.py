@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.explained_rules import EFFECT_STYLES, tell_judged
+from streams.cli.explained_rules import EFFECT_STYLES, Wanted, tell_judged
 from streams.cli.findings import refusal_recorded
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
@@ -154,17 +154,15 @@ def _tell_rules(screen: Screen, explained: Explained, only: frozenset[str], *, w
     asked = {judged.explanation.digest for judged in explained.judged}
     for verdict in explained.recorded:
         _tell_verdict(screen, verdict, asked, recorded=True)
-    is_one_of_many = len(explained.judged) > 1
+    wanted, is_one_of_many = Wanted(only, whole, explained.lacks_key), len(explained.judged) > 1
     for before, judged in zip((None, *explained.judged), explained.judged, strict=False):
         tell_judged(
             screen,
             judged,
-            only,
+            wanted,
             before=before,
-            whole=whole,
             is_one_of_many=is_one_of_many,
             is_as_recorded=_is_as_recorded(judged, explained) and not is_one_of_many,
-            lacks_facts=explained.lacks_key,
         )
     # A run without the key of the user's values has no verdict that says anything.
     is_told = explained.agrees is not None and not (explained.recorded and explained.agrees)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.cli.explained_rules import tell_judged
+from streams.cli.explained_rules import Wanted, tell_judged
 from streams.cli.screen import Screen
 from streams.codec.history import parse_line
 from streams.codec.jsonform import named_uuid as named
@@ -130,10 +130,8 @@ class TestHistory:
         for whole in (False, True):
             screen = Screen(as_json=False)
             with screen.console.capture() as written:
-                tell_judged(
-                    screen, judged, frozenset(), before=None, whole=whole, is_one_of_many=False, is_as_recorded=False,
-                    lacks_facts=False,
-                )  # fmt: skip
+                wanted = Wanted(frozenset(), whole, lacks_facts=False)
+                tell_judged(screen, judged, wanted, before=None, is_one_of_many=False, is_as_recorded=False)
             assert "!session.tainted = false" in written.get() or "not = false" in written.get()
 
     def test_one_rule_only(self, stoplog: Stoplog) -> None:
