@@ -154,12 +154,12 @@ def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
         if name in assumed:
             remark = Text(f"gates assume {_fact_text(assumed[name])}", style=FAINT)
         else:
-            remark = Text(_doubt(entry, name), style=WARN)
+            remark = Text(doubt(entry, name), style=WARN)
         rows.append((name, short(_fact_text(value), _VALUE_CHARS), remark))
     screen.table(("fact", "value", "remark"), rows)
 
 
-def _doubt(entry: ToolCatalogEntry, name: str) -> str:
+def doubt(entry: ToolCatalogEntry, name: str) -> str:
     """Return what to check about a fact; empty if there is nothing."""
     claims = claims_of(entry)
     if name in claims:

@@ -114,7 +114,7 @@ class PartitionState:
 
     def set_timer(self, due_ms: int, payload: bytes) -> None:
         """Call the processor with `payload` once stream time has reached `due_ms`. Idempotent."""
-        key = _timer_key(due_ms, payload)
+        key = timer_key(due_ms, payload)
         if key not in self._record and self._transaction.get(key) is not None:
             # A record before this one has set it: many share a timer.
             return
@@ -124,7 +124,7 @@ class PartitionState:
 
     def cancel_timer(self, due_ms: int, payload: bytes) -> None:
         """Forget a timer. `next_due_ms` may stay too early, which costs one lookup."""
-        self.delete(_timer_key(due_ms, payload))
+        self.delete(timer_key(due_ms, payload))
 
     @property
     def next_due_ms(self) -> int | None:
@@ -249,5 +249,6 @@ def stream_time_of(rows: Rows) -> int:
     return int.from_bytes(rows.get(STREAM_TIME_KEY) or b"", "big")
 
 
-def _timer_key(due_ms: int, payload: bytes) -> bytes:
+def timer_key(due_ms: int, payload: bytes) -> bytes:
+    """Return the key of a timer's row. Timers are sorted by when they are due."""
     return TIMER_KEY_PREFIX + due_ms.to_bytes(_DUE_BYTES, "big") + payload

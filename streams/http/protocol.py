@@ -26,7 +26,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Accept the connection, unless its place has too many, and start the timer for the first head."""
         super().connection_made(transport)
-        self._place = _counted_place(self.client)
+        self._place = counted_place(self.client)
         if self._place is not None and self.per_place_max is not None:
             same = sum(isinstance(one, BoundedProtocol) and one._place == self._place for one in self.connections)
             if same > self.per_place_max:
@@ -67,7 +67,8 @@ class ProxiedProtocol(BoundedProtocol):
     per_place_max = None
 
 
-def _counted_place(client: tuple[str, int] | None) -> str | None:
+def counted_place(client: tuple[str, int] | None) -> str | None:
+    """Return where a client is, for the limit on its connections; None if they are not counted."""
     host = "" if client is None else client[0]
     address = address_of(host)
     return None if address is None or address.is_loopback else place(host)

@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from streams.engine.broadcasts import _EVENT_KEY
-from streams.engine.state import _timer_key
+from streams.engine.state import timer_key
 from streams.model.budget import family_of, keyed, request_key
 from streams.model.errors import RecordError
 from streams.model.keys import session_key_of
@@ -78,7 +78,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.LAYOUT: (lambda: rows.LAYOUT_KEY, ()),
     RowKind.STREAM_TIME: (lambda: STREAM_TIME_KEY, ()),
     RowKind.TIMER: (
-        lambda due_ms, kind, key, intent: _timer_key(due_ms, timer_payload(kind, key, intent)),
+        lambda due_ms, kind, key, intent: timer_key(due_ms, timer_payload(kind, key, intent)),
         (INSTANT, st.sampled_from(TimerKind), SESSION, TEXT),
     ),
     RowKind.BROADCAST: (

@@ -109,21 +109,26 @@ def format_duration(value: Duration) -> str:
 
 
 @lru_cache(maxsize=ZONES_KEPT_MAX)
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone, by its name or as an offset from UTC such as `+02:00`.
+
+    Raises:
+        EvaluationError: there is none.
+    """
     match = _OFFSET.match(name)
     if match is not None:
         offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
         if offset >= timedelta(hours=24):
             raise EvaluationError("time zone offset out of range")
         return timezone(-offset if match[1] == "-" else offset)
-    if name not in _zone_names():
+    if name not in zone_names():
         raise EvaluationError("unknown time zone")
     with resources.files(_ZONES).joinpath("zoneinfo", *name.split("/")).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 
 
 @lru_cache(maxsize=1)
-def _zone_names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
     """Return the zones of the package `tzdata`.
 
     INVARIANT: the database of the host, which `ZoneInfo(name)` prefers, is never asked. Hosts have different versions
@@ -137,7 +142,7 @@ def _local(value: Timestamp, zone: str) -> datetime:
     if not zone:
         return instant
     try:
-        return instant.astimezone(_zone(zone))
+        return instant.astimezone(zone_of(zone))
     except OverflowError:
         raise EvaluationError("timestamp out of range in the time zone") from None
 

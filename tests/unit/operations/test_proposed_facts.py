@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.cli.catalog_view import _doubt
+from streams.cli.catalog_view import doubt
 from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, ToolCatalogEntry
 from streams.operations.catalog.proposed_facts import assumed_facts, by_words, strays, with_proposed_facts
 from streams.operations.catalog.stated_facts import FactError, stated_facts
@@ -157,7 +157,7 @@ def test_a_wrong_fact_is_explained(stated: dict[str, Any], text: str) -> None:
 def test_a_path_that_names_no_argument_is_shown() -> None:
     (entry,) = listed(CREATE, create_event=ToolFacts(sink_args=("/guest/*", "/guests/*", "/title", "/-")))
     assert strays(entry, "sink_args") == ("/guest/*",)
-    assert "/guest/*" in _doubt(entry, "sink_args")
+    assert "/guest/*" in doubt(entry, "sink_args")
     open_ended = CREATE | {"inputSchema": schema(title=TEXT) | {"additionalProperties": True}}
     (entry,) = listed(open_ended, create_event=ToolFacts(sink_args=("/guest",)))
     assert strays(entry, "sink_args") == ()

@@ -177,7 +177,7 @@ DATA = compile_portable(source(EVERYTHING, before=LISTS))
 
 @settings(max_examples=300, deadline=None)
 @given(at=st.integers(0, len(DATA) - 1), byte=st.integers(0, 255))
-def test_damaged_data_is_refused_or_denies(at: int, byte: int) -> None:
+def test_damaged_data_raises_no_other_error(at: int, byte: int) -> None:
     damaged = DATA[:at] + bytes([byte]) + DATA[at + 1 :]
     try:
         read = load_ruleset(damaged)

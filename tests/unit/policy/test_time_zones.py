@@ -8,17 +8,17 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from streams.policy.cel.times import _zone, _zone_names
+from streams.policy.cel.times import zone_names, zone_of
 
 ROOT = Path(__file__).parents[3]
 EVALUATE = """
 import sys
-from streams.policy.cel.times import _zone, _zone_names
+from streams.policy.cel.times import zone_of, zone_names
 from streams.policy.errors import EvaluationError
 from datetime import UTC, datetime
 for name in sys.argv[1:]:
     try:
-        print(datetime(2025, 7, 1, 10, tzinfo=UTC).astimezone(_zone(name)).isoformat())
+        print(datetime(2025, 7, 1, 10, tzinfo=UTC).astimezone(zone_of(name)).isoformat())
     except EvaluationError as error:
         print(error)
 """
@@ -52,5 +52,5 @@ def test_the_zones_of_the_host_are_not_asked(tmp_path: Path) -> None:
 
 
 def test_every_zone_of_the_package_can_be_read() -> None:
-    assert _zone_names() >= {"UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "EST5EDT"}
-    assert len({str(_zone(name)) for name in _zone_names()}) == len(_zone_names())
+    assert zone_names() >= {"UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "EST5EDT"}
+    assert len({str(zone_of(name)) for name in zone_names()}) == len(zone_names())

@@ -19,7 +19,7 @@ from cryptography import x509
 from simulation.broker.kafka import free_port
 from streams.embedded.log import EmbeddedLog
 from streams.http.client_address import place
-from streams.http.protocol import _counted_place
+from streams.http.protocol import counted_place
 from streams.sdk.errors import TokenServiceError
 from streams.sdk.token_exchange import StsClient
 from tests.certificates import make_certificate
@@ -166,7 +166,7 @@ def test_one_place_has_so_many_connections(
 ) -> None:
     monkeypatch.setattr("streams.http.protocol.BoundedProtocol.per_place_max", 4)
     # As if it came from elsewhere: this machine is not counted.
-    monkeypatch.setattr("streams.http.protocol._counted_place", lambda client: client and "192.0.2.1")
+    monkeypatch.setattr("streams.http.protocol.counted_place", lambda client: client and "192.0.2.1")
     with open_house(tmp_path, behind_tls_proxy=behind_a_proxy) as house:
         held = [socket.create_connection(("127.0.0.1", house.port)) for _ in range(8)]
         expected = [False] * 4 + [not behind_a_proxy] * 4
@@ -198,9 +198,9 @@ def test_places() -> None:
     assert place("::ffff:192.0.2.1") == place("192.0.2.1") != place("::ffff:192.0.2.2")
     assert place("2001:db8:1:2::1") == place("2001:db8:1:2:ffff::9") != place("2001:db8:1:3::1")
     assert place("") == ""
-    counted = [_counted_place((host, 1)) for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.1", "")]
+    counted = [counted_place((host, 1)) for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.1", "")]
     assert counted == [None, None, None, "192.0.2.1", None]
-    assert _counted_place(None) is None
+    assert counted_place(None) is None
 
 
 def test_requests_in_the_works_are_answered_at_the_end(tmp_path: Path) -> None:
