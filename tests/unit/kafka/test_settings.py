@@ -12,7 +12,14 @@ from confluent_kafka.admin import AdminClient
 
 from streams.kafka.log import KafkaLog
 from streams.kafka.records import headers_of, received
-from streams.kafka.settings import LOG_KINDS_MAX, OncePerInterval, Settings, client_settings, connection_settings
+from streams.kafka.settings import (
+    LOG_KINDS_MAX,
+    LOGGER,
+    OncePerInterval,
+    Settings,
+    client_settings,
+    connection_settings,
+)
 from streams.model.errors import SettingsError
 from streams.ports import Received
 
@@ -113,9 +120,14 @@ class TestOncePerInterval:
 
     @pytest.mark.parametrize("client_class", [Producer, AdminClient, Consumer])
     def test_settings_for_other_clients_are_no_news(
-        self, client_class: Callable[..., Producer | AdminClient | Consumer], caplog: pytest.LogCaptureFixture
+        self,
+        client_class: Callable[..., Producer | AdminClient | Consumer],
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The library warns of them each time a client is made."""
+        # Another client may just have told that the broker is away.
+        monkeypatch.setattr(LOGGER, "filters", [OncePerInterval()])
         extra: Settings = {"session.timeout.ms": 6_000, "linger.ms": 5}
         client = client_class(client_settings(UNREACHABLE, fixed={"group.id": "g"}, extra=extra))
         deadline_s = time.monotonic() + SERVED_S_MAX
