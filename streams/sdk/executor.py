@@ -35,20 +35,19 @@ from streams.ports import Headers, Received
 from streams.ports.content import ContentSealer
 from streams.sdk.attempts import Attempts, Ended
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.errors import ExecutorError
+from streams.sdk.executor_setup import check_clock, keys_of, standard_of
 from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
 from streams.sdk.own_reports import OwnReports
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.seal_checks import NO_RECEIPT_TEXT, SealGuard, SealKeySource, Unproven
 from streams.sdk.single_use import SingleUseStore
-from streams.sdk.tools import FunctionTool, ToolRunner
+from streams.sdk.tools import ToolRunner
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import FieldReader, Transport
 from streams.sdk.uses import Use
 from streams.sdk.verdict_checks import (
     Refused,
-    Standard,
     has_own_key,
     is_for,
     refused_if_revoked,
@@ -121,8 +120,8 @@ class Executor:
         self._settings = settings or ExecutorSettings()
         self._owns_revocations = revocations is None
         self._revocations = revocations or RevocationWatch(transport, entropy=entropy)
-        self._standard = _standard_of(server_ids, tools, self._revocations, self._settings)
-        keys = _keys_of(server_ids, report_keys)
+        self._standard = standard_of(server_ids, tools, self._revocations, self._settings)
+        keys = keys_of(server_ids, report_keys)
         source = source or f"executor/{single_use.owner}"
         call_traces = CallTraces(traces)
         self.seals = SealGuard(seal_keys, transport.codec, single_use.heads(), transport.now_ms)
@@ -142,7 +141,7 @@ class Executor:
             source=source,
             content_sealer=content_sealer,
         )
-        _check_clock(single_use, transport.now_ms(), self._settings.clock_skew_ms)
+        check_clock(single_use, transport.now_ms(), self._settings.clock_skew_ms)
         self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
         self._start_lock = threading.Lock()
@@ -351,6 +350,17 @@ class Executor:
         """
         return self._attempts.give_up_all(refused, self._transport.now_ms())
 
+    def keep_heads(self) -> None:
+        """Record the newest heads that seals have shown, so that the log must go on from them after a restart.
+
+        Raises:
+            SingleUseError: they could not be recorded.
+        """
+        heads = self.seals.new_heads()
+        if heads:
+            self._store.keep_heads(heads)
+            self.seals.note_kept(heads)
+
     @property
     def waits_for(self) -> tuple[str, ...]:
         """What is missing until this executor runs calls; empty if nothing is. May be read in any thread."""
@@ -372,77 +382,3 @@ class Executor:
         if isinstance(attempted, Refused):
             return attempted
         return self._attempts.finish([attempted])[0], attempted.outcome
-
-    def keep_heads(self) -> None:
-        """Record the newest heads that seals have shown, so that the log must go on from them after a restart.
-
-        Raises:
-            SingleUseError: they could not be recorded.
-        """
-        heads = self.seals.new_heads()
-        if heads:
-            self._store.keep_heads(heads)
-            self.seals.note_kept(heads)
-
-
-def _check_clock(single_use: SingleUseStore, now_ms: int, clock_skew_ms: int) -> None:
-    """Start the record of uses, if it has not been started, and check that it does not begin ahead of this clock.
-
-    Every verdict would be refused: the earlier ones, because they may have been used before the record began, and the
-    later ones, because they are made ahead of this clock. So whoever starts the executor is told, before any call is.
-
-    Raises:
-        ExecutorError: it does.
-        SingleUseError: it can't be written.
-    """
-    ahead_ms = single_use.begin(now_ms) - now_ms
-    if ahead_ms > clock_skew_ms:
-        raise ExecutorError(
-            f"the record of uses `{single_use.path}` begins {ahead_ms} ms ahead of this clock: no verdict could run. "
-            "If the clock is behind, set it. If it was ahead when the file was created, move the file away: verdicts "
-            "from before the next start are then refused"
-        )
-
-
-def _standard_of(
-    server_ids: Sequence[str],
-    tools: Mapping[str, ToolRunner | Callable[[Mapping[str, object]], object]],
-    revocations: RevocationWatch,
-    settings: ExecutorSettings,
-) -> Standard:
-    """Return what an executor checks verdicts with.
-
-    Raises:
-        ExecutorError: a tool does not belong to any of the servers.
-    """
-    for name in tools:
-        if name.partition("/")[0] not in server_ids:
-            raise ExecutorError(f"tool `{name}` does not belong to any of the servers {', '.join(sorted(server_ids))}")
-    return Standard(
-        server_ids=frozenset(server_ids),
-        tools={name: _runner(tool) for name, tool in tools.items()},
-        revocations=revocations,
-        audiences=frozenset(settings.audiences),
-        obligations=settings.obligations,
-        clock_skew_ms=settings.clock_skew_ms,
-    )
-
-
-def _keys_of(server_ids: Sequence[str], keys: ReportKey | Mapping[str, ReportKey]) -> dict[str, ReportKey]:
-    """Return the report key of each server.
-
-    Raises:
-        ExecutorError: a server has none.
-    """
-    by_server = dict.fromkeys(server_ids, keys) if isinstance(keys, ReportKey) else dict(keys)
-    missing = sorted(set(server_ids) - by_server.keys())
-    if missing:
-        raise ExecutorError(
-            f"there is no report key of {', '.join(missing)}: make one with "
-            "`stoplog keys server new SERVER --out FILE`, and give it in `report_keys`"
-        )
-    return by_server
-
-
-def _runner(tool: ToolRunner | Callable[[Mapping[str, object]], object]) -> ToolRunner:
-    return FunctionTool(tool) if callable(tool) else tool
