@@ -202,8 +202,10 @@ def _summarise(screen: Screen, report: TryReport, counts: Counter[str], approve:
     screen.say()
     _tell_questions(screen, report.answers, approve)
     verdicts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if count) or "none"
-    screen.say(f"{report.inputs_count} records processed; rules: {report.rules}; final verdicts: {verdicts}", OK)
+    told = f"{many(report.inputs_count, 'record')} processed"
+    screen.say(f"{told}; rules: {report.rules}; final verdicts: {verdicts}", OK)
     if report.outputs_left_out_count:
-        screen.say(f"skipped {report.outputs_left_out_count} records of kinds that the engine itself writes", FAINT)
+        left_out = many(report.outputs_left_out_count, "record")
+        screen.say(f"skipped {left_out} of kinds that the engine itself writes", FAINT)
     if report.faults:
         screen.say(f"skipped {many(len(report.faults), 'bad line')}", FAIL)

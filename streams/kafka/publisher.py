@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.model.plurals import many
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
@@ -136,7 +137,7 @@ class KafkaPublisher:
             raise (LogError if were_refused else RetriableLogError)(f"records were not stored: {failures}")
         if left:
             raise RetriableLogError(
-                f"{left} records are not stored after {timeout_ms} ms: flush again, or check the brokers"
+                f"{many(left, 'record')} not stored after {timeout_ms} ms: flush again, or check the brokers"
             )
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from streams.audit.report_keys import ReportKey
+from streams.model.plurals import many
 from streams.model.reasons import Refusal
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing
@@ -88,7 +89,7 @@ class OwnReports:
         except (LogError, PublishError) as error:
             self._store.release([use.call.verdict_id for use in uses])
             self.are_owed = True
-            raise ReportError(f"{len(uses)} calls have run but can't be reported: {error}") from error
+            raise ReportError(f"{many(len(uses), 'call')} ran, but can't be reported: {error}") from error
         self.mark_reported(uses)
 
     def report_later(self, uses: Sequence[Use]) -> None:

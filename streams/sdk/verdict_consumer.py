@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from streams.metrics.health import Health, hanging
+from streams.model.plurals import many
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Consumer, FatalLogError, LogError, Received, RetriableLogError, TopicPartition
@@ -153,8 +154,8 @@ class VerdictLoop:
             self._calls.close()
             self._reports.close()
         if self._done:
-            text = "calls could not be reported before the stop; they are reported at the next start"
-            raise ExecutorError(f"{len(self._done)} {text}")
+            text = "could not be reported before the stop; the next start does that"
+            raise ExecutorError(f"{many(len(self._done), 'call')} {text}")
 
     def health(self) -> Health:
         """Return whether the loop turns, and what is missing until it runs calls. May be called in any thread."""

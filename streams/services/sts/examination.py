@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from streams.delegation.anchors import HMAC
+from streams.model.plurals import many
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.services.sts.settings import StsSection
 from streams.stores.private_folder import is_open_to_others
@@ -44,7 +45,8 @@ def examine_sts(
         )
     yield from troubles
     if not troubles:
-        yield fine(_NAME, f"`{section.issuer}`, {len(section.sources)} sources, {len(section.agents)} agents")
+        known = f"{many(len(section.sources), 'source')}, {many(len(section.agents), 'agent')}"
+        yield fine(_NAME, f"`{section.issuer}`, {known}")
 
 
 def _troubles(section: StsSection, trust_anchors: Mapping[str, str | list[str]], folder: Path) -> Iterator[Finding]:

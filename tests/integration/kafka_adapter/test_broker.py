@@ -148,7 +148,7 @@ class TestOwnBroker:
         monkeypatch.undo()
         assert reader.poll(10, 200) == []
         publisher.publish(Outgoing(out, 0, None, b"late"))
-        with pytest.raises(RetriableLogError, match="1 records"):
+        with pytest.raises(RetriableLogError, match="1 record not stored"):
             publisher.flush(200)
         began_s = time.monotonic()
         producer.close()

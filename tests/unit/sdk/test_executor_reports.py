@@ -209,7 +209,7 @@ def test_a_result_is_kept_from_the_agent_until_its_report_is_on_the_log(
     executor.start()
     breakable.broken = True
     first, second = make_verdict(), make_verdict()
-    with pytest.raises(ReportError, match="1 calls have run"):
+    with pytest.raises(ReportError, match="1 call ran"):
         run(executor, first)
     with pytest.raises(ReportError):
         run(executor, second)

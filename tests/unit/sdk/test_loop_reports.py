@@ -104,7 +104,7 @@ def test_a_stop_tries_to_report_for_as_long_as_it_may_wait(
         held.go_on.set()
         running.stop()
     assert isinstance(running.error, ExecutorError)
-    assert "1 calls could not be reported before the stop" in str(running.error)
+    assert "1 call could not be reported before the stop" in str(running.error)
     assert held.flushes_count == 2, "the attempt under way, and one more"
     held.close()
 

@@ -36,7 +36,7 @@ def test_nothing_where_it_is_not_used(tmp_path: Path) -> None:
 
 def test_all_is_well(tmp_path: Path) -> None:
     [finding] = found(tmp_path)
-    assert "1 sources, 1 agents" in finding.text
+    assert "1 source, 1 agent" in finding.text
 
 
 @pytest.mark.parametrize(
