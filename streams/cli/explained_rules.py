@@ -172,7 +172,7 @@ def _repeated(rules: Iterable[RuleExplanation], before: Iterable[RuleExplanation
         each.rule_id
         for each in rules
         if (was := known.get(each.rule_id)) is not None
-        and (was.outcome, was.error, was.mode) == (each.outcome, each.error, each.mode)
+        and (was.outcome, was.error, was.mode, was.named) == (each.outcome, each.error, each.mode, each.named)
         and was.whole == each.whole
     )
 
@@ -288,6 +288,8 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
         tree.add(Text(printable(f"no value: {rule.error}"), FAIL).rich())
     if rule.whole is not None:
         _grow(tree, rule.whole, whole)
+    for name, value in rule.named:
+        tree.add(Text.assemble((f"{name}: ", FAINT), (short(value, _PART_CHARS_MAX), STRONG)).rich())
     return tree
 
 
@@ -351,6 +353,7 @@ def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
         "error": rule.error,
         "reason": rule.reason,
         "place": rule.place,
+        "explain": dict(rule.named),
         "condition": None if rule.whole is None else _part_fields(rule.whole),
     }
 

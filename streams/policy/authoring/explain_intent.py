@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.cel.exact import DeferredError, PartsCompiler
@@ -83,6 +84,7 @@ class RuleExplanation(msgspec.Struct, frozen=True, dict=True):
 
     Attributes:
         explain: makes `whole`; None if the condition was not evaluated.
+        named: the expressions that the rule names under `explain`, with their values; only of a rule that matches.
     """
 
     rule_id: str
@@ -93,6 +95,7 @@ class RuleExplanation(msgspec.Struct, frozen=True, dict=True):
     outcome: RuleOutcome
     error: str | None = None
     explain: Callable[[], ExplainedPart] | None = None
+    named: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def whole(self) -> ExplainedPart | None:
@@ -156,17 +159,20 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
     """
     constants = list_constants(ruleset.bundle)
     asked = {rule.rule.id: rule for rule in ruleset.rules}
-    rules = [rule for pack in ruleset.bundle.packs for rule in pack.rules]
+    rules = sorted((rule for pack in ruleset.bundle.packs for rule in pack.rules), key=lambda rule: rule.id)
+    result = ruleset.evaluate(facts)
+    explained = (_explain(rule, asked.get(rule.id), facts, constants, reveal=reveal) for rule in rules)
     return IntentExplanation(
         ruleset.name,
         ruleset.version,
         ruleset.digest.hex(),
-        ruleset.evaluate(facts),
-        tuple(
-            _explain(rule, asked.get(rule.id), facts, constants, reveal=reveal)
-            for rule in sorted(rules, key=lambda rule: rule.id)
-        ),
+        result,
+        tuple(replace(each, named=_named(each.rule_id, result)) for each in explained),
     )
+
+
+def _named(rule_id: str, result: PolicyResult) -> tuple[tuple[str, str], ...]:
+    return tuple((each.name, each.value) for each in result.explanations if each.rule_id == rule_id)
 
 
 def _explain(

@@ -163,7 +163,7 @@ def _rule() -> Schema:
         "explain": named_of(
             ref_to("expression"),
             parse.NAME_PATTERN,
-            "Named expressions whose values the verdict records.",
+            "Named expressions whose values `stoplog rules explain` shows if the rule matches.",
             parse.EXPLAIN_MAX,
         ),
         "tags": items_of(

@@ -121,6 +121,22 @@ class TestHistory:
         assert "    └── !tool.read_only = true" in lines
         assert 'D-2 deny tool.server_id == "mail" = true' in lines
 
+    def test_what_a_rule_names_under_explain_is_shown_with_it(self, stoplog: Stoplog, home: Path) -> None:
+        write_bundle(home / "named", 'apiVersion: rules/v1\nbundle: named\nversion: "1"\n')
+        named = "{server: tool.server_id, to: args.to}"
+        rules = (
+            f'{{id: N-1, effect: deny, match: {{tools: ["*"]}}, when: "!tool.read_only", reason: x, explain: {named}}}',
+            f'{{id: N-2, effect: deny, match: {{tools: ["*"]}}, when: "tool.read_only", reason: y, explain: {named}}}',
+        )
+        text = "apiVersion: rules/v1\npack: idle\nrules:\n" + "".join(f"  - {rule}\n" for rule in rules)
+        (home / "named" / "idle" / "idle.rules.yaml").write_text(text)
+        asked = ("rules", "explain", "named", *HISTORY, "--intent", "exfiltrate")
+        lines = stoplog(*asked, "--no-json").out.splitlines()
+        assert '├── server: "mail"' in lines
+        assert '└── to: "[redacted]"' in lines
+        told = {each["rule_id"]: each["explain"] for each in of_kind(stoplog(*asked), "rule")}
+        assert told == {"N-1": {"server": '"mail"', "to": '"[redacted]"'}, "N-2": {}}
+
     def test_a_condition_too_long_to_be_shown_whole_is_cut(self) -> None:
         """The parts of the negation were not worked out any more."""
         cut = ExplainedPart("!session.tainted", "false", (), Connective.NOT)
