@@ -28,9 +28,11 @@ from streams.cli.text import printable, short
 from streams.codec.instants import format_instant, instant_text
 from streams.model.content import ContentScope
 from streams.model.plurals import many
+from streams.model.revocation import RevocationKind
 from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
 from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
 from streams.operations.contents.reading import Opened, find_captured, read_content
+from streams.operations.known_names import look_up
 from streams.operations.topics.lookup import IdError, find_intent, find_session, tenant_and_name
 from streams.wiring.contents import build_unwrapper
 from streams.wiring.logs import drop_replaced
@@ -174,6 +176,8 @@ def erase_content(
         else:
             plan = plan_erasure(operator, target)
         _show_plan(screen, plan)
+        if target is not None and not (plan.keys or plan.held or plan.namesakes):
+            _tell_unknown(screen, operator, target)
         if dry_run:
             screen.say("nothing was erased: this is a dry run", WARN)
             return
@@ -333,6 +337,18 @@ def _shown(screen: Screen, opened: Opened) -> Opened:
         screen.say(str(fields["erased"] or f"can't be opened: {opened.fault}"), WARN)
     screen.say()
     return opened
+
+
+def _tell_unknown(screen: Screen, operator: Operator, target: Target) -> None:
+    """Tell if the log knows nothing of a name, and what may be meant: a mistyped one must not be taken for erased."""
+    kind = RevocationKind[target.scope.name]
+    name = target.tenant_uid if kind is RevocationKind.TENANT else f"{target.tenant_uid}|{target.id}"
+    unknown = look_up(operator, kind, name)
+    if unknown is None:
+        return
+    screen.record({"record": "unknown", "tenant_uid": target.tenant_uid, "id": target.id, "near": list(unknown.near)})
+    near = f"; the nearest: {', '.join(map(printable, unknown.near))}" if unknown.near else ""
+    screen.say(f"the log knows no {printable(str(target))}{near}", FAIL)
 
 
 def _show_plan(screen: Screen, plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,15 +47,18 @@ class ToolFacts:
     compensating_args: tuple[CompensatingArgument, ...] = ()
 
 
-_BETWEEN_NAMES = frozenset("./")
+_NAME = re.compile(r"[^\s./*?\[\]{}\\]{1,200}\Z")
+"""A name that the patterns of rules can hold (`streams.policy.language.parse_match`)."""
+NAME_ADVICE = "give it one without `.`, `/`, `*`, `?`, spaces and brackets, as rules can write it"
 
 
 def is_server_name(server_id: str) -> bool:
-    """Return whether an operator may give a server this name: one that is not empty, and without `.` and `/`.
+    """Return whether an operator may give a server this name: one that rules and commands can write.
 
-    Rules name tools as `server.tool`, and commands as `server/tool`: a rule about `mail.eu.*` would match nothing.
+    Rules name tools as `server.tool`, and commands as `server/tool`: a rule about `mail.eu.*` would match nothing, and
+    no rule can name a server with a space.
     """
-    return bool(server_id) and _BETWEEN_NAMES.isdisjoint(server_id)
+    return _NAME.match(server_id) is not None
 
 
 def catalog_entries(

@@ -389,7 +389,7 @@ def serving(office: Office, *tools: dict[str, Any]) -> Iterator[str]:
     ("args", "status", "told"),
     [
         (("import", "mail"), 2, "give exactly one source"),
-        (("import", "a/b", "--file", "tools.json", "--as", "x"), 2, "without `.` and `/`"),
+        (("import", "a/b", "--file", "tools.json", "--as", "x"), 2, "without `.`, `/`"),
         (("import", "mail", "--file", "none.json"), 1, "can't be read"),
         (("import", "mail", "--file", "bad.json"), 1, "is not JSON"),
         (("import", "mail", "--url", "https://x.example", "--header", "a"), 2, "NAME=VARIABLE"),

@@ -22,7 +22,7 @@ from streams.operations.catalog.proposed_facts import asks_for_sinks, possible_s
 from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, is_server_name, report_keys_entry
+from streams.sdk.mcp_catalog import NAME_ADVICE, ToolFacts, catalog_entries, is_server_name, report_keys_entry
 
 FILE_BYTES_MAX = 32_000_000
 
@@ -86,7 +86,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
             _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
     server_id, tools, facts, reviewed_by, proposed_by, keys = (listing.get(name) for name in _LISTING_MEMBERS)
     if not isinstance(server_id, str) or not is_server_name(server_id):
-        _refuse(path, "`server_id` must be your name for the server, without `.` and `/`")
+        _refuse(path, f"`server_id` must be your name for the server: {NAME_ADVICE}")
     if isinstance(tools, dict):  # the whole result of `tools/list`
         tools = tools.get("tools")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):

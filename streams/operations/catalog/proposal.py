@@ -22,7 +22,7 @@ from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entr
 from streams.operations.review.mentions import Mentions
 from streams.operations.review.names import KnownNames, Likeness
 from streams.operations.review.scan import TextFinding, is_serious, scan_tool
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, is_server_name
+from streams.sdk.mcp_catalog import NAME_ADVICE, ToolFacts, catalog_entries, is_server_name
 
 _PARTS_SHOWN_MAX = 6
 replace = msgspec.structs.replace
@@ -98,7 +98,7 @@ def import_tools(
     history = read_catalog_history(operator)
     if not is_server_name(server_id) and not any(name[0] == server_id for name in history.tools()):
         # Of a server that is there under such a name, changes must still be found.
-        raise ReviewFormError(f"`{server_id}` can't be the name of a server: give it one without `.` and `/`")
+        raise ReviewFormError(f"`{server_id}` can't be the name of a server: {NAME_ADVICE}")
     listed = catalog_entries(
         server_id,
         tools,

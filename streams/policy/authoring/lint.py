@@ -16,8 +16,8 @@ from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported, Pr
 from streams.policy.authoring.unreachable import report_unreachable
 from streams.policy.cel.structural_hash import start_offset
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
-from streams.policy.errors import Finding, Findings, Location, Severity
-from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX, Bundle, BundleSource, Match, Pack
+from streams.policy.errors import Finding, Findings, Location, Severity, nearest
+from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX, Bundle, BundleSource, Match, Pack, Rule
 from streams.policy.language.check_memory import CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, entities_struct, history_struct, list_constants
 from streams.policy.language.fact_types import Facts
@@ -31,6 +31,9 @@ from streams.policy.results import Mode, RuleEffect
 
 _DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
 _PATTERN_CHARS_SHOWN = 200
+_OWASP_IDS = tuple(f"ASI{number:02}" for number in range(1, 11))
+_LIKE_AN_ID = re.compile(r"(?i)(as[il1][-_ ]?[0-9o]+|aml[._-]?t[-_.]?[0-9]+.*)\Z")
+_AN_ID = re.compile(rf"({'|'.join(_OWASP_IDS)}|AML\.T[0-9]{{4}}(\.[0-9]{{3}})?)\Z")
 _SECURITY_LISTS = frozenset(("provenance", "hops"))
 
 
@@ -97,6 +100,7 @@ def check_bundle(
     optional = _optional_paths(bundle)
     for rule in rules:
         _lint_rule(rule, optional, findings)
+        _report_unknown_tags(rule.rule, findings)
         if tools:
             _report_unmatched_patterns(rule, known, findings)
     _report_keys_of_all_calls(memories, findings)
@@ -265,6 +269,18 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
                      f"test it first with `has({path})`")  # fmt: skip
         elif isinstance(node, Comprehension):
             _lint_fold(rule, tree, node, warn)
+
+
+def _report_unknown_tags(rule: Rule, findings: Findings) -> None:
+    """Report tags that look like ids of OWASP or ATLAS that neither has. Tags of one's own may be anything else.
+
+    Alerts are routed by tags, so one that is mistyped keeps an alert from whom it is for.
+    """
+    for tag in rule.tags:
+        if _LIKE_AN_ID.match(tag) and not _AN_ID.match(tag):
+            hint = nearest(tag, _OWASP_IDS) or "they are `ASI01` to `ASI10`, and such as `AML.T0051.001`"
+            message = f"`{tag}` is not an id of OWASP's agentic risks or of MITRE ATLAS"
+            findings.warning("unknown_tag", rule.location, message, rule_id=rule.id, hint=hint)
 
 
 def _lint_literals(tree: Expr, expanded: ExpandedText, rule_id: str | None, findings: Findings) -> None:

@@ -224,6 +224,10 @@ def call_hint(name: str, types: str, text: str, offset: int) -> str | None:
         return f"write `{_VERSION_COMPARISONS[name]}` for versions `a` and `b`"
     if name in ("==", "!="):
         return _equality_hint(name, types, text, offset)
+    if name in ("<", "<=", ">", ">="):
+        return f"`{name}` compares two numbers, or two texts{_constant_hint(types)}"
+    if name in ("&&", "||", "!"):
+        return "a condition is true or false: compare a text or a number, and write `size(LIST) > 0` about a list"
     return None
 
 
@@ -248,7 +252,15 @@ def _equality_hint(name: str, types: str, text: str, offset: int) -> str:
         return f"{advice}; write `{'!' if name == '==' else ''}has({path})` to test whether it is present"
     if types.count("list(") == 1:
         return f"{advice}; write `VALUE in LIST` to search a list"
-    return advice
+    return advice + _constant_hint(types)
+
+
+def _constant_hint(types: str) -> str:
+    """Return how a constant is written that somebody has put in quotes, to go behind a hint; empty for other types."""
+    found = set(types.split(", "))
+    if found == {"bool", "string"}:
+        return "; write `true` and `false` without quotes"
+    return "; write numbers without quotes" if found in ({"int", "string"}, {"double", "string"}) else ""
 
 
 def _match_around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[str] | None:

@@ -222,7 +222,7 @@ class _Parser:
         obligations = self._obligation_list(reader, effect)
         version, tags = (
             reader.text("version", VERSION_PATTERN, "a version"),
-            reader.texts("tags", TAGS_MAX, TAG_PATTERN, "a tag"),
+            reader.texts("tags", TAGS_MAX, TAG_PATTERN, "letters, digits, `_`, `.`, `:` and `-`, such as `ASI02`"),
         )
         if when is None:
             return None

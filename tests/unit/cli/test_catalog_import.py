@@ -101,3 +101,12 @@ def test_each_tool_costs_the_same_however_many_there_are(stoplog: Stoplog, home:
     few_s, many_s = spent_s("few", FEW), spent_s("many", MANY)
     # Of the processor, because others share the machine. Names on two servers make alerts, hence the room.
     assert many_s < 8 * few_s, (few_s, many_s)
+
+
+@pytest.mark.parametrize("name", ["my notes", "notes.eu", "notes/eu", "notes*", "[notes]"])
+def test_a_server_whose_name_no_rule_could_write_is_refused(stoplog: Stoplog, home: Path, name: str) -> None:
+    (home / "tools.json").write_text(json.dumps([SEND]))
+    refused = stoplog("catalog", "import", name, "--file", "tools.json")
+    assert refused.status == 2
+    assert f"`{name}` can't be the name of a server: give it one without `.`, `/`, `*`, `?`, spaces" in refused.err
+    assert stoplog("catalog", "review").records == []

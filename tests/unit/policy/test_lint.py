@@ -215,3 +215,24 @@ def test_permits_that_can_never_count(permit: dict[str, str], deny: dict[str, st
     first = {"id": "P-1", "effect": "permit", "when": "session.tainted && agent.id == 'a'"} | permit
     text = rule(**first) + rule(**({"id": "D-1"} | deny))
     assert codes(text) == ([("shadowed", "P-1")] if shadowed else [])
+
+
+@pytest.mark.parametrize(
+    ("tag", "hint"),
+    [
+        ("ASI77", "did you mean `ASI07`?"),
+        ("ASI11", "did you mean `ASI10`?"),
+        ("ASl01", "did you mean `ASI01`?"),
+        ("AML.T86", "such as `AML.T0051.001`"),
+        ("AML_T0086", "such as `AML.T0051.001`"),
+    ],
+)
+def test_a_tag_that_looks_like_an_id_and_is_none_is_reported(tag: str, hint: str) -> None:
+    (found,) = check_bundle(source(rule(tags=f"[{tag}]"))).findings
+    assert (found.code, found.rule_id, found.severity) == ("unknown_tag", "R-1", Severity.WARNING)
+    assert hint in (found.hint or "")
+
+
+@pytest.mark.parametrize("tag", ["ASI01", "ASI10", "AML.T0086", "AML.T0051.001", "LLM01", "asia-desk", "team:pay"])
+def test_ids_and_tags_of_ones_own_are_fine(tag: str) -> None:
+    assert check_bundle(source(rule(tags=f"[{tag}]"))).findings == ()

@@ -97,8 +97,21 @@ class TestErase:
         assert site(*erasing(folder, "--session", "s-0"), "--dry-run").records == [found]
 
     def test_what_nobody_has_is_nothing_to_erase(self, site: Stoplog, folder: Path) -> None:
-        result = site(*erasing(folder, "--user", "nobody@example.com"), "--yes")
-        assert (result.status, result.records) == (0, [])
+        (found,) = site(*erasing(folder, "--session", "s-0"), "--dry-run").records
+        user = found["sub"]
+        typed = {"record": "unknown", "tenant_uid": "default", "id": f"{user}e", "near": [f"default|{user}"]}
+        result = site(*erasing(folder, "--user", typed["id"]), "--yes")
+        assert (result.status, result.records) == (0, [typed])
+        shown = site(*erasing(folder, "--user", typed["id"]), "--yes", "--no-json").out
+        assert f"the log knows no subject default|{user}e; the nearest: default|{user}" in " ".join(shown.split())
+        assert "the log knows no session default|s-7" in site(*erasing(folder, "--session", "s-7"), "--no-json").out
+
+    def test_a_user_of_whom_nothing_was_captured_is_known(
+        self, site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert site(*erasing(folder, "--tenant", "default"), "--yes").status == 0
+        again = site(*erasing(folder, "--session", "s-0"), "--yes")
+        assert (again.status, again.records) == (0, [])
 
     def test_what_was_erased_says_by_whom_and_the_rest_stays(self, site: Stoplog, folder: Path) -> None:
         result = site(*erasing(folder, "--session", "s-0"), "--yes")
