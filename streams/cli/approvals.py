@@ -325,6 +325,8 @@ def _decide(
     screen.say(f"decided: {decision.status.value.lower()}", OK)
     session = quote(question.key.decode("utf-8", "replace"))
     steps = [("to see the verdict", f"tail verdicts --session {session}")]
+    if answer.approve:
+        steps.append(("to see whether others are asked next", "approvals list"))
     if answer.grant is not None:
         steps.append(("to see what is granted", "approvals grants"))
     tell_steps(screen, connection, steps)

@@ -71,6 +71,7 @@ def question_record(question: Question, now_ms: int) -> dict[str, Any]:
         "waiting": sorted(waiting),
         "outcomes": {intent_id: outcome.value for intent_id, outcome in question.outcomes.items()},
         "is_known": question.is_known,
+        "passed_on": {intent_id: asked.task_id for intent_id, asked in question.passed_on.items()},
     }
 
 
@@ -99,7 +100,9 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
 def _end_of(question: Question) -> str:
     """Return how a question ended that waits no more: by verdicts on its calls, or because its time was over."""
     outcomes = sorted({outcome.value for outcome in question.outcomes.values()})
-    return f"decided: {', '.join(outcomes)}" if outcomes else "over"
+    if outcomes:
+        return f"decided: {', '.join(outcomes)}"
+    return "answered" if question.passed_on else "over"
 
 
 def show_question(screen: Screen, question: Question, now_ms: int) -> None:
@@ -156,6 +159,10 @@ def _show_call(screen: Screen, question: Question, call: PendingCall, told: str,
         state, style = f"waits, {duration(call.expires_at - now_ms)} left", WARN
     elif outcome is not None:
         state, style = f"decided: {outcome.value}", FAINT
+    elif call.intent_id in question.passed_on:
+        asked = question.passed_on[call.intent_id]
+        groups = ", ".join(asked.eligible_approvers) or "anybody"
+        state, style = f"answered: now question {asked.task_id[:QUESTION_CHARS]} asks {groups}", WARN
     else:
         state, style = "its time is over", FAINT
     name = printable(f"{call.tool.server_id}/{call.tool.name}")

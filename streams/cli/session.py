@@ -119,5 +119,7 @@ def list_(
         screen.say("no session matches", WARN)
         return
     screen.say()
-    first = shlex.quote(found[0].short_id)
-    tell_steps(screen, connection, [("what the first one read and did", f"session show {first}")])
+    steps = [("what the first one read and did", f"session show {shlex.quote(found[0].short_id)}")]
+    if any(Outcome.REQUIRE_APPROVAL in listed.view.waiting.values() for listed in found if listed.standing.is_at_work):
+        steps.append(("the questions that wait for a person", "approvals list"))
+    tell_steps(screen, connection, steps)

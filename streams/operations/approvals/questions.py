@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from streams.model.approval import ApprovalRequest, PendingCall
@@ -23,6 +24,8 @@ class Question(NamedTuple):
         first_ms: when it was asked first, on the log.
         outcomes: the final outcomes of its calls that are decided, by intent.
         is_known: whether verdicts could be read, so that `outcomes` is complete.
+        passed_on: the calls about which another question was asked since, by intent, with that question: this one is
+            answered, and the rules ask another group.
     """
 
     key: bytes
@@ -30,11 +33,14 @@ class Question(NamedTuple):
     first_ms: int
     outcomes: dict[str, Outcome]
     is_known: bool
+    passed_on: Mapping[str, ApprovalRequest] = MappingProxyType({})
 
     def waiting(self, now_ms: int) -> tuple[PendingCall, ...]:
         """Return the calls that still wait for an answer."""
         return tuple(
-            call for call in calls_of(self.request) if call.intent_id not in self.outcomes and call.expires_at > now_ms
+            call
+            for call in calls_of(self.request)
+            if call.intent_id not in self.outcomes and call.intent_id not in self.passed_on and call.expires_at > now_ms
         )
 
 
@@ -117,6 +123,7 @@ def open_questions(operator: Operator, *, all_of_them: bool = False) -> list[Que
 def _newest(operator: Operator) -> dict[str, Question]:
     """Return the newest form of every question."""
     found: dict[str, Question] = {}
+    last: dict[tuple[bytes, str], ApprovalRequest] = {}
     for received, record in operator.find(APPROVAL_REQUEST):
         if not isinstance(record, ApprovalRequest) or received.key is None:
             continue
@@ -124,7 +131,15 @@ def _newest(operator: Operator) -> dict[str, Question]:
         first_ms = received.timestamp_ms if before is None else before.first_ms
         # Records of one session are in order, because they are in one partition.
         found[record.task_id] = Question(received.key, record, first_ms, {}, is_known=False)
-    return found
+        last.update({(received.key, call.intent_id): record for call in calls_of(record)})
+    return {task_id: _passed_on(question, last) for task_id, question in found.items()}
+
+
+def _passed_on(question: Question, last: Mapping[tuple[bytes, str], ApprovalRequest]) -> Question:
+    """Add which of its calls another question is about since; `last` has the newest request about each call."""
+    newest = {call.intent_id: last[question.key, call.intent_id] for call in calls_of(question.request)}
+    task_id = question.request.task_id
+    return question._replace(passed_on={name: each for name, each in newest.items() if each.task_id != task_id})
 
 
 def _with_outcomes(operator: Operator, questions: list[Question]) -> list[Question]:

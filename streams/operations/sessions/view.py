@@ -71,6 +71,11 @@ class Standing(NamedTuple):
         """Return whether the session proposes no calls any more, whoever releases what."""
         return self.state in _OVER
 
+    @property
+    def is_at_work(self) -> bool:
+        """Return whether its calls are judged."""
+        return self.state in (LifeState.ESTABLISHED, LifeState.LIVE)
+
     def text(self) -> str:
         """Return the state as the end of a sentence about the session, such as `is live`, with what explains it."""
         state = "has ended" if self.state is LifeState.ENDED else f"is {self.state.value}"
@@ -140,6 +145,7 @@ class SessionView:
     Attributes:
         scopes: the effective ones, after all events that narrowed them.
         answers: what people have answered about a call, by its intent: `approved by ann`.
+        waiting: the calls that are not decided for good, by their intents, with their outcomes so far.
     """
 
     tenant_uid: str
@@ -161,6 +167,7 @@ class SessionView:
     intents: dict[str, ProposedCall] = field(default_factory=dict)
     answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+    waiting: dict[str, Outcome] = field(default_factory=dict)
     active_ms: int = 0
     _counted: set[str] = field(default_factory=set)
 
@@ -274,9 +281,17 @@ class SessionView:
         reason = revocations.reason_against(self._call(), now_ms)
         if reason is not None:
             return Standing(LifeState.STOPPED, REASON_TEXTS[reason])
-        if not self.calls:
+        if not self.calls and not self.waiting:
             return Standing(LifeState.ESTABLISHED, "the agent has not proposed a call yet")
-        return Standing(LifeState.LIVE, "")
+        return Standing(LifeState.LIVE, self._waits_for())
+
+    def _waits_for(self) -> str:
+        """Return what its undecided calls wait for; empty if there are none."""
+        asked = sum(outcome is Outcome.REQUIRE_APPROVAL for outcome in self.waiting.values())
+        held = len(self.waiting) - asked
+        parts = (f"{asked} waiting for a person" if asked else "", f"{held} deferred" if held else "")
+        told = ", ".join(filter(None, parts))
+        return f"calls: {told}" if told else ""
 
     def _call(self) -> Call:
         return Call(
@@ -349,8 +364,11 @@ class SessionView:
         self.active_ms = max(self.active_ms, time_ms)
         name = _name(record.tool or _NO_TOOL)
         if outcome in FINAL_OUTCOMES:
+            self.waiting.pop(intent_id, None)
             outcomes = self.calls.setdefault(name, {})
             outcomes[outcome.value] = outcomes.get(outcome.value, 0) + 1
+        else:
+            self.waiting[intent_id] = outcome
         if outcome is Outcome.QUARANTINE:
             self.frozen_ms = time_ms
         label = "" if record.label is None else _label(record.label.integrity.value, record.label.confidentiality.value)

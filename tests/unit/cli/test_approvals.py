@@ -113,6 +113,24 @@ def test_nothing_is_asked(office: Office) -> None:
         assert "there is no question `abc`" in result.err
 
 
+def test_once_one_group_has_answered_only_the_next_is_asked(office: Office) -> None:
+    office.ask({**ONE, "ask": "both"})
+    first = task_of(office)
+    assert "approvals list" in office.text("approve", first, *LENA)
+    assert set(office.decided().values()) == {Outcome.REQUIRE_APPROVAL}
+    (listed,) = office.run("approvals", "list").records
+    assert listed["eligible_approvers"] == ["security"]
+    assert "answered" in office.text("list", "--all")
+    now = f"now question {listed['task_id'][:13]} asks security"
+    assert f"answered: {now}" in " ".join(office.text("show", first).split())
+    again = office.run("approvals", "approve", first, *LENA)
+    assert again.status == 1
+    assert f"question `{first}` is answered: now question `{listed['task_id']}` asks security" in again.err
+    office.run("approvals", "approve", listed["task_id"], "--as", "sam", "--group", "security", "--yes")
+    assert set(office.decided().values()) == {Outcome.ALLOW}
+    assert office.run("approvals", "list").records == []
+
+
 def test_one_answer_decides_all_calls_that_were_shown(office: Office) -> None:
     office.ask({**ONE, "to": "ann"})
     office.ask({**ONE, "to": "bob"})

@@ -271,6 +271,21 @@ class TestStates:
         writer.put(maker, [maker.established(writer.now_ms - HOUR_MS, expires_ms=writer.now_ms - 1)])
         assert self.state(deployed) == ("ended", "the session's credential has expired")
 
+    def test_what_a_live_session_waits_for(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        first, second = (maker.intent(WEB_FETCH, {"url": url}, writer.now_ms) for url in "ab")
+        writer.put(maker, [verdict_on(first, Outcome.REQUIRE_APPROVAL)])
+        assert self.state(deployed) == ("live", "calls: 1 waiting for a person")
+        writer.put(maker, [verdict_on(second, Outcome.DEFER)])
+        assert self.state(deployed) == ("live", "calls: 1 waiting for a person, 1 deferred")
+        shown = deployed("session", "list", "--no-json").out
+        assert "1 waiting for a person" in shown
+        assert "stoplog approvals list" in shown
+        assert "is live: calls: 1 waiting" in deployed("session", "show", "s-1", "--no-json").out
+        writer.put(maker, [verdict_on(each) for each in (first, second)])
+        assert self.state(deployed) == ("live", "")
+        assert "approvals list" not in deployed("session", "list", "--no-json").out
+
     def test_frozen_until_it_is_released(self, deployed: Stoplog, writer: Writer) -> None:
         maker = writer.open("s-1")
         intent = maker.intent(WEB_FETCH, {"url": "a"}, writer.now_ms)
