@@ -76,6 +76,8 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
     if by_user and "no, " in lowered:
         # "Pause... no, cancel it" denies what stands before.
         lowered = _NO_INSTEAD.sub(r"\1.", lowered)
+    # "My e-mail is ..." asks for no mail, and as two words the second one would be a verb.
+    lowered = lowered.replace("e-mail", "email")
     words = WORD_OR_STOP.findall(lowered)
     kinds: set[str] = set()
     for index, word in enumerate(words):

@@ -116,6 +116,8 @@ def test_action_of_a_managing_tool() -> None:
         ("Pay the plumber. The amount is in his mail.", {"pay", FILL}, {DELEGATE, FOLLOW}),
         ("Please pay the water bill that came this week.", {"pay", FILL}, {DELEGATE}),
         ("Settle invoice 2041.", {"pay", FILL}, {DELEGATE}),
+        ("My e-mail is kim@x.example, what is his e-mail?", set(), {"send", "post"}),
+        ("E-mail Kim the file.", {"send"}, {"pay"}),
         ("I paid 40 too little. Please send them the difference plus a fee of 5.29.", {"pay"}, {DELEGATE}),
         ("Send them the difference of an additional 19.5% of the amount we paid.", {"pay"}, {DELEGATE}),
         ("The rent was 30 too high. Give Kim back the remainder.", {"pay"}, {DELEGATE}),
