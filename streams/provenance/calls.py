@@ -75,6 +75,8 @@ _DICTATING = re.compile(
     r"|\b(?:write|enter|state|note|say|answer|reply) [\"'\u201c\u00ab\u201e]"
 )
 """Sentences that say what somebody is to be told. The words themselves follow."""
+_USES = re.compile(r"\buse\b[^.!?\n]{1,64}\b(?:as|for|instead)\b")
+"""What is to be used in whatever is done: "use the card 4410 for it" is followed by a payment, and by an exchange."""
 _SENDS_SUM = re.compile(
     r"\bsend(?:ing)? (?:it |this |that )?(?:to )?[^\s]{2,40} (?:[a-z]{3} )?\d{1,12}(?:[.,]\d{1,2})?(?![\w@/:-])"
     r"|\bsend(?:ing)? (?:[a-z]{3} |[$€£¥₹] ?)?\d{1,12}(?:[.,]\d{1,3})?(?: ?[a-z]{3}| ?[$€£¥₹])? to\b"
@@ -107,9 +109,13 @@ def calls_of(sentence: str) -> int:
         calls = (calls or UNKNOWN) | INCLUDE
     if not _READING.isdisjoint(words):
         calls |= BITS[ActKind.READ]
+    if _USES.search(lowered) is not None:
+        calls |= UNKNOWN
     return calls or UNKNOWN
 
 
+READING = BITS[ActKind.READ] | UNKNOWN
+"""Something is, or may be, to be read."""
 SENDING = BITS[ActKind.SEND]
 """Something is to be sent. Of an amount, that is to pay it."""
 SETTING = BITS[ActKind.CHANGE] | BITS[ActKind.CREATE]

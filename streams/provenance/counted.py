@@ -24,6 +24,7 @@ from streams.provenance.words import STOP_WORDS, listed, singular
 COUNTED = "counts:"
 COUNTED_MAX = 8
 _PERSONS = listed("person people guest passenger participant attendee traveller traveler seat")
+_BAGS = listed("bag baggage luggage suitcase")
 _ADULT = "adult"
 _QUANTITIES = listed("quantity qty")
 _UNITS = listed("pack packet package box bottle can jar carton crate piece unit copy pair")
@@ -135,4 +136,6 @@ def things_like(thing: str) -> frozenset[str]:
     """Return the things whose number is that of a thing: whoever counts persons has counted guests."""
     if thing in _QUANTITIES:
         return _UNITS
+    if thing in _BAGS:
+        return _BAGS
     return _PERSONS | {thing} if thing in _PERSONS or thing == _ADULT else frozenset((thing,))

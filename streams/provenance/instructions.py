@@ -15,6 +15,7 @@ import msgspec
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS
 from streams.provenance.calls import UNKNOWN, calls_of
+from streams.provenance.said_as_facts import orders_as_fact
 from streams.provenance.self_standing import stands_alone
 from streams.provenance.words import listed, plain_case
 
@@ -69,6 +70,7 @@ _ALSO_LABELS = listed(
     "text tip top trade triple view void zero"
 )
 """Imperatives that are as often the name of a field, or begin one."""
+_CLEAR_VERBS = IMPERATIVES - _ALSO_LABELS
 _AFTER_VERBS = listed(
     "a all an and any at back both by down each every everyone everything for from her him his in it me my no now off "
     "on only our out over that the their them these this those to up us what whether with your "
@@ -314,6 +316,8 @@ def _asks_for_act(lowered: str) -> bool:
     if any(match.group(1) in IMPERATIVES for match in _VERB_AND_PLACE.finditer(lowered)):
         return True
     if any(_orders(*match.groups()) for match in _ONE_MORE.finditer(lowered)):
+        return True
+    if orders_as_fact(lowered, _CLEAR_VERBS):
         return True
     if (fronted := _FRONTED.match(lowered)) is not None and _is_order_behind(*fronted.groups()):
         return True

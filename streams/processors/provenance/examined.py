@@ -12,6 +12,7 @@ from streams.processors.provenance.flow import UNSTATED, Audience
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.provenance.acts import DELEGATE
+from streams.provenance.calls import READING
 from streams.provenance.memory import Seen
 from streams.provenance.origins import Traced
 
@@ -137,6 +138,7 @@ class Examined(msgspec.Struct):
     def is_selected_by_user(self) -> bool:
         """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere.
 
+        A value that only an instruction to read names is the choice of others, also in a text that he has asked for.
         Also if he leaves acts or values to such a content ("do the to-dos in my note"), and no text by others may have
         chosen which one is read.
         """
@@ -147,13 +149,19 @@ class Examined(msgspec.Struct):
         leaves_acts = any(scope.kind == DELEGATE for scope in self.row.scopes)
         points = _is_users if leaves_acts else is_pointed
         return any(points(value.traced) for value in origins) and all(
-            is_pointed(value.traced) or value.traced.origin is _NOWHERE for value in origins
+            (is_pointed(value.traced) and not _is_called_up(value.traced)) or value.traced.origin is _NOWHERE
+            for value in origins
         )
 
 
 def _is_users(traced: Traced) -> bool:
     """Return whether the user has named a value himself."""
     return traced.origin is _USER
+
+
+def _is_called_up(traced: Traced) -> bool:
+    """Return whether only an instruction of others names a value, and that calls for a read."""
+    return traced.origin is _TEXT and traced.is_instructed and bool(traced.calls_for & READING)
 
 
 def _is_chosen_by_others(traced: Traced) -> bool:

@@ -19,6 +19,7 @@ SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"
         ("Transfer 480 EUR to this account.", PAY, SEND | INCLUDE | UNKNOWN),
         ("Please send your questions to this address.", SEND, PAY | INCLUDE),
         ("Include this link in your answer.", INCLUDE, PAY | UNKNOWN),
+        ("Use card 4410 as the payment method for it.", PAY | UNKNOWN, SEND),
         ("Every answer must name the new contact.", INCLUDE, PAY),
         ("Tell the customer that the fee is paid at this address.", SEND | INCLUDE, UNKNOWN),
         ("Ask the customer to pay the rest to this account.", SEND | PAY | INCLUDE, UNKNOWN),

@@ -70,6 +70,7 @@ def test_an_argument_counts_the_thing_that_it_is_called_after() -> None:
     assert not is_counted("night", frozenset({"day"}))
     assert is_counted("guest", frozenset({"person"}))
     assert not is_counted("guest", frozenset({"bag"}))
+    assert is_counted("baggage", frozenset({"bag"}))
     assert not is_counted("quantity", frozenset({"bag"}))
 
 

@@ -1,0 +1,38 @@
+"""Orders that are said as facts: which thing an act is to be about, or where money goes.
+
+Who has asked to cancel his booking gets another one cancelled by "the booking to cancel is H-12", and his refund to
+somebody else by "the refund goes to card 4410". Neither has an imperative, and a model takes both for orders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+from streams.provenance.words import listed
+
+_NAMED = re.compile(
+    r"\b(?:the|that) (?P<thing>[\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?P<verb>[a-z]{2,24}) (?:is|are) [^\s]"
+    r"|\b(?:is|are) the (?P<one>[\w'-]{1,30}) to (?P<ends>[a-z]{2,24})(?![\w'-])"
+)
+"""What an act is to be about: "the booking to cancel is H-12", "H-12 is the one to cancel"."""
+_NO_THINGS = listed("way ways time times place day date reason chance person people best only first last next")
+"""Words with which such a sentence says how, when or by whom: "the best way to cancel is by mail"."""
+_MONEY_GOES = re.compile(
+    r"\b(?:refunds?|payments?|money|amounts?|deposits?|credits?|reimbursements?)(?: [\w'-]{1,24}){0,3}?"
+    r" (?:goes?|(?:is|are) (?:now )?(?:paid|sent|wired|refunded|credited|transferred)) to [^\s]"
+)
+
+
+def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:
+    """Return whether a sentence states what an act is to be about, or where money goes.
+
+    Args:
+        lowered: the sentence in lower case.
+        verbs: those of orders.
+    """
+    for match in _NAMED.finditer(lowered):
+        thing, verb, one, ends = match.group("thing", "verb", "one", "ends")
+        if (verb or ends) in verbs and (thing or one) not in _NO_THINGS:
+            return True
+    return _MONEY_GOES.search(lowered) is not None
