@@ -290,6 +290,9 @@ def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
         lowered: the same in lower case.
         has_roles: whether the text may have the mark of a role.
     """
+    if '":"' in lowered:
+        # What looks like the end of a result and the begin of another is often written without spaces.
+        lowered = lowered.replace('":"', '": "')
     words = lowered.split()
     if not _TRIGGERS.isdisjoint(words) and (_has_trigger(lowered, words) or _runs_on(sentence)):
         return True

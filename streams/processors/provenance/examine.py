@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.model.labels import Integrity, Label
+from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import NO_OWNERS, Examined
 from streams.processors.provenance.memory import Memory, read_content, read_provenance
 from streams.processors.provenance.mentioned import (
@@ -39,6 +40,7 @@ from streams.provenance.origins import AWAITED, NOWHERE, UNKNOWN, Look
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED, _OTHER, _ELSE = Integrity.TRUSTED, ActKind.OTHER, Calls.OTHER
+_LOOKED_UP = (ValueOrigin.TRUSTED, ValueOrigin.FIELD)
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 
 
@@ -118,7 +120,7 @@ def examine(
     examined.is_named = kind == _OTHER and tracer.has_said_any(use.own_words)
     examined.tells_person = asks_for_pieces and tells_person(examined, tracer)
     is_inner_act = not use.is_read and not use.is_outward
-    if is_inner_act and row.has_message and (is_tainted or _is_called_for_by_others(row, examined.kinds)):
+    if is_inner_act and row.has_message and (is_tainted or _is_only_called_for_by_others(examined)):
         examined.is_unspoken = is_unspoken(examined, tracer)
     examined.is_worded = is_worded(told, use, tracer)
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
@@ -127,13 +129,16 @@ def examine(
     return examined
 
 
-def _is_called_for_by_others(row: ProvenanceRow, kinds: frozenset[str]) -> bool:
-    """Return whether an instruction in a field that others have written may call for such an act.
+def _is_only_called_for_by_others(examined: Examined) -> bool:
+    """Return whether an instruction in a field that others have written may call for an act, and no record does.
 
     A session stays trusted if its results are, all but single fields. Desks act by the rest of them, so nothing less
-    counts there.
+    counts there, and nothing that was looked up may be a value of the call.
     """
-    return row.has_untrusted and bool(row.calls_for) and compare(row.calls_for, kinds, is_content=False) != _ELSE
+    row = examined.row
+    if not row.has_untrusted or not row.calls_for or compare(row.calls_for, examined.kinds, is_content=False) == _ELSE:
+        return False
+    return not any(not value.is_sink and value.traced.origin in _LOOKED_UP for value in examined.values)
 
 
 def _awaits_untrusted(session: SessionRow) -> bool:

@@ -27,6 +27,8 @@ _DIGITS = re.compile(r"[0-9]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]{3,40}")
 _SENTENCE_END = re.compile(r"[.!?\n]")
+_SERVED = ("user", "customer", "client")
+"""Words for whoever is served, by which nobody speaks of a tool: "I am user 88"."""
 _DESCRIPTION_CHARS_MAX = 200
 
 
@@ -70,7 +72,9 @@ class ToolUse:
         verbs = [word for word in words[:1] + words[len(named) : len(named) + 1] if word not in STOP_WORDS]
         said = [form for verb in verbs for form in (verb, *forms_of(verb)) if form == verb or form.endswith("ing")]
         self.own_words = tuple(dict.fromkeys(value for form in said if (value := text_value(form))))
-        self.spoken_of = tuple(dict.fromkeys([*self.own_words, *_spoken(self.things)]))
+        self.spoken_of = tuple(
+            dict.fromkeys([*self.own_words, *_spoken(word for word in self.things if word not in _SERVED)])
+        )
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}
