@@ -25,6 +25,7 @@ from streams.processors.provenance.mentioned import (
 )
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
+from streams.processors.provenance.requested import is_requested
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.provenance.tracer import Tracer
@@ -130,15 +131,17 @@ def examine(
 
 
 def _is_only_called_for_by_others(examined: Examined) -> bool:
-    """Return whether an instruction in a field that others have written may call for an act, and no record does.
+    """Return whether an instruction in a field that others have written may call for an act, and nothing else does.
 
     A session stays trusted if its results are, all but single fields. Desks act by the rest of them, so nothing less
-    counts there, and nothing that was looked up may be a value of the call.
+    counts there. Neither may the user have asked for such an act, nor a value of the call have been looked up.
     """
     row = examined.row
     if not row.has_untrusted or not row.calls_for or compare(row.calls_for, examined.kinds, is_content=False) == _ELSE:
         return False
-    return not any(not value.is_sink and value.traced.origin in _LOOKED_UP for value in examined.values)
+    return not is_requested(examined) and not any(
+        not value.is_sink and value.traced.origin in _LOOKED_UP for value in examined.values
+    )
 
 
 def _awaits_untrusted(session: SessionRow) -> bool:
