@@ -22,6 +22,13 @@ _READING = frozenset(
 )  # fmt: skip
 _STATES = frozenset({"history", "info", "state", "status"})
 """What a tool is called that has no verb: `job_status`."""
+_PROGRESS = frozenset(
+    {
+        "build", "builds", "deploy", "deployment", "health", "job", "jobs", "pipeline", "poll", "progress", "queue",
+        "run", "runs", "state", "status", "task", "tasks", "tracking", "workflow",
+    }
+)  # fmt: skip
+"""What somebody waits for changes by itself. A record that is read again and again does not."""
 _ACTING = frozenset(
     {
         "add", "adjust", "append", "apply", "approve", "assign", "attach", "authorize", "ban", "block", "broadcast",
@@ -71,6 +78,12 @@ def only_reads(tool: str) -> bool:
         return False
     further = [word for before, word in pairwise(words) if before in _FURTHER]
     return _ACTING.isdisjoint(words) and _READING.issuperset(further)
+
+
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def asks_for_state(tool: str) -> bool:
+    """Return whether the name of a tool (`server.name`) says that it asks how far something is."""
+    return not _PROGRESS.isdisjoint(word.lower() for word in _WORDS.findall(tool))
 
 
 def is_of_secrets(tool: str) -> bool:

@@ -41,6 +41,7 @@ INCIDENTS: Mapping[str, str] = MappingProxyType(
     {
         "egress": "egress",
         "new_contact": "egress",
+        "dest_daily": "egress",
         "fan_out": "fan_out",
         "rate_nb": "rate_nb",
         "loop": "loop",

@@ -21,7 +21,7 @@ import msgspec
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, both_learned, has_days, learned
-from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
+from streams.behaviour.detectors.rates import PRIOR_DAYS, with_letter, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import ALLOWED, SENT
@@ -118,6 +118,8 @@ class NewContact(Keyed):
         if found is None:
             return Scored(kept, noted=amount)
         usual, spread = found
+        if self._value is not None:
+            usual = with_letter(usual, meeting.largest)
         z = (log1p(meeting.total) - usual) / spread
         if z < self.faint:
             return Scored(kept, noted=amount)

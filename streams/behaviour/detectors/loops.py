@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
-from streams.behaviour.acts import only_reads
+from streams.behaviour.acts import asks_for_state, only_reads
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import (
     DAYS_MIN,
@@ -83,7 +83,8 @@ class Loop(Keyed):
     """The same call, or the same few calls in turn, again and again, within a window.
 
     Whoever waits for something asks again and again as well, with pauses that grow, or slowly with a tool that only
-    reads. What costs is how often in a while. With a `term`, calls of a tool about the same are the same,
+    reads. What costs is how often in a while. Slow questions about a state don't count at all; a record that
+    is read again and again does not change by itself. With a `term`, calls of a tool about the same are the same,
     whatever else their arguments are: whoever is stuck may ask a little differently each time. So does whoever looks
     into something, or reads a list page by page: nothing is said where no days are known, nor as long as such calls
     follow on each other and none has come again. The same to another destination each time is a mail merge.
@@ -116,10 +117,11 @@ class Loop(Keyed):
         kept, count = (ring, rows[1], rows[2]), repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored(kept, noted=count)
-        if goes_on(ring) or polls(activity.tool, ring):
+        is_slow = polls(activity.tool, ring)
+        if goes_on(ring) or (is_slow and asks_for_state(activity.tool)):
             return Scored(kept, noted=0.0)
         counted = float(count)
-        if is_waiting(ring):
+        if is_slow or is_waiting(ring):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
             count = repeats(ring.calls)
             counted = min(counted, count * WAITING_SHARE)
@@ -157,7 +159,7 @@ def repeats(calls: tuple[int, ...]) -> int:
 def told_repeats(tool: str, lately: Lately) -> int:
     """Return how often the last call of a tool (`server.name`) is repeated, 1 of who only waits: what gates tell rules.
 
-    Watch and gates have to judge alike, or a rule stops what the watch takes for usual.
+    Gates find no more than the watch does, or a rule would stop what the watch takes for usual.
     """
     count = repeats(lately.calls)
     return 1 if count >= WAITING_MIN and polls(tool, lately) else count

@@ -38,10 +38,13 @@ PRIOR_SPREAD = 0.6
 """How much the logarithms of the peaks of days differ before much is known of an agent, and how many days that counts
 as: few days that happen to be alike say little about the next."""
 COUNT_MIN = 0.1
-KNOWN_SHARE = 0.5
+KNOWN_SHARE = 0.25
 """What data counts for that goes to a place which agents of the type have long sent something to."""
-KNOWN_CALLS_MAX = 8.0
+KNOWN_CALLS_MAX = 16.0
 """How many calls within about a half-life count so: a few large ones are a delivery, many are a flood."""
+LETTER_BYTES = 1_000.0
+"""The largest call that is usual of whoever sends anything: a short letter. A day on which an account was paid, and
+nobody was written to, says nothing about letters."""
 PLACES_FREE = 8.0
 SPREAD_SHARE_MIN = 0.25
 """To how many places data goes within about a half-life on usual days. If it goes to more, only the share counts that
@@ -225,6 +228,11 @@ def with_prior(spread: float, days: float) -> float:
     return sqrt((days * spread**2 + PRIOR_DAYS * PRIOR_SPREAD**2) / (days + PRIOR_DAYS))
 
 
+def with_letter(mean: float, largest: float) -> float:
+    """Return the logarithm of what is usual, of data that leaves: its largest call is, if that is a short letter."""
+    return max(mean, log1p(min(largest, LETTER_BYTES)))
+
+
 class Egress(Keyed):
     """Volume that leaves: a fading sum beside the highest sums of earlier days.
 
@@ -254,7 +262,7 @@ class Egress(Keyed):
         return max(value, 0.0) if is_number(value) else 0.0
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
-        """Return how many deviations the sum lies above the usual peak of a day."""
+        """Return how many deviations the sum lies above the usual peak of a day, and above a short letter."""
         it, now_ms = self.declaration, activity.time_ms
         volume = rows[0] or Volume()
         left, amount = decay(now_ms - volume.at_ms, it.half_life_ms), self._amount(activity)
@@ -283,6 +291,9 @@ class Egress(Keyed):
                 if volume.places_count > PLACES_FREE:
                     counted = volume.spread_out(counted)
                 z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
+                if z >= self.faint:
+                    mean = with_letter(mean, volume.largest)
+                    z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold and not signs_needed(it, z / it.threshold, activity):
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.

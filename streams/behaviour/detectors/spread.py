@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import HOUR_MS, Activity, digest_of
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, digest_of
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import NOT_KNOWN, Sketch, both_learned, compared, learned
+from streams.behaviour.detectors.peaks import NOT_KNOWN, Compared, Sketch, both_learned, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
@@ -19,6 +19,12 @@ ADDING_MAX = 8
 """Sessions of which is known how much they have added to a window."""
 BLAMED_FROM = 3
 """How many values a session has to add to a window before it is to blame for it, if others have filled it."""
+QUIET_DAYS = 7
+QUIET_FACTOR = 1.5
+"""Days of work after which a tool that the agent hardly ever uses is known to be one, and how much more than elsewhere
+a count has to be then. That nothing was done with it on these days says how much of it is usual."""
+STORM_COLD_FACTOR = 2.0
+"""As for other counts, where nothing is known: nobody shares the work of one grant among dozens."""
 COLD_WINDOW_MS = HOUR_MS
 """The longest window that is compared where no days are known: very many objects at once are worth a look wherever they
 are, and so many in a quarter of a day are a day's work."""
@@ -39,21 +45,31 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     added: tuple[tuple[int, int], ...] = ()
 
 
+class Worked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """On how many days an agent has worked, whatever tool it used, and the newest of them."""
+
+    days: int = 0
+    day: int = -1
+
+
 class FanOut(Keyed):
     """More different terms in a window than is usual for this agent and tool.
 
-    What is done in many hours may be anything where no days are known: then only short windows say something.
+    What is done in many hours may be anything where no days are known: then only short windows say something. Days on
+    which the agent worked without the tool are known, too: a rare act has no days of its own to be compared with.
     """
 
-    row_types = (Window, Peak, Peak)
+    row_types: tuple[type, ...] = (Window, Peak, Peak, Worked)
 
     def __init__(self, declaration: Declaration) -> None:
         super().__init__(declaration)
         self.needs |= BITS.get(declaration.term or "", 0)
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the window, and of the peaks of the agent and of its peers."""
-        return (self.own(), self.own(part="peak"), self.peers())
+        """Return the places of the window, of the peaks of the agent and of its peers, and of its days of work."""
+        it = self.declaration
+        whose = tuple(field for field in it.key if field != "tool.name")
+        return (self.own(), self.own(part="peak"), self.peers(), Place(whose, f"{it.name}.days", is_required=False))
 
     def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
         index, digest = activity.time_ms // self.declaration.window_ms, digest_of(term)
@@ -69,7 +85,7 @@ class FanOut(Keyed):
         window = self._counted(rows[0], activity, (self._term(activity) if self._term else None) or "")
         if rows[0] is not None and window.seen is rows[0].seen:
             # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
-            return Scored((window, rows[1], rows[2]), noted=window.seen.count())
+            return Scored((window, *rows[1:]), noted=window.seen.count())
         is_to_blame = not window.spoiled or count_of(window.added, digest_of(activity.session)) >= BLAMED_FROM
         return self._beside_peaks(window, rows, is_to_blame=is_to_blame)
 
@@ -81,30 +97,47 @@ class FanOut(Keyed):
         seen_count = window.seen.count()
         count = seen_count + more
         if count < self.faint:
-            return Scored((window, rows[1], rows[2]), noted=seen_count)
-        found = compared(count, self.declaration, rows[1:])
-        if found.usual is NOT_KNOWN and self.declaration.window_ms > COLD_WINDOW_MS:
-            return Scored((window, rows[1], rows[2]), noted=seen_count)
+            return Scored((window, *rows[1:]), noted=seen_count)
+        found = self._compared(count, rows)
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True, window.added)
-        kept = (window, rows[1], rows[2])
+        kept = (window, *rows[1:])
         if found.score < self.faint:
             return Scored(kept, noted=seen_count)
         score = found.score if is_to_blame else min(found.score, self.faint)
         return Scored(kept, score, {"count": count, "usual": found.usual}, seen_count)
 
+    def _compared(self, count: float, rows: Rows) -> Compared:
+        """Return a count beside the peaks, or else beside nothing on days of work without the tool."""
+        it = self.declaration
+        found = compared(count, it, rows[1:3])
+        if found.usual is not NOT_KNOWN:
+            return found
+        worked: Worked | None = rows[3]
+        if worked is not None and worked.days >= QUIET_DAYS:
+            limit = QUIET_FACTOR * it.threshold
+            if rows[1] is not None and rows[1].past.weight >= 1.0:
+                limit = max(limit, usual_limit(rows[1], it.deviations))
+            return Compared(count * it.threshold / limit, 0.0)
+        return found if it.window_ms <= COLD_WINDOW_MS else Compared(0.0, NOT_KNOWN)
+
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
-        window, own, peer = rows
+        window, own, peer, worked = rows
+        day = activity.time_ms // DAY_MS
+        if worked is None or day > worked.day:
+            worked = Worked(1 if worked is None else worked.days + 1, day)
         if window.spoiled:
-            return rows
+            return (window, own, peer, worked)
         own, peer = both_learned(own, peer, noted, activity.time_ms, self.declaration)
-        return (window, own, peer)
+        return (window, own, peer, worked)
 
 
 class DelegVelocity(FanOut):
-    needs = ROOT
     """A delegation storm: many sessions under one root in a short time, or a deep chain."""
+
+    row_types = (Window, Peak, Peak)
+    needs = ROOT
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the root's window, and of the peaks of the agent and of its peers."""
@@ -115,6 +148,17 @@ class DelegVelocity(FanOut):
         window = self._counted(rows[0], activity, activity.session)
         beyond = activity.depth - DEPTH_FREE
         return self._beside_peaks(window, rows, DEPTH_WEIGHT * beyond if beyond > 0 else 0)
+
+    def _compared(self, count: float, rows: Rows) -> Compared:
+        """Return a count beside the peaks, or else beside `STORM_COLD_FACTOR` thresholds."""
+        return compared(count, self.declaration, rows[1:], STORM_COLD_FACTOR)
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with the peaks of the day."""
+        window, own, peer = rows
+        if window.spoiled:
+            return rows
+        return (window, *both_learned(own, peer, noted, activity.time_ms, self.declaration))
 
 
 class Owners(msgspec.Struct, frozen=True, array_like=True, gc=False):

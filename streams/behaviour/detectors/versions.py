@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.breadth import ALONE_FACTOR
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import count_of, counted_up
@@ -20,6 +21,8 @@ replace = msgspec.structs.replace
 PROBATION_CALLS = 600
 CALLS_MIN = 6
 """How often a new version must have called a tool: what a session or two did is an errand, and no other behaviour."""
+ERRAND_SHARE = 0.4
+"""The share of the threshold that is left of what one session has done alone, unless it is twice as much."""
 SHIFTS_MAX = 16
 SHARED_MS = 7 * DAY_MS
 """Within which time new versions of several agents are one release."""
@@ -47,8 +50,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How often each tool was called in an epoch: digests and counts, sorted by digest; and whether it was reported.
 
     `told` is what was reported of later epochs beside this one, sorted by time. `former` are the shares of the tools in
-    the epoch before, of an epoch that others are compared with. Nothing reads `evidence` any more. It keeps its place
-    for the rows of earlier versions.
+    the epoch before, of an epoch that others are compared with. `errand` is the last session that did so much
+    alone. Nothing reads `evidence` any more. It keeps its place for the rows of earlier versions.
     """
 
     epoch: str = ""
@@ -58,6 +61,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_reported: bool = False
     told: tuple[Told, ...] = ()
     former: tuple[tuple[int, float], ...] = ()
+    errand: int = 0
 
     def share(self, tool: int, kinds: int) -> float:
         """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
@@ -87,7 +91,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         counts = self.counts
         if len(counts) < count_max or count_of(counts, tool):
             counts = counted_up(counts, tool, count_max)
-        return Kept(self.epoch, counts, self.total + 1, 0.0, self.is_reported, self.told, self.former)
+        return Kept(self.epoch, counts, self.total + 1, 0.0, self.is_reported, self.told, self.former, self.errand)
 
     def told_share(self, tool: int, now_ms: int) -> float:
         """Return the largest share of a tool in a later version that people have lately heard of; 0 if in none."""
@@ -200,7 +204,11 @@ class EpochDrift(Keyed):
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)
-        if evidence >= it.threshold:
+        session = digest_of(activity.session)
+        if it.threshold <= evidence < ALONE_FACTOR * it.threshold and epoch.errand in (0, session):
+            # What one session did may be an errand, such as a change of all keys.
+            kept, evidence = (mature, replace(epoch, errand=session), *rows[2:]), ERRAND_SHARE * it.threshold
+        elif evidence >= it.threshold:
             # An epoch is reported once. What people then do about it is up to them.
             now_ms, shifts = activity.time_ms, rows[3] or Shifts()
             shift = Shift(digest_of(activity.agent), tool, now_ms, digest_of(activity.epoch))

@@ -53,9 +53,9 @@ def test_risk_fades() -> None:
 
 @pytest.mark.parametrize(
     ("place", "size", "wanted"),
-    [("d-1.example", 14_000, []), ("drop.example", 14_000, ["egress"]), ("d-1.example", 28_000, ["egress"])],
+    [("d-1.example", 14_000, []), ("drop.example", 14_000, ["egress"]), ("d-1.example", 56_000, ["egress"])],
 )
-def test_data_counts_for_half_where_agents_of_the_type_have_sent_something_for_long(
+def test_data_counts_for_a_quarter_where_agents_of_the_type_have_sent_something_for_long(
     place: str, size: int, wanted: list[str]
 ) -> None:
     it = declared(
@@ -79,8 +79,8 @@ def test_a_flood_of_calls_to_known_places_counts_in_full() -> None:
         observe_all(watch, rows, mixed(20))
         flood = observe_all(watch, rows, spaced(60, destination="d-1.example", size_bytes=600))
         found.append(next(at for at, each in enumerate(flood) if each.findings))
-    # Eight calls count for half, and no more.
-    assert found[1] < found[0] <= found[1] + 4
+    # Sixteen calls count for a quarter, and no more.
+    assert found[1] < found[0] <= found[1] + 14
 
 
 def test_much_that_leaves_in_an_hour_and_in_a_day_is_one_thing_and_not_two() -> None:

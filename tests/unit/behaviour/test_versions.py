@@ -48,7 +48,7 @@ def version(day: int, epoch: str, share: float, count: int = 300, agent: str = "
         activity(
             START_MS + day * DAY_MS + at * 20_000,
             agent=agent,
-            session=f"{agent} {epoch}",
+            session=f"{agent} {epoch} {at // 50}",
             epoch=epoch,
             tool="a.send" if (at * share) % 1 < share else f"a.read{at % 2}",
         )
