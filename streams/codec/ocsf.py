@@ -29,6 +29,11 @@ _ACTIONS = ("Unknown", "Allowed", "Denied", "Observed", "Modified")
 _DISPOSITIONS = {0: "Unknown", 1: "Allowed", 2: "Blocked", 17: "Logged", 23: "Approved"}
 
 
+def disposition_text(disposition_id: int) -> str:
+    """Return what was done about what an alert reports, such as `Blocked`."""
+    return _DISPOSITIONS.get(disposition_id, _OTHER)
+
+
 def detection_finding(alert: Alert) -> dict[str, Any]:
     """Return the alert as an OCSF event.
 
@@ -49,7 +54,7 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
         "action_id": alert.action_id,
         "action": _named(_ACTIONS, alert.action_id),
         "disposition_id": alert.disposition_id,
-        "disposition": _DISPOSITIONS.get(alert.disposition_id, _OTHER),
+        "disposition": disposition_text(alert.disposition_id),
         "is_alert": True,
         "count": alert.count,
         "message": alert.title,

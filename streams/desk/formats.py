@@ -234,7 +234,9 @@ def cef_line(message: Message, version: str) -> str:
         ("start", str(message.first_ms)),
         ("end", str(message.last_ms)),
         ("cnt", str(message.count)),
-        ("act", message.kind.value),
+        # What was done about the call, as readers of CEF take it.
+        ("act", message.disposition),
+        ("cat", message.kind.value),
         ("suser", _agents(message)),
         ("msg", message.why or "\n".join(message.lines) or message.desc),
         *_custom(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.codec.ocsf import ocsf_json
+from streams.codec.ocsf import disposition_text, ocsf_json
 from streams.desk.rows import Incident, State, StatusChange
 from streams.model.proof import derived_uuid
 
@@ -60,6 +60,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         by, why: who has acknowledged or closed it, and why.
         lines: of a summary, an incident in each line.
         left_out_count: of a summary, how many more incidents there are.
+        disposition: what was done about it, such as `blocked`; empty if that is not known.
         ocsf: the alert as OCSF JSON, of the kinds `new` and `escalation`.
     """
 
@@ -88,6 +89,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     lines: tuple[str, ...] = ()
     left_out_count: int = 0
+    disposition: str = ""
     ocsf: str | None = None
 
 
@@ -140,6 +142,7 @@ def message_of(
         responses=(*acknowledge, *alert.suggested_response[:RESPONSES_MAX]),
         by="" if change is None else change.by,
         why="" if change is None else f"{change.word}: {change.why}" if change.why else change.word,
+        disposition=disposition_text(alert.disposition_id).lower() if alert.disposition_id else "",
         ocsf=ocsf_json(alert) if has_ocsf and kind in (Kind.NEW, Kind.ESCALATION) else None,
     )
 

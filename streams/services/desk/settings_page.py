@@ -40,7 +40,7 @@ def desk_page() -> str:
         "## Messages\n\nWebhooks (in `data`), files and Splunk (in `event`) get JSON. `id` is the same for each "
         "attempt and each sink. `incident` is the same for all messages about an incident. `finding` is what "
         "`stoplog alerts ack` takes. `ocsf` is the alert as a Detection Finding of OCSF, in the kinds `new` and "
-        "`escalation`.",
+        "`escalation`. CEF has the kind in `cat`, and in `act` what was done with the call: `blocked` or `logged`.",
         "\n".join(
             ["| `kind` | sent when |", "| --- | --- |", *(f"| `{kind}` | {_KIND_TEXTS[kind]} |" for kind in Kind)]
         ),

@@ -68,7 +68,7 @@ def read_cef(line: str) -> tuple[list[str], dict[str, str]]:
 
 
 def test_cef_of_a_loop() -> None:
-    line = formats.cef_line(message(), "1.2.3")
+    line = formats.cef_line(message(disposition_id=2), "1.2.3")
     header, fields = read_cef(line)
     assert header == [
         "CEF:0",
@@ -85,7 +85,8 @@ def test_cef_of_a_loop() -> None:
         "start": str(T0),
         "end": str(T0 + 60_000),
         "cnt": "12",
-        "act": "new",
+        "act": "blocked",
+        "cat": "new",
         "suser": "agent-1, agent-2",
         "msg": "the same call 10 times in a row",
         "cs1Label": "incident",
