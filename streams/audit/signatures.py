@@ -13,6 +13,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from streams.model.base64url import base64url
 from streams.model.errors import AdvisedError
 
 PUBLIC_PREFIX = "ed25519:"
@@ -50,8 +51,8 @@ class PublicKey(msgspec.Struct, frozen=True):
     @property
     def kid(self) -> str:
         """Return the key's id: 43 characters of base64url."""
-        thumbprint = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(self.raw)}"}}'
-        return _base64url(hashlib.sha256(thumbprint.encode()).digest())
+        thumbprint = f'{{"crv":"Ed25519","kty":"OKP","x":"{base64url(self.raw)}"}}'
+        return base64url(hashlib.sha256(thumbprint.encode()).digest())
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return whether this key's owner made `signature` of `message`."""
@@ -62,7 +63,7 @@ class PublicKey(msgspec.Struct, frozen=True):
         return True
 
     def __str__(self) -> str:
-        return f"{PUBLIC_PREFIX}{_base64url(self.raw)}"
+        return f"{PUBLIC_PREFIX}{base64url(self.raw)}"
 
 
 class SigningKey:
@@ -88,7 +89,3 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.kid})"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

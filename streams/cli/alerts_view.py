@@ -14,6 +14,7 @@ from streams.codec.instants import instant_text
 from streams.codec.jsonform import to_json
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState
+from streams.model.types import tool_text
 from streams.operations.alert_handling import Handled, Incident
 from streams.operations.sessions.view import Standing
 
@@ -117,7 +118,7 @@ def list_alerts(screen: Screen, incidents: Sequence[Incident], ids: dict[str, st
 
 def _fitting(title: str, alert: Alert, chars_max: int) -> str:
     """Return a title as far as it fits. Its tool, which stands at the end, comes first where that would be cut off."""
-    tool = "" if alert.tool is None else printable(f"{alert.tool.server_id}/{alert.tool.name}")
+    tool = "" if alert.tool is None else printable(tool_text(alert.tool))
     if tool and len(title) > chars_max and title.endswith(f": {tool}"):
         title = f"{tool}: {title.removesuffix(f': {tool}')}"
     return short(title, chars_max)
@@ -196,7 +197,7 @@ def _rows(alert: Alert, incident: Incident, now_ms: int) -> list[tuple[str, str]
         ("agent", "" if alert.act is None else alert.act.sub),
         ("for", alert.sub or ""),
         ("session", alert.session_id or ""),
-        ("tool", "" if alert.tool is None else f"{alert.tool.server_id}/{alert.tool.name}"),
+        ("tool", "" if alert.tool is None else tool_text(alert.tool)),
         ("intent", alert.intent_id or ""),
         ("first seen", first),
         ("last seen", f"{last} ({ago} ago)"),

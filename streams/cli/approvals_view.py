@@ -13,6 +13,7 @@ from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
 from streams.model.approval import GRANT_PREFIX, GrantScope, PendingCall
 from streams.model.plurals import many
+from streams.model.types import tool_text
 from streams.model.verdict import ArgumentOrigin, Origin, ValueOrigin
 from streams.operations.approvals.bounds import grant_words
 from streams.operations.approvals.grants import Granted, GrantState
@@ -85,7 +86,7 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
         rows.append(
             (
                 request.task_id[:QUESTION_CHARS],
-                f"{request.tool.server_id}/{request.tool.name}",
+                tool_text(request.tool),
                 str(len(waiting)),
                 duration(max(call.expires_at for call in waiting) - now_ms) if waiting else _end_of(question),
                 request.sub,
@@ -165,7 +166,7 @@ def _show_call(screen: Screen, question: Question, call: PendingCall, told: str,
         state, style = f"answered: now question {asked.task_id[:QUESTION_CHARS]} asks {groups}", WARN
     else:
         state, style = "its time is over", FAINT
-    name = printable(f"{call.tool.server_id}/{call.tool.name}")
+    name = printable(tool_text(call.tool))
     head = Text.assemble((f"{told}: ", ""), (name, STRONG), ("  ", ""), (state, style))
     screen.rich(head)
     screen.rich(Text.assemble("  ", *_undo(call)))

@@ -18,7 +18,7 @@ from streams.model.intent import Intent
 from streams.model.plurals import many
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.types import Record, ToolRef
+from streams.model.types import Record, ToolRef, tool_text
 from streams.model.verdict import Outcome, RuleMode, Verdict
 from streams.operations.rule_hits import name_text
 from streams.operations.topics.tail import DeadLetter, event_text
@@ -48,7 +48,7 @@ _COLUMNS = {
 }
 """What the third and the fourth column of a subject are, where they are not a session and its call."""
 
-_OUTCOMES = {
+OUTCOME_STYLES = {
     Outcome.ALLOW: OK,
     Outcome.DENY: FAIL,
     Outcome.QUARANTINE: FAIL,
@@ -153,7 +153,7 @@ def _verdict(record: Verdict) -> Row:
     faults = [f"{fault.rule_id} failed: {fault.text}" for fault in record.errors]
     also = "".join(f" ({', '.join(names)})" for names in (rules, faults) if names)
     why = f"{record.reason}: {record.reason_text}{also}"
-    return Row(record.outcome.value, _OUTCOMES[record.outcome], record.session_id, _call(record.tool), why)
+    return Row(record.outcome.value, OUTCOME_STYLES[record.outcome], record.session_id, _call(record.tool), why)
 
 
 def _audit(record: AuditEvent) -> Row:
@@ -167,7 +167,7 @@ def _audit(record: AuditEvent) -> Row:
 def _audit_style(record: AuditEvent) -> str:
     if record.event_type in _BAD_EVENTS:
         return FAIL
-    return FAINT if record.outcome is None else _OUTCOMES[record.outcome]
+    return FAINT if record.outcome is None else OUTCOME_STYLES[record.outcome]
 
 
 def _alert(record: Alert) -> Row:
@@ -239,7 +239,7 @@ def _checkpoint(record: AuditCheckpoint) -> Row:
 
 
 def _call(tool: ToolRef | None) -> str:
-    return "" if tool is None else printable(f"{tool.server_id}/{tool.name}")
+    return "" if tool is None else printable(tool_text(tool))
 
 
 _DESCRIBE: dict[type[Record], Callable[[Any], Row]] = {

@@ -22,6 +22,7 @@ from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.topics import VERDICT
+from streams.model.types import tool_text
 from streams.model.verdict import Verdict
 from streams.operations.root_key import load_gates_root_key
 from streams.operations.rules.explanation import (
@@ -222,7 +223,7 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, 
     intent = explained.intent
     explain = f"rules explain --intent {intent.intent_id}"
     session = shlex.quote(f"{intent.header.tenant_uid}|{intent.session_id}")
-    tool = shlex.quote(f"{intent.tool.server_id}/{intent.tool.name}")
+    tool = shlex.quote(tool_text(intent.tool))
     steps = [
         ("in a sentence, with the origins", f"explain {intent.intent_id}"),
         ("what the session read and did", f"session show {session}"),
@@ -239,7 +240,7 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, 
 
 def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool, is_of_history: bool) -> None:
     intent = explained.intent
-    tool = f"{intent.tool.server_id}/{intent.tool.name}"
+    tool = tool_text(intent.tool)
     screen.record(
         {
             "record": "intent",

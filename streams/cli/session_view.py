@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from streams.cli.rows import OUTCOME_STYLES
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
@@ -14,7 +15,6 @@ from streams.delegation.authority import AuthorityRow
 from streams.model.delegation import Delegation
 from streams.model.topics import AUDIT, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Actor
-from streams.model.verdict import Outcome
 from streams.operations.contents.erased import erasure_text
 from streams.operations.rule_hits import name_text
 from streams.operations.sessions.search import Shown
@@ -30,13 +30,6 @@ _STYLES = {
     LifeState.FROZEN: WARN,
     LifeState.STOPPED: FAIL,
     LifeState.REVOKED: FAIL,
-}
-_OUTCOMES = {
-    Outcome.ALLOW: OK,
-    Outcome.DENY: FAIL,
-    Outcome.QUARANTINE: FAIL,
-    Outcome.REQUIRE_APPROVAL: WARN,
-    Outcome.DEFER: WARN,
 }
 _MISSING = {
     VERDICT.name: "arguments can't be shown",
@@ -270,7 +263,7 @@ def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
         screen.rich(
             Text.assemble(
                 (f"{time_text(call.judged_ms)}  ", FAINT),
-                (f"{held}{call.outcome.value}", _OUTCOMES[call.outcome]),
+                (f"{held}{call.outcome.value}", OUTCOME_STYLES[call.outcome]),
                 (printable(f"  {call.tool}"), STRONG),
                 printable(f"  {call.reason}: {call.text}{rules}{answered}{ran}"),
             )

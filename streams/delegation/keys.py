@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
+from streams.model.base64url import base64url
 from streams.model.types import Proof, ProofAlg
 
 PUBLIC_BYTES = 32
@@ -88,7 +89,7 @@ class Ed25519Key:
 
     def prove(self, message: bytes) -> Proof:
         """Return an Ed25519 signature (RFC 8032); `kid` holds the public key."""
-        return Proof(alg=ProofAlg.ED25519, kid=_base64url(self.public), value=self._sign(message))
+        return Proof(alg=ProofAlg.ED25519, kid=base64url(self.public), value=self._sign(message))
 
     def __repr__(self) -> str:
         return f"Ed25519Key({self.jkt})"
@@ -143,7 +144,7 @@ def _public_key(kid: str) -> tuple[Ed25519PublicKey, str] | None:
     try:
         raw = base64.b64decode(kid + "=" * (-len(kid) % 4), altchars=b"-_", validate=True)
         # Written again it must be the same: base64 has several texts for one key.
-        if len(raw) != PUBLIC_BYTES or _base64url(raw) != kid or is_of_nobody(raw):
+        if len(raw) != PUBLIC_BYTES or base64url(raw) != kid or is_of_nobody(raw):
             return None
         return Ed25519PublicKey.from_public_bytes(raw), thumbprint(raw)
     except (binascii.Error, ValueError):
@@ -152,8 +153,8 @@ def _public_key(kid: str) -> tuple[Ed25519PublicKey, str] | None:
 
 @lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
 def _thumbprint(public_key: bytes) -> str:
-    jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(public_key)}"}}'
-    return _base64url(hashlib.sha256(jwk.encode()).digest())
+    jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{base64url(public_key)}"}}'
+    return base64url(hashlib.sha256(jwk.encode()).digest())
 
 
 @lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
@@ -165,7 +166,3 @@ def _root_secret(root_key: bytes, tenant_uid: str, issuer_uid: str) -> bytes:
 @lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
 def _hop_secret(session_secret: bytes) -> bytes:
     return HKDFExpand(SHA256(), _KEY_BYTES, info=_HOP_INFO).derive(session_secret)
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

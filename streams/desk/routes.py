@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from streams.model.alert import Alert
+from streams.model.types import tool_text
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     def takes(self, alert: Alert, owner: str = "") -> bool:
         """Return whether an alert of an owner fulfils all conditions."""
         agent = "" if alert.act is None else alert.act.sub
-        tool = "" if alert.tool is None else f"{alert.tool.server_id}/{alert.tool.name}"
+        tool = "" if alert.tool is None else tool_text(alert.tool)
         return (
             alert.severity_id >= self.severity_min
             and _matches(self.tenants, (alert.header.tenant_uid,))

@@ -93,6 +93,11 @@ class ToolRef(Record, frozen=True, kw_only=True):
     catalog_version: int | None = None
 
 
+def tool_text(tool: ToolRef) -> str:
+    """Return a tool as people write it: `server/tool`."""
+    return f"{tool.server_id}/{tool.name}"
+
+
 class Encrypted(Record, frozen=True, kw_only=True):
     """Content encrypted with a data key (AES-GCM); destroying the key `kid` erases the content."""
 

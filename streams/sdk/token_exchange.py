@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from streams.model.base64url import base64url
 from streams.model.delegation import Delegation, GrantBody
 from streams.model.types import Actor, Header, SubProfile
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
@@ -95,11 +96,11 @@ def exchange_proof(secret: bytes, form: Iterable[tuple[str, str]], jkt: str | No
 def dpop_proof(key: Ed25519Key, url: str, entropy: Entropy) -> str:
     """Return the proof of a key for one POST request to a URL of the service (RFC 9449)."""
     now_ms = entropy.now_ms()
-    jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public)}
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url(key.public)}
     header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}
     claims = {"htm": "POST", "htu": url, "iat": now_ms // _MS_PER_S, "jti": entropy.uuid(now_ms)}
-    signed = ".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
-    return f"{signed}.{_base64url(key.prove(signed.encode()).value)}"
+    signed = ".".join(base64url(json.dumps(part).encode()) for part in (header, claims))
+    return f"{signed}.{base64url(key.prove(signed.encode()).value)}"
 
 
 class StsClient:
@@ -202,7 +203,7 @@ class StsClient:
         """
         from streams.delegation.digest import body_of  # noqa: PLC0415 - loads the library of signatures
 
-        form = {"grant": _base64url(msgspec.json.encode(body_of(grant)))}
+        form = {"grant": base64url(msgspec.json.encode(body_of(grant)))}
         return self._from_session(access_token, actor_token, form, key)
 
     def revoke(self, session: SessionToken, actor_token: str) -> None:
@@ -256,7 +257,7 @@ class StsClient:
         whole = {"grant_type": GRANT_TYPE, "actor_token_type": JWT, **form}
         if secret is not None:
             proof = exchange_proof(secret, _pairs(whole), None if key is None else key.jkt)
-            whole[PROOF_PARAMETER] = _base64url(proof)
+            whole[PROOF_PARAMETER] = base64url(proof)
         members = self._post("/token", whole, headers)
         now_ms = self._entropy.now_ms()
         header = Header(id=self._entropy.uuid(now_ms), source=self._url, time=now_ms, tenant_uid="")
@@ -386,7 +387,3 @@ def _bytes(text: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise ValueError(str(error)) from None
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

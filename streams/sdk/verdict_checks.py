@@ -14,6 +14,7 @@ from streams.model.canonical import CanonicalError, canonical_args, sha256
 from streams.model.keys import session_key_of
 from streams.model.reasons import REFUSAL_TEXTS, Reason, Refusal
 from streams.model.revocation_targets import Call
+from streams.model.types import tool_text
 from streams.model.verdict import Obligation, Outcome, Verdict, VerdictMode
 from streams.sdk.tools import ToolRunner
 
@@ -216,7 +217,7 @@ def _check_proof(verdict: Verdict) -> Refused | None:
 
 
 def _tool_name(verdict: Verdict) -> str:
-    return f"{verdict.tool.server_id}/{verdict.tool.name}"
+    return tool_text(verdict.tool)
 
 
 def _check_tool(verdict: Verdict, standard: Standard) -> Refused | None:

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 import httpx2
 
+UNREADABLE = frozenset({400, 413, 415, 422})
+"""Answers after which the same message will never be accepted: its receiver can't read it."""
+
 
 class Posted(NamedTuple):
     """What a receiver has answered: its status, its headers, and if it has not accepted, the beginning of its body."""

@@ -7,6 +7,7 @@ from typing import Any
 from streams.codec.instants import format_instant
 from streams.model.audit import AuditEvent
 from streams.model.labels import Integrity
+from streams.model.types import tool_text
 from streams.model.verdict import RuleMode
 from streams.ports import Received
 
@@ -77,7 +78,7 @@ def row_of(received: Received, event: AuditEvent) -> dict[str, Any]:
         "agent_issuer": event.act.iss,
         "model": None if event.model is None else event.model.name,
         "server": None if tool is None else tool.server_id,
-        "tool": None if tool is None else f"{tool.server_id}/{tool.name}",
+        "tool": None if tool is None else tool_text(tool),
         "rules": [rule.rule_id for rule in event.rules if rule.mode is RuleMode.ENFORCE],
         "tags": list(event.tags),
         "inputs": list(event.inputs),

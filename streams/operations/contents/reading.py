@@ -15,6 +15,7 @@ from streams.model.content import CONTENT_READ, REASON_CHARS_MAX, ContentKey, ke
 from streams.model.errors import StoplogError
 from streams.model.keys import session_key_of
 from streams.model.topics import AUDIT, AUDIT_REPORTED
+from streams.model.types import tool_text
 from streams.operations.contents.erased import captured_of, erasure_text
 from streams.operations.contents.erasing import keys_of_session
 from streams.operations.contents.orders import GivenOrder, Orders, content_audit, read_orders
@@ -75,9 +76,7 @@ class Opened(NamedTuple):
             "field": captured.field,
             "event_id": captured.event_id,
             "intent_id": captured.event.intent_id,
-            "tool": None
-            if captured.event.tool is None
-            else f"{captured.event.tool.server_id}/{captured.event.tool.name}",
+            "tool": None if captured.event.tool is None else tool_text(captured.event.tool),
             "text": self.text,
             "fault": self.fault,
             "erased": None if given is None else erasure_text(given),

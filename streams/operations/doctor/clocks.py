@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from streams.engine.settings import EngineSettings
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.topics.reader import TopicReadError, partitions_of
+from streams.operations.topics.times import AHEAD_MS_MAX
 from streams.ports import Clock, LogError, Reader, TopicPartition
 from streams.ports.open_log import Log
 from streams.topology import PROCESSORS
@@ -19,7 +19,6 @@ from streams.topology import PROCESSORS
 SKEW_MS_MAX = 1_000
 """With a larger difference of clocks, intents look older or younger than they are."""
 
-AHEAD_MS_MAX = EngineSettings().time_ahead_max_ms
 """Records that are further ahead are set aside, and a gate waits while its clock differs by more."""
 
 RECORDS_BACK = 16

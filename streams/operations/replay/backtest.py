@@ -19,6 +19,7 @@ from streams.history.replay import PartitionReplay
 from streams.history.replayed import Replayed, ReplayPlan
 from streams.model.control import RulesetBundle
 from streams.model.reasons import Reason
+from streams.model.types import tool_text
 from streams.model.verdict import Outcome, RuleEffect, RuleMode, Verdict
 from streams.operations.replay.recorded import RecordedLog
 from streams.operations.replay.run import ReplaySetup, Stretch
@@ -143,7 +144,7 @@ def _intent_of(each: Replayed, intents: dict[tuple[bytes, str], _Intent]) -> _In
     verdict = each.verdict
     name = (each.key or b"", verdict.intent_id)
     if name not in intents:
-        tool = f"{verdict.tool.server_id}/{verdict.tool.name}"
+        tool = tool_text(verdict.tool)
         intents[name] = _Intent(tool, verdict.header.tenant_uid, verdict.session_id, verdict.evaluated_at)
     return intents[name]
 

@@ -21,7 +21,7 @@ from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.session import SessionEvent
 from streams.model.topics import INTENT, VERDICT
-from streams.model.types import Record
+from streams.model.types import Record, tool_text
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.rules.recorded_answers import RecordedAnswers
 from streams.operations.rules.recorded_session import SessionReader, intent_of
@@ -408,5 +408,5 @@ def _listed(each: Numbered) -> str:
     intent = each.line.record
     if not isinstance(intent, Intent):
         return ""
-    tool = f"{intent.tool.server_id}/{intent.tool.name}"
+    tool = tool_text(intent.tool)
     return f"  {intent.intent_id}  {tool} at {format_instant(each.line.time_ms)}"

@@ -26,7 +26,7 @@ from streams.model.keys import session_key_of
 from streams.model.labels import Integrity
 from streams.model.session import SessionEvent
 from streams.model.topics import REPORT, SESSION, VERDICT
-from streams.model.types import ToolRef
+from streams.model.types import ToolRef, tool_text
 from streams.model.verdict import Origin, Outcome, Verdict
 from streams.operations.catalog.history import CatalogHistory, ToolName, read_catalog_history, tool_name
 from streams.operations.contents.erased import SessionErasure
@@ -237,7 +237,7 @@ class _Catalog:
         return Act(
             intent_id=verdict.intent_id,
             session_id=verdict.session_id,
-            tool=_name(verdict.tool),
+            tool=tool_text(verdict.tool),
             judged_ms=verdict.evaluated_at,
             ran=ran,
             args_json=verdict.args_json,
@@ -304,7 +304,7 @@ def _with_undone(operator: Operator, acts: Sequence[Act], since_ms: int) -> list
         for place in wanted.get(verdict.args_digest, ()):
             act = made[place]
             is_later = verdict.evaluated_at >= act.judged_ms and verdict.intent_id != act.intent_id
-            if is_later and act.remedy is Remedy.CALL and _name(verdict.tool) == act.undoing_tool:
+            if is_later and act.remedy is Remedy.CALL and tool_text(verdict.tool) == act.undoing_tool:
                 made[place] = replace(act, remedy=Remedy.UNDONE, undone_by=verdict.intent_id)
                 break
     return made
@@ -332,7 +332,7 @@ def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict]) 
     for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
         # An allowed call counts as read before its result is reported; then its intent is named.
         if isinstance(event, SessionEvent) and (event.header.id in ids or event.intent_id in ids):
-            what = event.type.value.lower() if event.tool is None else _name(event.tool)
+            what = event.type.value.lower() if event.tool is None else tool_text(event.tool)
             return Source(event.header.id, received.timestamp_ms, what, event.sources, event.intent_id)
     read = next((view.intents[each] for each in ids if each in view.intents), None)
     return None if read is None else Source(read.intent_id, read.judged_ms, read.tool, (), read.intent_id)
@@ -347,7 +347,3 @@ def _parsed(args_json: str) -> Any:
 
 def _key(tool: ToolRef) -> ToolName:
     return tool.server_id, tool.name
-
-
-def _name(tool: ToolRef) -> str:
-    return f"{tool.server_id}/{tool.name}"

@@ -19,7 +19,7 @@ from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import Call
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
-from streams.model.types import Actor, Model, Record, ToolRef
+from streams.model.types import Actor, Model, Record, ToolRef, tool_text
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, RuleMode, Verdict
 from streams.operations.approvals.given import answer_text, is_answer
 from streams.processors.sessions.risk import higher_risk
@@ -325,7 +325,7 @@ class SessionView:
             label = (
                 "" if event.label is None else _label(event.label.integrity.value, event.label.confidentiality.value)
             )
-            call = "" if event.tool is None else _name(event.tool)
+            call = "" if event.tool is None else tool_text(event.tool)
             _append(self.read, Line(time_ms, kind.value.lower(), call, "error" if event.is_error else "", label))
         if kind in _READS:
             self._take_documents(event, time_ms, label)
@@ -338,7 +338,7 @@ class SessionView:
                 ran.ran = "failed" if event.is_error else "ran"
 
     def _take_documents(self, event: SessionEvent, time_ms: int, label: str) -> None:
-        how = event.type.value.lower() if event.tool is None else _name(event.tool)
+        how = event.type.value.lower() if event.tool is None else tool_text(event.tool)
         for source in event.sources or (event.intent_id or how,):
             name = source if event.sources else ""
             known = self.documents.get((source, how))
@@ -362,7 +362,7 @@ class SessionView:
             return
         self._counted.add(verdict_id)
         self.active_ms = max(self.active_ms, time_ms)
-        name = _name(record.tool or _NO_TOOL)
+        name = tool_text(record.tool or _NO_TOOL)
         if outcome in FINAL_OUTCOMES:
             self.waiting.pop(intent_id, None)
             outcomes = self.calls.setdefault(name, {})
@@ -416,10 +416,6 @@ def _rules_of(record: Verdict | AuditEvent) -> tuple[str, ...]:
 
 def _chain_uids(grant: Delegation) -> Iterator[str]:
     return (ancestor.uid for ancestor in grant.chain)
-
-
-def _name(tool: ToolRef) -> str:
-    return f"{tool.server_id}/{tool.name}"
 
 
 def _label(integrity: str, confidentiality: str) -> str:

@@ -25,7 +25,7 @@ from streams.model.plurals import many
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.topics import AUDIT_REPORTED
-from streams.model.types import ToolRef
+from streams.model.types import tool_text
 from streams.model.verdict import Origin, Outcome, Verdict
 from streams.operations.contents.erased import erasure_text
 from streams.operations.rule_hits import effect_text
@@ -369,11 +369,6 @@ _TELLERS: dict[type, Callable[[Any, Line, SessionRecords], Entry | None]] = {
     Alert: _alert,
     Revocation: _revocation,
 }
-
-
-def tool_text(tool: ToolRef) -> str:
-    """Return a tool as people write it."""
-    return f"{tool.server_id}/{tool.name}"
 
 
 def label_text(label: Label) -> str:

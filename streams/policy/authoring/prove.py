@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from streams.policy.authoring.overlaps import OverlapIndex
-from streams.policy.authoring.prover import UNKNOWNS_MAX, ProofResult, ProofStatus, Prover
+from streams.policy.authoring.prover import STOPPING_EFFECTS, UNKNOWNS_MAX, ProofResult, ProofStatus, Prover
 from streams.policy.cel.tree import Const
 from streams.policy.errors import Finding, Findings, Location, Severity
 from streams.policy.language.bundle import BUNDLE_FILE, Rule
@@ -24,7 +24,6 @@ Progress = Callable[[int, int], None]
 _NAMED_MAX = 3
 _EVER_TRUE = "whether it is ever true"
 _CASE_HINT = "add a case that shows it"
-STOPPING_EFFECTS = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
 """The effects of rules that stop a call."""
 
 VERBS = {

@@ -20,7 +20,6 @@ VALUE_CHARS_MAX = 100_000
 PAUSE_MS_MAX = 31 * 86_400_000
 DEFAULT_AFTER_MS = 1_000
 DEFAULT_SESSION = "session"
-UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 TOOL_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_./-]{1,64}\Z")

@@ -21,7 +21,6 @@ from streams.policy.authoring.scenario_keys import (
     REPEAT_MAX,
     STEPS_MAX,
     TOOL_PATTERN,
-    UNITS_MS,
     VERB_KEYS,
 )
 from streams.policy.authoring.scenario_values import (
@@ -34,7 +33,7 @@ from streams.policy.authoring.scenario_values import (
 )
 from streams.policy.errors import Findings, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, node_kind
-from streams.policy.language.yaml_mapping import DURATION_PATTERN, MappingReader
+from streams.policy.language.yaml_mapping import DURATION_PATTERN, UNITS_MS, MappingReader
 
 _VOWELS = "aeiou"
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeGuard
 
 from streams.policy.authoring.overlaps import OverlapIndex
-from streams.policy.authoring.prove import STOPPING_EFFECTS, VERBS, AlreadyReported
+from streams.policy.authoring.prove import VERBS, AlreadyReported
+from streams.policy.authoring.prover import STOPPING_EFFECTS
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr

@@ -16,7 +16,7 @@ LIST_ITEMS_MAX = 50_000
 TEXT_CHARS_MAX = 500
 
 DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)\Z")
-_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _E = TypeVar("_E", bound=StrEnum)
 
 
@@ -183,7 +183,7 @@ class MappingReader:
         if node is None:
             return None
         match = DURATION_PATTERN.match(node.text) if isinstance(node, Scalar) else None
-        duration_ms = int(match[1]) * _UNIT_MS[match[2]] if match else 0
+        duration_ms = int(match[1]) * UNITS_MS[match[2]] if match else 0
         if not 0 < duration_ms <= max_ms:
             shown = f"`{node.text}`" if isinstance(node, Scalar) else node_kind(node)
             message = f"`{key}` must be a duration up to {_duration_text(max_ms)} such as `30s` or `15m`, found {shown}"
@@ -205,5 +205,5 @@ class MappingReader:
 
 def _duration_text(duration_ms: int) -> str:
     """Return a duration as its author would write it, in the largest unit that it has a whole number of."""
-    unit = max((unit for unit, of_ms in _UNIT_MS.items() if duration_ms % of_ms == 0), key=lambda unit: _UNIT_MS[unit])
-    return f"{duration_ms // _UNIT_MS[unit]}{unit}"
+    unit = max((unit for unit, of_ms in UNITS_MS.items() if duration_ms % of_ms == 0), key=lambda unit: UNITS_MS[unit])
+    return f"{duration_ms // UNITS_MS[unit]}{unit}"

@@ -18,7 +18,7 @@ from streams.model.atlas import techniques_in
 from streams.model.delegation import Delegation
 from streams.model.proof import derived_uuid
 from streams.model.reasons import Reason
-from streams.model.types import Actor, ToolRef
+from streams.model.types import Actor, ToolRef, tool_text
 from streams.model.verdict import Influence, Origin, RuleHit, RuleMode, Verdict
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
@@ -48,7 +48,7 @@ def verdict_alerts(case: Case, decision: Decision, verdict: Verdict, audit_id: s
     reason = decision.reason
     if reason not in VERDICTS or reason is Reason.RULE_ERROR:
         return
-    tool = clipped(f"{verdict.tool.server_id}/{verdict.tool.name}")
+    tool = clipped(tool_text(verdict.tool))
     rule = _deciding_rule(verdict) if reason in _RULED else None
     parts = {
         "session": verdict.session_id,

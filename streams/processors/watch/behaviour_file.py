@@ -31,6 +31,7 @@ from streams.behaviour.profiles import ROLE_MARK, Extraction
 from streams.behaviour.watcher import Declared
 from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
+from streams.policy.language.parse import TAG_PATTERN
 from streams.policy.language.yaml_mapping import MappingReader
 from streams.processors.watch.features import Cohort, Features
 
@@ -41,7 +42,6 @@ SPAN_MS_MAX = KEPT_DAYS * DAY_MS
 """The longest history, window, half-life or latch: the rows that it needs are not kept for longer."""
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 WORD_PATTERN = re.compile(r"\{([a-z][a-z_.]*)\}")
-TAG_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 HOWS = ("contains", "startswith", "endswith", *COMPARISONS)
 _SIGNAL_PREFIXES = ("signal.", "risk.")
 

@@ -42,11 +42,10 @@ from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.signing import signed_headers
 from streams.services.approvals.store import Sent, SentStore
+from streams.services.posting import UNREADABLE
 from streams.services.sending import Backoff, Sender
 
 ASKED = "approval.requested"
-_NEVER = frozenset({400, 413, 415, 422})
-"""Answers after which the same message will never be accepted: its receiver can't read it."""
 STUCK_AFTER = 5
 """After how many failures a question is put aside."""
 STUCK_MAX = 100
@@ -243,12 +242,12 @@ class Webhook(Sender):
             self._count(self._name, "expired")
             return True
         fault = self._attempt(request.header.id, asked.body)
-        if fault is None or fault in _NEVER:
+        if fault is None or fault in UNREADABLE:
             self._may_be_down = False
         if fault is None:
             self._count(self._name, "accepted")
             return True
-        if fault in _NEVER:
+        if fault in UNREADABLE:
             self._count(self._name, "rejected")
             text = "`%s` can't read question `%s` (status %s): it is not sent again"
             _log.error(text, self._name, request.task_id, fault)

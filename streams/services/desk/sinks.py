@@ -19,7 +19,7 @@ from typing import NamedTuple
 import httpx2
 
 from streams.desk.messages import Message
-from streams.services.posting import Poster
+from streams.services.posting import UNREADABLE, Poster
 
 RETRY_AFTER_MS_MAX = 3_600_000
 SECONDS_DIGITS_MAX = 8
@@ -28,8 +28,6 @@ TIMEOUT_S_MIN = 0.001
 """With 0, a socket would not wait at all."""
 FILE_MODE = 0o600
 _MS_PER_S = 1_000
-_NEVER = frozenset({400, 413, 415, 422})
-"""Answers after which the same message will never be accepted: its receiver can't read it."""
 _RETRY_AFTER = frozenset({429, 503})
 
 
@@ -225,4 +223,4 @@ def _http_fault(status: int, retry_after: str) -> Fault:
     is_seconds = retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= SECONDS_DIGITS_MAX
     if status in _RETRY_AFTER and is_seconds:
         wanted_ms = min(int(retry_after) * _MS_PER_S, RETRY_AFTER_MS_MAX)
-    return Fault(f"status {status}", status in _NEVER, wanted_ms)
+    return Fault(f"status {status}", status in UNREADABLE, wanted_ms)

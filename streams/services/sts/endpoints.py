@@ -25,10 +25,11 @@ from streams.metrics import declared
 from streams.metrics.registry import Metrics
 from streams.model.errors import StoplogError
 from streams.model.token_reasons import TokenReason
+from streams.sdk.token_exchange import GRANT_TYPE
 from streams.services.sts.errors import RefusedError, refuse
 from streams.services.sts.exchange import TokenService
 from streams.services.sts.introspection import revoke, show
-from streams.services.sts.request import BODY_BYTES_MAX, GRANT_TYPE, Form, read_request
+from streams.services.sts.request import BODY_BYTES_MAX, Form, read_request
 from streams.services.sts.settings import StsSection
 
 THREADS = 16

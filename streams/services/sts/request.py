@@ -16,11 +16,11 @@ from streams.model.delegation import AuthorizationDetail, GrantBody
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Model
 from streams.sdk.credential import OpenedWith
+from streams.sdk.token_exchange import GRANT_TYPE
 from streams.services.sts.authorization_details import check_names, parse_details
 from streams.services.sts.errors import refuse
 from streams.services.sts.sources import TokenType
 
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 BODY_BYTES_MAX = 131_072
 PARAMETERS_MAX = 64
 AUDIENCES_MAX = 64

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from streams.model.base64url import base64url
 from streams.model.delegation import GrantBody
 from streams.services.sts.authorization_details import details_json
 from streams.services.sts.sources import TokenType
@@ -70,13 +70,9 @@ def answer_members(
         "expires_at_ms": grant.exp,
         "purpose": grant.purpose,
         "delegation_uid": grant.uid,
-        "lineage": [_base64url(_encode(body)) for body in lineage],
-        "atom_key": _base64url(atom_key),
+        "lineage": [base64url(_encode(body)) for body in lineage],
+        "atom_key": base64url(atom_key),
     }
     if secret is not None:
-        members["session_key"] = _base64url(secret)
+        members["session_key"] = base64url(secret)
     return {name: value for name, value in members.items() if value not in (None, "")}
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
