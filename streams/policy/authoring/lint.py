@@ -12,7 +12,7 @@ import re2
 from streams.policy.authoring.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
 from streams.policy.authoring.lint_values import report_unknown_values
 from streams.policy.authoring.matched_tools import KnownTools
-from streams.policy.authoring.prove import AlreadyReported, Progress, report_proofs
+from streams.policy.authoring.proof_findings import AlreadyReported, Progress, report_proofs
 from streams.policy.authoring.prover import STOPPING_EFFECTS
 from streams.policy.authoring.unreachable import report_unreachable
 from streams.policy.cel.structural_hash import start_offset

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeGuard
 
 from streams.policy.authoring.overlaps import OverlapIndex
-from streams.policy.authoring.prove import VERBS, AlreadyReported
+from streams.policy.authoring.proof_findings import VERBS, AlreadyReported
 from streams.policy.authoring.prover import STOPPING_EFFECTS
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.structural_hash import structural_key

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.policy import BundleSource, Finding, Severity, check_bundle
-from streams.policy.authoring import prove as proving
+from streams.policy.authoring import proof_findings as proving
 from streams.policy.authoring import prover as solving
 from streams.policy.authoring.prover import SolverMissingError
 from streams.policy.authoring.smt.translate import Translator
