@@ -112,7 +112,7 @@ def explain(
     _tell_rules(screen, explained, frozenset(rule or ()), whole=verbose)
     if history is None:
         _tell_limits(screen, explained, is_under_own_rules=directory is None, has_key=root_key is not None)
-        _tell_next(screen, explained, connection, verbose=verbose)
+        _tell_next(screen, explained, connection, settings.key_path, verbose=verbose)
 
 
 def _check_rules_exist(explained: Explained, asked: Sequence[str]) -> None:
@@ -219,7 +219,7 @@ def _tell_unknown(screen: Screen, explained: Explained) -> None:
     )
 
 
-def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, verbose: bool) -> None:
+def _tell_next(screen: Screen, explained: Explained, connection: Connection, key_path: Path, *, verbose: bool) -> None:
     intent = explained.intent
     explain = f"rules explain --intent {intent.intent_id}"
     session = shlex.quote(f"{intent.header.tenant_uid}|{intent.session_id}")
@@ -231,7 +231,8 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, 
         ("with the values of arguments", f"{explain} --reveal"),
     ]
     if explained.lacks_key:
-        steps.insert(0, ("with the key of the values", f"{explain} --root-key FILE"))
+        key = shlex.quote(str(key_path)) if key_path.is_file() else "FILE"
+        steps.insert(0, ("with the key of the values", f"{explain} --root-key {key}"))
     if explained.judged and not verbose:
         steps.append(("all rules, with all their parts", f"{explain} --verbose"))
     screen.say()

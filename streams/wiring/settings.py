@@ -312,5 +312,9 @@ def table_settings(path: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def worded(path: str, text: str) -> str:
-    """Return what is wrong with a setting: its name, and a sentence of pydantic without the capital letter."""
-    return f"setting `{path}`: {text[:1].lower()}{text[1:]}"
+    """Return what is wrong with a setting: its name, and a sentence of pydantic without the capital letter.
+
+    What a check of our own says is a sentence already, behind pydantic's words for its kind.
+    """
+    told = text.removeprefix("Value error, ")
+    return f"setting `{path}`: {told if told != text else f'{text[:1].lower()}{text[1:]}'}"

@@ -143,7 +143,7 @@ def _file_faults(file: Path) -> Iterator[str]:
         if fault.kind == "extra_forbidden":
             yield f"{at}: setting `{path}` is unknown{_suggestion_beside(fault.path)}"
             continue
-        got = "" if fault.path[0] in SECRETIVE else f", got `{str(fault.value)[:_VALUE_CHARS_SHOWN]}`"
+        got = "" if fault.path[0] in SECRETIVE else _got(fault.value)
         advice = f": {fault.advice}" if fault.advice else ""
         yield f"{at}: {worded(path, fault.text)}{got}{advice}"
     if len(found) > FAULTS_MAX:
@@ -184,9 +184,13 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
             near = _suggestion_beside(fault["loc"])
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
-            value = str(fault["input"])[:_VALUE_CHARS_SHOWN]
-            got = "" if str(fault["loc"][0]) in SECRETIVE else f", got `{value}`"
+            got = "" if str(fault["loc"][0]) in SECRETIVE else _got(fault["input"])
             yield f"{worded(path, fault['msg'])}{got}"
+
+
+def _got(value: object) -> str:
+    """Return the value that is wrong; empty for a whole section, of which the message names what is wrong."""
+    return "" if isinstance(value, dict) else f", got `{str(value)[:_VALUE_CHARS_SHOWN]}`"
 
 
 def _suggestion_beside(path: Sequence[str | int]) -> str:

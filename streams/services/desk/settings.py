@@ -282,11 +282,12 @@ class DeskSection(Section):
         faults = [*_repeated("sinks", self.sink_names), *_repeated("routes", [each.name for each in self.routes])]
         faults += _repeated("maintenance windows", [each.name for each in self.maintenance])
         known = frozenset(self.sink_names)
+        named = f"the sinks are {', '.join(f'`{name}`' for name in self.sink_names)}" if known else "there are none"
         for route in self.routes:
             missing = [name for name in (*route.sinks, *route.escalate_to) if name not in known]
-            faults += [f"route `{route.name}` names a sink that there is not: `{name}`" for name in missing]
-        named = [(each.name, each.owners) for each in self.routes]
-        for where, owners in (*named, *((each.name, each.owners) for each in self.maintenance)):
+            faults += [f"route `{route.name}` names a sink that there is not: `{name}`; {named}" for name in missing]
+        owned = [(each.name, each.owners) for each in self.routes]
+        for where, owners in (*owned, *((each.name, each.owners) for each in self.maintenance)):
             strangers = [name for name in owners if name not in self.owners]
             faults += [f"`{where}` names an owner that `desk.owners` has not: `{name}`" for name in strangers]
         if self.routes and not self.routes[-1].match().takes_all:

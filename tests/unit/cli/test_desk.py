@@ -148,6 +148,15 @@ def test_wrong_settings_are_named_with_their_line(
     assert what in refused.err
 
 
+def test_a_route_to_no_sink_names_those_that_there_are(stoplog: Stoplog, home: Path) -> None:
+    (home / "stoplog.toml").write_text(SETTINGS.replace('sinks = ["siem", "chat"]', 'sinks = ["pager"]'))
+    told = stoplog("desk", "test").err.strip()
+    assert "names a sink that there is not: `pager`; the sinks are `" in told
+    assert told.endswith("`"), "the section itself is not repeated"
+    assert "value error" not in told
+    assert "got `" not in told
+
+
 def test_a_desk_without_a_log_does_not_start(stoplog: Stoplog, configured: Path) -> None:
     started = stoplog("desk")
     assert started.status == 1

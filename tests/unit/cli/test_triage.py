@@ -118,7 +118,7 @@ class TestExplain:
         assert f"stoplog rules explain --intent {alert['intent_id']} --root-key FILE" in text
 
     def test_the_root_key_gives_the_key_that_no_verdict_has(
-        self, triage: Triage, hiding: HidingTopics, stoplog: Stoplog
+        self, triage: Triage, hiding: HidingTopics, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The demonstration has kept none: with that of another deployment, no value is found, and all are compared."""
         asked = ("rules", "explain", "--intent", alert_of(triage)["finding_uid"])
@@ -130,6 +130,8 @@ class TestExplain:
         assert (of_kind(result, "unknown_facts"), result.status) == ([], 0)
         rules = {record["rule_id"]: record for record in of_kind(result, "rule")}
         assert rules["PROV-020"]["outcome"] == "false"
+        monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", str(key))
+        assert f" --root-key {key} " in triage(*asked, "--no-json").out, "where the settings name one, so does the step"
 
     def test_the_rule_that_decided_comes_first_and_fits_on_two_screens(self, triage: Triage) -> None:
         asked = ("rules", "explain", "--intent", alert_of(triage)["finding_uid"])
