@@ -9,7 +9,7 @@ import typer
 
 from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, HistoryKeyOption, Output
 
 app = make_app("Make a recorded session into a regression test.")
 
@@ -27,6 +27,7 @@ def export(
         str, typer.Argument(metavar="SESSION", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the files.")] = Path("incidents"),
+    root_key: HistoryKeyOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
@@ -35,7 +36,10 @@ def export(
     `stoplog try HISTORY --expect FILE` runs it without the log, the settings and the root key. The history holds the
     session's arguments in plain text. Change the expectations to what should have happened: the test fails until the
     rules are right.
+
+    No root key is needed as long as verdicts that allow a call of the user can be read. Otherwise, rules about where
+    values come from decide in the history as on the log only with `--root-key`.
     """
     from streams.cli.incident_run import run_incident  # noqa: PLC0415 - so that the help answers at once
 
-    run_incident(connection, output, session=session, out=out)
+    run_incident(connection, output, session=session, out=out, root_key=root_key)

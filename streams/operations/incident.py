@@ -72,6 +72,7 @@ def export_incident(
     *,
     officers: ContentOfficers,
     folder: Path,
+    gates_key: bytes | None = None,
 ) -> Exported:
     """Write a session as a history that `stoplog try` runs, with what is expected of it. Blocking.
 
@@ -85,6 +86,7 @@ def export_incident(
         owner: tenant and session.
         officers: whose orders to erase content count.
         folder: where the files go; it is created.
+        gates_key: the root key of the gates, if it is at hand: it gives the keys of values that no verdict has.
 
     Raises:
         IncidentError: the log has no intent of the session, or content of it was erased, or the files exist already.
@@ -101,7 +103,7 @@ def export_incident(
     recorded = reader.read(session_key_of(tenant_uid, session_id))
     gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
     own_plan = replace(plan, gate=gate)
-    lines, lacks_key = _digested_again(reader, recorded, own_plan)
+    lines, lacks_key = _digested_again(reader, recorded, own_plan, gates_key)
     intents = [line.record for line in lines if isinstance(line.record, Intent)]
     if not intents:
         raise IncidentError(f"session `{tenant_uid}|{session_id}` has no intent that this client may read")
@@ -127,7 +129,9 @@ def export_incident(
     )
 
 
-def _digested_again(reader: SessionReader, recorded: RecordedSession, plan: TryPlan) -> tuple[list[HistoryLine], bool]:
+def _digested_again(
+    reader: SessionReader, recorded: RecordedSession, plan: TryPlan, gates_key: bytes | None
+) -> tuple[list[HistoryLine], bool]:
     """Return the lines with the digests of all values that the run looks for under keys of the run's root key.
 
     The others keep their digests: they are found by nothing either way, and only the user's key tells what they are.
@@ -138,7 +142,7 @@ def _digested_again(reader: SessionReader, recorded: RecordedSession, plan: TryP
     lines = recorded.lines
     if not any(isinstance(line.record, SessionEvent) and line.record.atoms for _, line in lines):
         return [line for _, line in lines], False
-    keys, missing = reader.keys_for(lines, lines[-1].line.time_ms)
+    keys, missing = reader.keys_for(lines, lines[-1].line.time_ms, gates_key)
     run = replace(plan, gate=msgspec.structs.replace(plan.gate, recorded_keys=keys))
     for _ in run_lines(lines, run, TryReport()):
         pass  # what it writes is of no interest, but what it looks for

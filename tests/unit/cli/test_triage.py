@@ -277,8 +277,21 @@ class TestIncident:
     ) -> None:
         hiding(VERDICT.name)
         alert = alert_of(triage)
-        (made,) = triage("incident", "export", alert["session_id"], "--out", str(tmp_path)).records
+        (made,) = triage("incident", "export", alert["session_id"], "--out", str(tmp_path / "a")).records
         assert made["lacks_key"]
+        told = triage("incident", "export", alert["session_id"], "--out", str(tmp_path / "b"), "--no-json").out
+        assert "Give the root key of the gates with `--root-key`" in " ".join(told.split())
+
+    def test_the_root_key_gives_the_key_that_no_verdict_has(
+        self, triage: Triage, hiding: HidingTopics, stoplog: Stoplog, tmp_path: Path
+    ) -> None:
+        hiding(VERDICT.name)
+        assert stoplog("keys", "new").status == 0
+        (key,) = Path.cwd().rglob("root.key")
+        export = ("incident", "export", alert_of(triage)["session_id"], "--out", str(tmp_path / "c"))
+        (made,) = triage(*export, "--root-key", str(key)).records
+        assert not made["lacks_key"]
+        assert "there is no root key at `gone.key`" in triage(*export, "--root-key", "gone.key").err
 
 
 class TestSession:
