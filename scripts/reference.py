@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from scripts.alerts_page import alerts_page
@@ -141,12 +139,8 @@ def _label_text(name: str, values: frozenset[str] | None, limit: int) -> str:
     return ", ".join(as_code(value) for value in sorted(values))
 
 
-@cache
-def render_all() -> Mapping[str, str]:
-    """Return the text of every generated page, by the name of its file.
-
-    It is kept, because what the starter packs do about attacks takes the rules several seconds to say.
-    """
+def render_all() -> dict[str, str]:
+    """Return the text of every generated page, by the name of its file."""
     asyncapi = json.dumps(render_asyncapi(), indent=2, ensure_ascii=False)
     return {
         "reasons.md": render_reasons(),
