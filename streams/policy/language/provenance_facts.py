@@ -104,6 +104,12 @@ ACT = Struct(
             "called_for", "an instruction by others, anywhere in what the session has read, calls for this kind of act"
         ),
         flag(
+            "other_thing",
+            "the act ends something, changes who may do what, or gives access, and the user has said no word for the "
+            "things that the tool is about; missing if not, and if no instruction by others was read",
+            optional=True,
+        ),
+        flag(
             "uncalled",
             "all instructions by others in what the session has read call for other kinds of acts; missing if one may "
             "call for this kind, or if there is none",

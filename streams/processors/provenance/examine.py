@@ -19,13 +19,14 @@ from streams.processors.provenance.mentioned import (
     counted_elsewhere,
     is_left_to,
     is_mentioned,
+    is_of_other_thing,
     is_unspoken,
     is_worded,
     tells_person,
 )
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
-from streams.processors.provenance.requested import is_requested
+from streams.processors.provenance.requested import NEEDING_WORDS, is_requested
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.provenance.tracer import Tracer
@@ -125,6 +126,8 @@ def examine(
         examined.is_unspoken = is_unspoken(examined, tracer)
     examined.is_worded = is_worded(told, use, tracer)
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
+    if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
+        examined.is_of_other_thing = is_of_other_thing(use, tracer)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
     examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else counted_elsewhere(told, row, memory)
     return examined

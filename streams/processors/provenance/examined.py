@@ -94,6 +94,8 @@ class Examined(msgspec.Struct):
             an instruction by others name the same sink.
         is_mentioned: whether the user has said a word of whatever instructions of others name as the call's target;
             False of reads and of outward acts.
+        is_of_other_thing: whether the user has said no word for what the tool is about, in an act that ends something,
+            changes who may do what, or gives access; False where no instruction by others was read.
         is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
             acts, and of tools whose results are trusted.
     """
@@ -118,6 +120,7 @@ class Examined(msgspec.Struct):
     counted: frozenset[str] = frozenset()
     is_left_to: bool = False
     is_mentioned: bool = False
+    is_of_other_thing: bool = False
 
     @property
     def has_sinks(self) -> bool:

@@ -169,6 +169,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_EXCEEDS if SUM in stated and exceeds_sum(examined) else {}),
         **(_WORDED if examined.is_worded else {}),
         **(_MENTIONED if examined.is_mentioned else {}),
+        **(_OTHER_THING if examined.is_of_other_thing else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
         **(_WIDENED if not stated.isdisjoint(OBJECTS) and requested and is_widened(examined, stated) else {}),
     }
@@ -184,6 +185,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
 
 _PRICED = {"priced": True}
 _FILLED = {"filled": True}
+_OTHER_THING = {"other_thing": True}
 _UNCALLED = {"uncalled": True}
 _UNSPOKEN = {"unspoken": True}
 _EXCEEDS = {"exceeds": True}

@@ -80,6 +80,11 @@ def is_mentioned(values: Iterable[Value], args: Mapping[str, Any], tracer: Trace
     )
 
 
+def is_of_other_thing(use: ToolUse, tracer: Tracer) -> bool:
+    """Return whether the user has said no word for what a tool is about: "delete the largest file", and it is mails."""
+    return bool(use.named) and not tracer.has_said_any(use.named)
+
+
 def is_left_to(row: ProvenanceRow, use: ToolUse, tracer: Tracer) -> bool:
     """Return whether the user leaves acts or values to a content, and speaks of what the tool reads.
 

@@ -39,7 +39,7 @@ _COUNTING = frozenset(("num", "number", "of", "no", "nr", "count", "total"))
 _DATED = frozenset(("year", "month", "week", "day", "hour", "minute", "seat", "ticket"))
 """Names of arguments that say which one, as the parts of a date do, and not how many."""
 _UNSTATED = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
-_NEEDING_WORDS = frozenset((ActKind.DELETE, ActKind.SECURE, ActKind.SHARE))
+NEEDING_WORDS = frozenset((ActKind.DELETE, ActKind.SECURE, ActKind.SHARE))
 """Kinds of acts that a yes is too little for if others call for them."""
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
 """Where a value that the user has named can stand as well."""
@@ -54,7 +54,7 @@ def is_agreed(examined: Examined) -> bool:
     """
     if not examined.row.agreed_acts or examined.awaits or any(map(_is_others, examined.values)):
         return False
-    return examined.kind not in _NEEDING_WORDS or not any(_is_called_for(value, examined) for value in examined.values)
+    return examined.kind not in NEEDING_WORDS or not any(_is_called_for(value, examined) for value in examined.values)
 
 
 def _is_called_for(value: Value, examined: Examined) -> bool:

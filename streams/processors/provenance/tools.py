@@ -44,6 +44,7 @@ class ToolUse:
         own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
             description with their forms with `-ing`, in canonical form.
         spoken_of: words by which a user would speak of the tool at all: its own ones, and the things that it names.
+        named: words for what the tool's name says that it is about, as a user would say them: `mail`, `mails`.
         places: what `place_of` has returned so far, by pointer.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
@@ -52,8 +53,8 @@ class ToolUse:
     """
 
     __slots__ = (
-        "_kinds", "_settings", "has_owners", "is_outward", "is_read", "name", "own_numbers", "own_words", "places",
-        "spoken_of", "states_owners", "thing", "things", "tool",
+        "_kinds", "_settings", "has_owners", "is_outward", "is_read", "name", "named", "own_numbers", "own_words",
+        "places", "spoken_of", "states_owners", "thing", "things", "tool",
     )  # fmt: skip
 
     def __init__(self, tool: CatalogTool) -> None:
@@ -75,6 +76,7 @@ class ToolUse:
         self.spoken_of = tuple(
             dict.fromkeys([*self.own_words, *_spoken(word for word in self.things if word not in _SERVED)])
         )
+        self.named = tuple(word for word in _spoken(map(singular, named)) if word not in self.own_words)
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}
