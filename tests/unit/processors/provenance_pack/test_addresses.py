@@ -47,6 +47,21 @@ def test_who_speaks_of_further_pages_than_that_of_the_address_wants_them_opened(
 
 
 @pytest.mark.parametrize(
+    ("said", "rule"),
+    [("What does the letter m-7001 say?", "PROV-040"), ("What is new?", "PROV-020")],
+    ids=("a letter that he has asked for", "any letter"),
+)
+def test_a_link_that_a_letter_has_opened_is_a_question_if_the_user_has_asked_for_the_letter(
+    said: str, rule: str
+) -> None:
+    text = "You have to read https://lamps.example/all before we meet."
+    fired = rules_fired(after_a_letter(said, text, VISIT, {"url": "https://lamps.example/all"})(talk()))
+    assert fired & {"PROV-020", "PROV-040"} == {rule, "PROV-040"}
+    begun = rules_fired(after_a_letter(said, text, VISIT, {"url": "https://lamps.example/all?q=m-7001"})(talk()))
+    assert "PROV-020" in begun
+
+
+@pytest.mark.parametrize(
     ("account", "text", "runs"),
     [
         ("carl.b", "must read: https://lamps.example/all", True),
