@@ -68,13 +68,13 @@ class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
         now_s, kept = now_ms // 1_000, len(self.calls)
         first = kept + 1 - calls_max if kept >= calls_max else 0
         # Rows of earlier versions have no times, and no whole calls.
-        times = self.times if len(self.times) == kept else (now_s,) * kept
+        times = self.times or (now_s,) * kept
         oldest_s = now_s - window_ms // 1_000
         while first < kept and times[first] < oldest_s:
             first += 1
         wholes: tuple[int, ...] = ()
         if whole is not None:
-            known = self.wholes if len(self.wholes) == kept else (0,) * kept
+            known = self.wholes or (0,) * kept
             wholes = (*known[first:], whole)
         return Lately((*self.calls[first:], call), self.spoiled, (*times[first:], now_s), wholes)
 
