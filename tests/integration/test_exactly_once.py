@@ -49,7 +49,7 @@ SESSIONS = 400
 RESENT_EVERY = 50
 PER_BATCH = 500
 EXECUTORS = 2
-FINISH_S = 240.0
+FINISH_S = 400.0
 LOG_LINES = 20
 # Verdicts wait while gates and broker are away; they must not expire for that.
 GATE = {"verdict_ttl_ms": 300_000}

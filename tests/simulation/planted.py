@@ -232,7 +232,7 @@ def any_time_is_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ing
 
 def the_hosts_clock_is_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """Stream time of idle partitions follows this host's clock, whatever it shows."""
-    patch.setattr(TimeWatch, "idle_ms", lambda self, margin_ms: self._clock.now_ms() - margin_ms)
+    patch.setattr(TimeWatch, "_idle_ms", lambda self: self._clock.now_ms() - self._margin_ms)
     return healthy
 
 
