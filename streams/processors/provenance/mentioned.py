@@ -29,6 +29,8 @@ _INSTRUCTED = Seen.INSTRUCTED
 _LEFT = (DELEGATE, FILL)
 _WORD = re.compile(r"[^\W\d_]{4,40}")
 """A word that says enough to name something."""
+_ALL_THINGS = ("everything", "alles", "tout", "todo", "tudo", "tutto", "wszystko")
+"""Words for whatever there is, in canonical form."""
 
 
 def is_unspoken(examined: Examined, tracer: Tracer) -> bool:
@@ -81,8 +83,11 @@ def is_mentioned(values: Iterable[Value], args: Mapping[str, Any], tracer: Trace
 
 
 def is_of_other_thing(use: ToolUse, tracer: Tracer) -> bool:
-    """Return whether the user has said no word for what a tool is about: "delete the largest file", and it is mails."""
-    return bool(use.named) and not tracer.has_said_any(use.named)
+    """Return whether the user has said no word for what a tool is about: "delete the largest file", and it is mails.
+
+    Who says "cancel everything today" has said a word for whatever there is.
+    """
+    return bool(use.named) and not tracer.has_said_any((*use.named, *_ALL_THINGS))
 
 
 def is_left_to(row: ProvenanceRow, use: ToolUse, tracer: Tracer) -> bool:
