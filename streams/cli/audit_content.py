@@ -29,6 +29,7 @@ from streams.codec.instants import format_instant, instant_text
 from streams.model.content import ContentScope
 from streams.model.plurals import many
 from streams.model.revocation import RevocationKind
+from streams.model.revocation_targets import principal_target
 from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
 from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
 from streams.operations.contents.reading import Opened, find_captured, read_content
@@ -342,7 +343,7 @@ def _shown(screen: Screen, opened: Opened) -> Opened:
 def _tell_unknown(screen: Screen, operator: Operator, target: Target) -> None:
     """Tell if the log knows nothing of a name, and what may be meant: a mistyped one must not be taken for erased."""
     kind = RevocationKind[target.scope.name]
-    name = target.tenant_uid if kind is RevocationKind.TENANT else f"{target.tenant_uid}|{target.id}"
+    name = target.tenant_uid if kind is RevocationKind.TENANT else principal_target(target.tenant_uid, target.id)
     unknown = look_up(operator, kind, name)
     if unknown is None:
         return

@@ -15,6 +15,7 @@ from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.plurals import many
+from streams.model.types import tool_text
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
 from streams.operations.replay.run import Difference, ReplayKind, ReplayReport, replay_log, told_fields
 from streams.operations.root_key import load_gates_root_key
@@ -127,7 +128,7 @@ def _tell_first(screen: Screen, first: Difference) -> None:
     screen.rich(
         Text.assemble(
             ("the first that differs: ", FAIL),
-            (printable(f"{verdict.outcome.value} {verdict.tool.server_id}/{verdict.tool.name}"), STRONG),
+            (printable(f"{verdict.outcome.value} {tool_text(verdict.tool)}"), STRONG),
             printable(f" in session {verdict.header.tenant_uid}|{verdict.session_id} at {at}"),
         )
     )

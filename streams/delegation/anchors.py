@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from streams.delegation.keys import PUBLIC_BYTES, thumbprint
+from streams.model.base64url import base64url
 from streams.model.errors import StoplogError
 
 HMAC = "hmac"
@@ -72,7 +73,7 @@ def _jkt(issuer: str, text: str) -> str:
     except (binascii.Error, ValueError):
         raw = b""
     # Written again it must be the same: base64 has several texts for one key.
-    own = _PREFIX + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    own = _PREFIX + base64url(raw)
     if len(raw) != PUBLIC_BYTES or own != text:
         raise AnchorError(
             f"trust anchor `{issuer}`: `{text[:60]}` is not a key; write `hmac`, or `{_PREFIX}` and 43 characters"

@@ -13,7 +13,6 @@ that are derived from a key of the tenant (they could be derived again after an 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import threading
@@ -35,6 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from streams.audit.content import DATA_KEY_BYTES, IV_BYTES, ContentError, ContentPlace, encrypt_content
 from streams.audit.masking import FindSecrets, mask_secrets
+from streams.model.base64url import base64url
 from streams.model.content import CONTENT_BYTES_MAX, WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.ports.content import SealedContent
@@ -254,7 +254,7 @@ class SessionSealer:
         with self._lock:
             key = self._keys.get(owner)
             if key is None or now_ms >= key.until_ms:
-                kid = base64.urlsafe_b64encode(self._random_bytes(KID_BYTES)).rstrip(b"=").decode()
+                kid = base64url(self._random_bytes(KID_BYTES))
                 data_key = self._random_bytes(DATA_KEY_BYTES)
                 key = self._keys[owner] = _SessionKey(data_key, wrapper.wrap(kid, data_key), now_ms + KEY_LIFE_MS)
             self._keys.move_to_end(owner)
@@ -269,7 +269,7 @@ class SessionSealer:
 def kek_of(public: RSAPublicKey) -> str:
     """Return the name of a public key: `rsa:` and the SHA-256 of its DER form (RFC 5280) as base64url."""
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return f"rsa:{base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b'=').decode()}"
+    return f"rsa:{base64url(hashlib.sha256(der).digest())}"
 
 
 _OAEP = padding.OAEP(mgf=padding.MGF1(algorithm=SHA256()), algorithm=SHA256(), label=None)

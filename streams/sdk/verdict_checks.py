@@ -157,7 +157,7 @@ def check(verdict: Verdict, key: bytes | None, standard: Standard, now_ms: int) 
         return refused
     handlers = standard.obligations
     return Cleared(
-        standard.tools[_tool_name(verdict)], args, [(each, handlers[each.type]) for each in verdict.obligations]
+        standard.tools[tool_text(verdict.tool)], args, [(each, handlers[each.type]) for each in verdict.obligations]
     )
 
 
@@ -216,12 +216,8 @@ def _check_proof(verdict: Verdict) -> Refused | None:
     return _refused(Refusal.UNREADABLE, "it carries a proof of its audit record, which can't be checked here")
 
 
-def _tool_name(verdict: Verdict) -> str:
-    return tool_text(verdict.tool)
-
-
 def _check_tool(verdict: Verdict, standard: Standard) -> Refused | None:
-    name = _tool_name(verdict)
+    name = tool_text(verdict.tool)
     tool = standard.tools.get(name)
     if tool is None:
         return _refused(Refusal.UNKNOWN_TOOL, f"`{name}`")

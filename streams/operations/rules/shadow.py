@@ -16,6 +16,7 @@ from streams.model.bundle_files import files_of
 from streams.model.control import RulesetBundle
 from streams.model.reasons import Reason
 from streams.model.topics import RULESET, VERDICT
+from streams.model.types import tool_text
 from streams.model.verdict import Outcome, RuleEffect, RuleMode, Verdict
 from streams.operations.operator import Operator
 from streams.operations.replay.run import Stretch
@@ -133,8 +134,9 @@ def _calls(operator: Operator, in_shadow: Mapping[bytes, Mapping[str, RuleEffect
             continue
         name = (received.key or b"", record.intent_id)
         if name not in calls:
-            tool = f"{record.tool.server_id}/{record.tool.name}"
-            calls[name] = _Call(tool, record.header.tenant_uid, record.session_id, record.evaluated_at)
+            calls[name] = _Call(
+                tool_text(record.tool), record.header.tenant_uid, record.session_id, record.evaluated_at
+            )
         call, shadow = calls[name], in_shadow.get(record.ruleset_digest or b"", {})
         call.reason = record.reason
         call.outcomes.append(record.outcome)

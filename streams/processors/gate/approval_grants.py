@@ -35,7 +35,7 @@ from streams.model.proof import derived_uuid
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import principal_target
-from streams.model.types import same_person
+from streams.model.types import same_person, tool_text
 from streams.model.verdict import Outcome
 from streams.policy.ext.emails import is_email_address
 from streams.policy.results import ApprovalSettings
@@ -228,7 +228,7 @@ def fault_of(
     if grant is None:
         return None
     questions = [row.question for row in rows if row.question is not None]
-    known = {f"{question.call.tool.server_id}/{question.call.tool.name}" for question in questions}
+    known = {tool_text(question.call.tool) for question in questions}
     asking = {rule for question in questions for rule in question.rules}
     if grant.scope not in _SCOPES:
         return "its grant is neither for a task nor for a session"

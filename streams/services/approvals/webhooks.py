@@ -35,6 +35,7 @@ from streams.codec.jsonform import to_json
 from streams.model.approval import ApprovalRequest
 from streams.model.errors import RecordError
 from streams.model.topics import APPROVAL_REQUEST
+from streams.model.types import tool_text
 from streams.operations.approvals.questions import calls_of
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.sdk.transport import Transport
@@ -65,7 +66,7 @@ def message_of(request: ApprovalRequest, key: bytes, answer_url: str) -> dict[st
         "type": ASKED,
         "timestamp": format_instant(request.header.time),
         "data": {
-            "summary": f"{request.tool.server_id}/{request.tool.name}{more} for {request.sub}: {request.reason_text}",
+            "summary": f"{tool_text(request.tool)}{more} for {request.sub}: {request.reason_text}",
             "answer_url": answer_url,
             "session": key.decode("utf-8", "replace"),
             **to_json(request),
