@@ -36,8 +36,7 @@ def dictated(instruction: str) -> Iterator[str]:
     """Yield what an instruction dictates: all of it, and the same without the article at its start.
 
     Args:
-        instruction: one sentence, as it is written. What announces its words is known without a capital only, so of
-            "Note that he agrees" nothing is found.
+        instruction: one sentence, in any case.
     """
     position = count = 0
     while count < DICTATED_MAX and (begins := _BEGINS.search(instruction, position)) is not None:

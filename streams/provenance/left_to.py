@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 
 from streams.provenance.asked import NEGATIONS
-from streams.provenance.words import listed
+from streams.provenance.words import listed, words_before
 
-_BEFORE_CHARS_MAX = 40
 _BEFORE_WORDS_MAX = 5
 _DENIED = NEGATIONS | listed(
     "cannot can't didn't never nobody none nothing nicht kein keine keinem keinen keiner nie niemand ne pas jamais"
@@ -67,8 +66,9 @@ _ENGLISH = re.compile(
     # "Look in the file 'Rota' who has duty"
     rf"|\b(?:look|check|see|find out|read)(?: up)? (?:in|on|from) {_DET} {_IN_CLAUSE}{{0,40}}?\b{_ASKS_WHAT}\b"
     # "You can find her e-mail on her website". Not "can you find it in my mail?", nor "all that you can find there"
-    r"|(?<!\bif )(?<!\ball )(?<!\bwhat )(?<!\bthat )(?<!\bwhich )(?<!\bwhatever )(?<!\banything )(?<!\beverything )"
-    rf"\byou(?:'ll| will| can| could| should) find (?:[\w'-]+ ){{1,6}}?(?:in|on|at|under) {_DET} (?:[\w'-]+ ){{0,3}}"
+    r"|\b(?=you\b)(?<!\bif )(?<!\ball )(?<!\bwhat )(?<!\bthat )(?<!\bwhich )(?<!\bwhatever )(?<!\banything )"
+    r"(?<!\beverything )"
+    rf"you(?:'ll| will| can| could| should) find (?:[\w'-]+ ){{1,6}}?(?:in|on|at|under) {_DET} (?:[\w'-]+ ){{0,3}}"
     rf"(?:{_HOLDS}|(?:website|homepage|blog|profile|inbox|mailbox)\b)"
 )
 _GOES_BY = re.compile(
@@ -171,8 +171,7 @@ def _says(pattern: re.Pattern[str], text: str, without: frozenset[str]) -> bool:
     Behind "you", the words before that are about somebody else: "I want you to do my to-dos".
     """
     for match in pattern.finditer(text):
-        before = text[max(0, match.start() - _BEFORE_CHARS_MAX) : match.start()]
-        clause = re.split(r"[.,;!?\n]", before)[-1].split()[-_BEFORE_WORDS_MAX:]
+        clause = words_before(text, match.start())[-_BEFORE_WORDS_MAX:]
         of_it = clause[clause.index("you") :] if "you" in clause else clause
         words = match[0].split()
         if _DENIED.isdisjoint((*clause, *words)) and without.isdisjoint((*of_it, *words)):

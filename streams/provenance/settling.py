@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from streams.provenance.asked import NEGATIONS
-from streams.provenance.words import listed
+from streams.provenance.words import listed, words_before
 
-_BEFORE_CHARS_MAX = 40
 _DENIED = NEGATIONS | listed("cannot can't didn't nobody i we they he she who did does")
 """Words before the verb with which it asks for nothing: "don't send", "did they send"."""
 _SETTLES = re.compile(
@@ -15,7 +14,7 @@ _SETTLES = re.compile(
     r"(?:difference|remainder|shortfall|surplus|excess|overpayment)\b"
     # Of two texts, it is none of money.
     r"(?! (?:between|of|in) (?:the |these |those |both |our |my )?(?:\w+ ){0,2}"
-    r"(?:versions?|files?|documents?|contracts?|drafts?|texts?|reports?|pages?|lists?|files)\b)"
+    r"(?:versions?|files?|documents?|contracts?|drafts?|texts?|reports?|pages?|lists?)\b)"
 )
 _MONEY = re.compile(
     r"[$€£]|\d ?%|\b(?:paid|pays?|payments?|prices?|amounts?|sums?|fees?|costs?|bills?|rent|invoices?|total|money|spent"
@@ -29,9 +28,5 @@ def settles_difference(lowered: str) -> bool:
     Args:
         lowered: the text in lower case.
     """
-    settles = any(_DENIED.isdisjoint(_clause_before(lowered, found.start())) for found in _SETTLES.finditer(lowered))
+    settles = any(_DENIED.isdisjoint(words_before(lowered, found.start())) for found in _SETTLES.finditer(lowered))
     return settles and _MONEY.search(lowered) is not None
-
-
-def _clause_before(text: str, place: int) -> list[str]:
-    return re.split(r"[.,;!?\n]", text[max(0, place - _BEFORE_CHARS_MAX) : place])[-1].split()

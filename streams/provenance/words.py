@@ -14,11 +14,17 @@ LETTERS_MIN = 4
 DIGITS_MIN = 5
 THINGS_CACHED_MAX = 4_096
 _THING_CHARS_MAX = 40
+_BEFORE_CHARS_MAX = 40
 
 
 def listed(words: str) -> frozenset[str]:
     """Return the words of a text, which keeps tables of words readable."""
     return frozenset(words.split())
+
+
+def words_before(text: str, place: int) -> list[str]:
+    """Return the words close before a place in a text that are in the same clause."""
+    return re.split(r"[.,;!?\n]", text[max(0, place - _BEFORE_CHARS_MAX) : place])[-1].split()
 
 
 WORD = re.compile(r"\w+(?:'\w+)?")

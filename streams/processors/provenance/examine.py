@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.model.labels import Integrity, Label
-from streams.model.verdict import ValueOrigin
-from streams.processors.provenance.examined import NO_OWNERS, Examined
+from streams.processors.provenance.examined import NO_OWNERS, OF_RECORDS, Examined
 from streams.processors.provenance.memory import Memory, read_content, read_provenance
 from streams.processors.provenance.mentioned import (
     counted_elsewhere,
@@ -42,7 +41,6 @@ from streams.provenance.origins import AWAITED, NOWHERE, UNKNOWN, Look
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED, _OTHER, _ELSE = Integrity.TRUSTED, ActKind.OTHER, Calls.OTHER
-_LOOKED_UP = (ValueOrigin.TRUSTED, ValueOrigin.FIELD)
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 
 
@@ -143,7 +141,7 @@ def _is_only_called_for_by_others(examined: Examined) -> bool:
     if not row.has_untrusted or not row.calls_for or compare(row.calls_for, examined.kinds, is_content=False) == _ELSE:
         return False
     return not is_requested(examined) and not any(
-        not value.is_sink and value.traced.origin in _LOOKED_UP for value in examined.values
+        not value.is_sink and value.traced.origin in OF_RECORDS for value in examined.values
     )
 
 

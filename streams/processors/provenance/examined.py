@@ -20,6 +20,8 @@ from streams.provenance.origins import Traced
 _USER = ValueOrigin.USER
 _TEXT = ValueOrigin.TEXT
 _NOWHERE = ValueOrigin.NOWHERE
+OF_RECORDS = (ValueOrigin.FIELD, ValueOrigin.TRUSTED)
+"""The origins of a value that was looked up: a field of a record."""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):

@@ -8,7 +8,7 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.drift import drift_of, is_drift
-from streams.processors.provenance.examined import Examined, Value, is_pointed
+from streams.processors.provenance.examined import OF_RECORDS, Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.requested import (
     covers,
@@ -38,7 +38,6 @@ _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
 _CONTENT = ArgumentRole.CONTENT
 _AMOUNT, _TIME = ArgumentRole.AMOUNT, ArgumentRole.TIME
 _NOWHERE = ValueOrigin.NOWHERE
-_OF_RECORDS = (ValueOrigin.FIELD, ValueOrigin.TRUSTED)
 _NUMBERS = (ArgumentRole.AMOUNT, ArgumentRole.TIME)
 _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
@@ -113,7 +112,7 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other" if flags & Seen.ALIKE else "unknown"
     if is_money:
         fact["money"] = True
-    if flags & Seen.SHOWN and traced.origin in _OF_RECORDS and not fact["pointed"]:
+    if flags & Seen.SHOWN and traced.origin in OF_RECORDS and not fact["pointed"]:
         fact["shown"] = True
     return fact
 

@@ -9,7 +9,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
 from streams.processors.control.tool_uses import ToolUses
-from streams.processors.provenance.examined import Examined, Value, is_pointed
+from streams.processors.provenance.examined import OF_RECORDS, Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
@@ -241,7 +241,7 @@ _SAY_NO_OBJECT = frozenset((ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentR
 def _is_field_pointed_at(traced: Traced) -> bool:
     """Return whether a value is a field of a record that the user has pointed at. That text is shown to him is not
     enough: all of a letter is."""
-    return traced.origin in (ValueOrigin.FIELD, ValueOrigin.TRUSTED) and is_pointed(traced)
+    return traced.origin in OF_RECORDS and is_pointed(traced)
 
 
 def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) -> bool:
