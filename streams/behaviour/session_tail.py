@@ -62,5 +62,4 @@ def tail_after(
     if is_taught and is_looked_at and not objects[OBJECTS_MAX - 1 :]:
         digest = digest_of(activity.object or "")
         objects = objects if digest in objects else (*objects, digest)
-    seen = (*tail.seen, event)[-SEEN_MAX:]
-    return SessionTail(activity.tool, tail.previous_tool, seen, events, held_until_ms, objects)
+    return SessionTail(activity.tool, tail.previous_tool, seen_after(tail, event), events, held_until_ms, objects)

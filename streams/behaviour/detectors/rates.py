@@ -290,10 +290,11 @@ class Egress(Keyed):
                 counted = volume.total - (1.0 - KNOWN_SHARE) * volume.known
                 if volume.places_count > PLACES_FREE:
                     counted = volume.spread_out(counted)
-                z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
+                counted_log, deviation = log1p(counted), with_prior(spread, peak.past.weight)
+                z = (counted_log - mean) / deviation
                 if z >= self.faint:
                     mean = with_letter(mean, volume.largest)
-                    z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
+                    z = (counted_log - mean) / deviation
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold and not signs_needed(it, z / it.threshold, activity):
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
