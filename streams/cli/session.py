@@ -120,6 +120,7 @@ def list_(
         return
     screen.say()
     steps = [("what the first one read and did", f"session show {shlex.quote(found[0].short_id)}")]
-    if any(Outcome.REQUIRE_APPROVAL in listed.view.waiting.values() for listed in found if listed.standing.is_at_work):
+    live = [listed.view for listed in found if listed.standing.state is LifeState.LIVE]
+    if any(Outcome.REQUIRE_APPROVAL in view.waiting.values() for view in live):
         steps.append(("the questions that wait for a person", "approvals list"))
     tell_steps(screen, connection, steps)

@@ -49,10 +49,8 @@ def check_answer(question: Question, approver: str, groups: Sequence[str], now_m
             raise ApprovalError(f"question `{request.task_id}` is decided: {', '.join(sorted(decided))}")
         if question.passed_on:
             asked = next(iter(question.passed_on.values()))
-            groups = ", ".join(asked.eligible_approvers) or "anybody"
-            raise ApprovalError(
-                f"question `{request.task_id}` is answered: now question `{asked.task_id}` asks {groups}"
-            )
+            whom = ", ".join(asked.eligible_approvers) or "anybody"
+            raise ApprovalError(f"question `{request.task_id}` is answered: now question `{asked.task_id}` asks {whom}")
         raise ApprovalError(f"question `{request.task_id}` has expired: its calls were denied")
     if same_person(approver) in (same_person(request.sub), same_person(request.act.sub)):
         raise ApprovalError(f"`{approver}` may not decide on their own call")

@@ -19,8 +19,6 @@ from streams.topology import PROCESSORS
 SKEW_MS_MAX = 1_000
 """With a larger difference of clocks, intents look older or younger than they are."""
 
-"""Records that are further ahead are set aside, and a gate waits while its clock differs by more."""
-
 RECORDS_BACK = 16
 READ_MS_MAX = 3_000
 WATCH_MS = 2_000

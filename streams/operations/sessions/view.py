@@ -71,11 +71,6 @@ class Standing(NamedTuple):
         """Return whether the session proposes no calls any more, whoever releases what."""
         return self.state in _OVER
 
-    @property
-    def is_at_work(self) -> bool:
-        """Return whether its calls are judged."""
-        return self.state in (LifeState.ESTABLISHED, LifeState.LIVE)
-
     def text(self) -> str:
         """Return the state as the end of a sentence about the session, such as `is live`, with what explains it."""
         state = "has ended" if self.state is LifeState.ENDED else f"is {self.state.value}"

@@ -13,6 +13,7 @@ from streams.ports.processor import STREAM_TIME_KEY
 from streams.topology import PROCESSORS
 
 AHEAD_MS_MAX = EngineSettings().time_ahead_max_ms
+"""Records that are further ahead are set aside, and a gate waits while its clock differs by more."""
 
 
 class PartitionTime(NamedTuple):

@@ -24,7 +24,6 @@ Progress = Callable[[int, int], None]
 _NAMED_MAX = 3
 _EVER_TRUE = "whether it is ever true"
 _CASE_HINT = "add a case that shows it"
-"""The effects of rules that stop a call."""
 
 VERBS = {
     RuleEffect.PERMIT: "permits",

@@ -64,6 +64,8 @@ SOLUTIONS_MAX = 400
 """The number of solutions of the solver that are kept as further examples."""
 
 STOPPING_EFFECTS = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
+"""The effects of rules that stop a call."""
+
 _STOPPING_OUTCOMES = frozenset({RuleOutcome.TRUE, RuleOutcome.ERROR})
 _NOT_MATCHED = frozenset({RuleOutcome.FALSE, RuleOutcome.NOT_FOR_TOOL, RuleOutcome.NOT_FOR_CALLER})
 
