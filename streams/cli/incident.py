@@ -37,8 +37,8 @@ def export(
     session's arguments in plain text. Change the expectations to what should have happened: the test fails until the
     rules are right.
 
-    No root key is needed as long as verdicts that allow a call of the user can be read. Otherwise, rules about where
-    values come from decide in the history as on the log only with `--root-key`.
+    No root key is needed as long as verdicts that allow a call of the user can be read. Otherwise, give `--root-key`,
+    or rules about where values come from may decide otherwise in the history.
     """
     from streams.cli.incident_run import run_incident  # noqa: PLC0415 - so that the help answers at once
 

@@ -110,6 +110,9 @@ BundleOption = Annotated[
     str | None,
     typer.Option("--name", metavar="BUNDLE", help="The bundle's name. By default the bundle that gates enforce."),
 ]
+ChangesMaxOption = Annotated[
+    int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Show at most N calls that change.")
+]
 FollowOption = Annotated[
     bool, typer.Option("--follow/--no-follow", help="Wait for more records, or stop at the end of what is there.")
 ]

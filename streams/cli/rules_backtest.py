@@ -12,7 +12,7 @@ from streams.cli.histories import record_alert_changes, tell_alert_changes
 from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import ChangesMaxOption, Connection, Output
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.cli.text import short
@@ -42,9 +42,7 @@ _SESSION_CHARS = 16
 def run_backtest(
     *,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The rules to try.")],
-    changes_max: Annotated[
-        int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Show at most N calls that change.")
-    ] = 20,
+    changes_max: ChangesMaxOption = 20,
     fail: Annotated[
         bool, typer.Option("--fail-on-change", help="Exit with status 1 if any call would be decided otherwise.")
     ] = False,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import BundleOption, Connection, Output
+from streams.cli.options import BundleOption, ChangesMaxOption, Connection, Output
 from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.cli.text import short
@@ -23,9 +19,7 @@ _SESSION_CHARS = 16
 @takes_groups
 def shadow(
     *,
-    changes_max: Annotated[
-        int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Show at most N calls that change.")
-    ] = 20,
+    changes_max: ChangesMaxOption = 20,
     stretch: StretchOptions,
     name: BundleOption = None,
     connection: Connection,
@@ -34,9 +28,10 @@ def shadow(
     """Count the calls that rules in shadow have matched, and those that each would have decided otherwise.
 
     It answers what happens if you remove `mode: shadow` from a rule, for each rule by itself, from the verdicts on the
-    log: it needs the right to read them, and no root key. What would have followed is not known. A call that was denied
-    or asked about anyway is not counted as a change. A rule that can't be evaluated for a call denies it once it is
-    enforced. To try rules that are not published, use `rules backtest`.
+    log: it needs the right to read them, and no root key. What would have followed is not known, nor
+    what other rules would have asked about a call that a permit lets through. A call that met what is as strict anyway
+    is not counted as a change. Once enforced, a rule that can't be evaluated for a call denies it, unless the rule
+    permits. To try rules that are not published, use `rules backtest`.
     """
     screen, chosen_stretch = output.screen(), stretch.stretch()
     with open_operator(connection.settings()) as operator:

@@ -33,7 +33,7 @@ from streams.policy.results import Mode, RuleEffect
 _DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
 _PATTERN_CHARS_SHOWN = 200
 _OWASP_IDS = tuple(f"ASI{number:02}" for number in range(1, 11))
-_LIKE_AN_ID = re.compile(r"(?i)(as[il1][-_ ]?[0-9o]+|aml[._-]?t[-_.]?[0-9]+.*)\Z")
+_LIKE_AN_ID = re.compile(r"(?i)(as[il1][-_]?[0-9o]+|aml[._-]?t[-_.]?[0-9]+.*)\Z")
 _AN_ID = re.compile(rf"({'|'.join(_OWASP_IDS)}|AML\.T[0-9]{{4}}(\.[0-9]{{3}})?)\Z")
 _SECURITY_LISTS = frozenset(("provenance", "hops"))
 
@@ -273,7 +273,7 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
 
 
 def _report_unknown_tags(rule: Rule, findings: Findings) -> None:
-    """Report tags that look like ids of OWASP or ATLAS that neither has. Tags of one's own may be anything else.
+    """Report tags that look like ids of OWASP or ATLAS and have not their form. Tags of one's own may be anything else.
 
     Alerts are routed by tags, so one that is mistyped keeps an alert from whom it is for.
     """
