@@ -49,7 +49,9 @@ class ToolFacts:
 
 _NAME = re.compile(r"[^\s./*?\[\]{}\\]{1,200}\Z")
 """A name that the patterns of rules can hold (`streams.policy.language.parse_match`)."""
-NAME_ADVICE = "give it one without `.`, `/`, `*`, `?`, spaces and brackets, as rules can write it"
+NAME_ADVICE = (
+    "a name has 1 to 200 characters, without `.`, `/`, `\\`, `*`, `?`, spaces and brackets, so that rules can name it"
+)
 
 
 def is_server_name(server_id: str) -> bool:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from streams.services.sts.settings import StsSection
 
 
+_VALUE_CHARS_SHOWN = 80
 SECRETIVE = frozenset({"kafka", "schema_registry"})
 """Sections whose values are never shown: they can have passwords, under names that only librdkafka knows."""
 
@@ -270,10 +271,10 @@ def _validated(name: str, kind: type[_Section], fields: dict[str, object]) -> _S
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join((name, *map(str, fault["loc"])))
-        text = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:
+            text = fault["msg"].removeprefix("Value error, ")
             raise SettingsError(f"section `[{name}]` of the settings: {text}") from None
-        raise SettingsError(f"{worded(where, text)}, got `{fault['input']}`") from None
+        raise SettingsError(f"{worded(where, fault['msg'])}{got(fault['input'])}") from None
 
 
 def setting_names() -> tuple[str, ...]:
@@ -318,3 +319,8 @@ def worded(path: str, text: str) -> str:
     """
     told = text.removeprefix("Value error, ")
     return f"setting `{path}`: {told if told != text else f'{text[:1].lower()}{text[1:]}'}"
+
+
+def got(value: object) -> str:
+    """Return the value that is wrong; empty for a whole section, of which the message names what is wrong."""
+    return "" if isinstance(value, dict) else f", got `{str(value)[:_VALUE_CHARS_SHOWN]}`"

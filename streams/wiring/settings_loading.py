@@ -18,14 +18,22 @@ from pydantic import ValidationError, create_model
 
 from streams.model.canonical import CanonicalError, unique_members
 from streams.model.errors import SettingsError
-from streams.wiring.settings import SECRETIVE, SECTIONS, Settings, section_class, setting_names, table_settings, worded
+from streams.wiring.settings import (
+    SECRETIVE,
+    SECTIONS,
+    Settings,
+    got,
+    section_class,
+    setting_names,
+    table_settings,
+    worded,
+)
 from streams.wiring.settings_file import FAULTS_MAX, file_faults
 
 ENV_PREFIX = "STOPLOG_"
 SETTINGS_FILE = "stoplog.toml"
 SETTINGS_FILE_VARIABLE = "STOPLOG_SETTINGS"
 
-_VALUE_CHARS_SHOWN = 80
 
 # The others are read by tests and by what they start, never by the product.
 _NOT_SETTINGS = frozenset(
@@ -143,9 +151,9 @@ def _file_faults(file: Path) -> Iterator[str]:
         if fault.kind == "extra_forbidden":
             yield f"{at}: setting `{path}` is unknown{_suggestion_beside(fault.path)}"
             continue
-        got = "" if fault.path[0] in SECRETIVE else _got(fault.value)
+        value = "" if fault.path[0] in SECRETIVE else got(fault.value)
         advice = f": {fault.advice}" if fault.advice else ""
-        yield f"{at}: {worded(path, fault.text)}{got}{advice}"
+        yield f"{at}: {worded(path, fault.text)}{value}{advice}"
     if len(found) > FAULTS_MAX:
         yield f"and {len(found) - FAULTS_MAX} more"
 
@@ -184,13 +192,8 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
             near = _suggestion_beside(fault["loc"])
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
-            got = "" if str(fault["loc"][0]) in SECRETIVE else _got(fault["input"])
-            yield f"{worded(path, fault['msg'])}{got}"
-
-
-def _got(value: object) -> str:
-    """Return the value that is wrong; empty for a whole section, of which the message names what is wrong."""
-    return "" if isinstance(value, dict) else f", got `{str(value)[:_VALUE_CHARS_SHOWN]}`"
+            value = "" if str(fault["loc"][0]) in SECRETIVE else got(fault["input"])
+            yield f"{worded(path, fault['msg'])}{value}"
 
 
 def _suggestion_beside(path: Sequence[str | int]) -> str:

@@ -260,7 +260,11 @@ def _constant_hint(types: str) -> str:
     found = set(types.split(", "))
     if found == {"bool", "string"}:
         return "; write `true` and `false` without quotes"
-    return "; write numbers without quotes" if found in ({"int", "string"}, {"double", "string"}) else ""
+    return (
+        "; write a number in quotes only where the other side is a text"
+        if found in ({"int", "string"}, {"double", "string"})
+        else ""
+    )
 
 
 def _match_around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[str] | None:

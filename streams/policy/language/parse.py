@@ -49,6 +49,8 @@ PACK_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 TAG_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
+TAG_FORM = "letters, digits, `_`, `.`, `:` and `-`, such as `ASI02`"
+"""What a tag is made of, as errors say it."""
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -222,7 +224,7 @@ class _Parser:
         obligations = self._obligation_list(reader, effect)
         version, tags = (
             reader.text("version", VERSION_PATTERN, "a version"),
-            reader.texts("tags", TAGS_MAX, TAG_PATTERN, "letters, digits, `_`, `.`, `:` and `-`, such as `ASI02`"),
+            reader.texts("tags", TAGS_MAX, TAG_PATTERN, TAG_FORM),
         )
         if when is None:
             return None

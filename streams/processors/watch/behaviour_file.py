@@ -31,7 +31,7 @@ from streams.behaviour.profiles import ROLE_MARK, Extraction
 from streams.behaviour.watcher import Declared
 from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
-from streams.policy.language.parse import TAG_PATTERN
+from streams.policy.language.parse import TAG_FORM, TAG_PATTERN
 from streams.policy.language.yaml_mapping import MappingReader
 from streams.processors.watch.features import Cohort, Features
 
@@ -243,7 +243,7 @@ class _Parser:
             "title": reader.text("title") or "",
             "explain": explain,
             "severity": (reader.choice("severity", Severity) or Severity.MEDIUM).value,
-            "tags": reader.texts("tags", ITEMS_MAX, TAG_PATTERN, "a tag"),
+            "tags": reader.texts("tags", ITEMS_MAX, TAG_PATTERN, TAG_FORM),
             **optional,
         }
         self._detectors.append(msgspec.convert(found, Declaration))
@@ -327,7 +327,7 @@ class _Parser:
         name, title = self._new_name(reader, "name"), reader.text("title")
         reader.text("description")
         level = reader.choice("level", Severity) or Severity.MEDIUM
-        tags = reader.texts("tags", ITEMS_MAX, TAG_PATTERN, "a tag")
+        tags = reader.texts("tags", ITEMS_MAX, TAG_PATTERN, TAG_FORM)
         inner = reader.node("correlation")
         if inner is None:
             return

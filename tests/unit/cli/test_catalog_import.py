@@ -108,5 +108,6 @@ def test_a_server_whose_name_no_rule_could_write_is_refused(stoplog: Stoplog, ho
     (home / "tools.json").write_text(json.dumps([SEND]))
     refused = stoplog("catalog", "import", name, "--file", "tools.json")
     assert refused.status == 2
-    assert f"`{name}` can't be the name of a server: give it one without `.`, `/`, `*`, `?`, spaces" in refused.err
+    advice = "a name has 1 to 200 characters, without `.`, `/`, `\\`, `*`, `?`, spaces and brackets"
+    assert f"`{name}` can't be the name of a server: {advice}" in refused.err
     assert stoplog("catalog", "review").records == []

@@ -108,7 +108,7 @@ LONG_SUM = " + ".join(["session.risk"] * 40) + " == 1"
         ('session.tainted == "yes"', "`==` can't be applied to (bool, string)",
          "`==` compares values of one type; write `true` and `false` without quotes"),
         ('session.risk > "3"', "`>` can't be applied to (int, string)",
-         "`>` compares two numbers, or two texts; write numbers without quotes"),
+         "`>` compares two numbers, or two texts; write a number in quotes only where the other side is a text"),
         ("session.tainted > 1", "`>` can't be applied to (bool, int)", "`>` compares two numbers, or two texts"),
         ("session.tainted && user.scopes", "`&&` can't be applied to (bool, list(string))",
          "a condition is true or false: compare a text or a number, and write `size(LIST) > 0` about a list"),
