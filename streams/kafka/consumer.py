@@ -109,7 +109,7 @@ class KafkaConsumer:
         self._names = names
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
-        self._offsets = GroupOffsets(self._client, group, names)
+        self._offsets = GroupOffsets(self._client, group, names, extra)
         self._lookup = OffsetLookup(bootstrap, names, extra)
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._silence = SilenceWatch(
@@ -294,6 +294,7 @@ class KafkaConsumer:
             if self._listener is not None and assigned:
                 self._listener.on_revoked(sorted(assigned))
         finally:
+            self._offsets.close()
             self._lookup.close()
             self._stable_lookup.close()
             self._joining.end()

@@ -1,0 +1,50 @@
+"""A commit of offsets that does not come back ends the member: real clients, and a broker that stands still."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer
+
+from streams.kafka.group_offsets import GroupOffsets
+from streams.kafka.settings import client_settings
+from streams.ports import FatalLogError, TopicPartition
+from streams.ports.open_log import PLAIN_NAMES
+from tests.waiting import until
+
+GROUP = "given-up"
+# The library looks for the coordinator for that long; a commit is waited for far less.
+SESSION_MS = 1_500
+WAITED = {"session.timeout.ms": 50, "socket.timeout.ms": 50}
+OFFSETS = {TopicPartition("agent.verdict.v1", 0): 7}
+
+
+@pytest.fixture
+def member(monkeypatch: pytest.MonkeyPatch) -> Iterator[Consumer]:
+    """A member whose broker takes connections and answers nothing, as one that was stopped by SIGSTOP."""
+    monkeypatch.setattr("streams.kafka.group_offsets.LATE_S_MAX", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = "{}:{}".format(*listening.getsockname()[:2])
+        fixed = {"group.id": GROUP, "session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": 250}
+        client = Consumer(client_settings(address, fixed=fixed))
+        client.subscribe(["agent.verdict.v1"])
+        yield client
+        client.close()
+
+
+def test_the_member_is_given_up_and_its_thread_ends_with_the_call(member: Consumer) -> None:
+    offsets = GroupOffsets(member, GROUP, PLAIN_NAMES, WAITED)
+    with pytest.raises(FatalLogError, match=r"commit offsets of group `given-up`: .* has not returned after"):
+        offsets.commit(OFFSETS)
+    assert _is_committing(), "the call has returned before it was given up"
+    with pytest.raises(FatalLogError, match="an earlier call has not returned"):
+        offsets.commit(OFFSETS)
+    offsets.close()
+    until(lambda: not _is_committing(), "the thread ends")
+
+
+def _is_committing() -> bool:
+    return f"stoplog commit {GROUP}" in {thread.name for thread in threading.enumerate()}
