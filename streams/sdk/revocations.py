@@ -159,7 +159,12 @@ class RevocationWatch:
             thread.join(START_TIMEOUT_MS / 1000)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            # Nobody leaves what was not entered: the thread would follow the log until the process ends.
+            self.close()
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
