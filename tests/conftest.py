@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ SHARED = pytest.StashKey[dict[str, str]]()
 TURNS = pytest.StashKey[Turns]()
 BROKER_ADDRESS = "stoplog_broker_address"
 TURNS_FOLDER = "stoplog_turns_folder"
+FOLLOWING = frozenset({"stoplog-definitions", "stoplog-revocations", "stoplog-tenant-topics"})
+"""The names of threads that follow a topic until they are closed."""
+ENDING_S = 5.0
+"""What a thread may take to end that its owner has told to, and does not wait for."""
 
 # How long an example takes depends on what else the machine does, above all on the other workers.
 settings.register_profile("stoplog", deadline=None)
@@ -72,6 +77,21 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def is_timed(item: pytest.Item | None) -> bool:
     return item is not None and item.get_closest_marker("timed") is not None
+
+
+@pytest.fixture(autouse=True)
+def nothing_follows_the_log_any_more() -> Iterator[None]:
+    """Fails a test that leaves a thread which follows a topic.
+
+    Such a thread goes on beside the tests that follow in the same process, asks brokers that are gone, and writes into
+    the logs that those tests look at.
+    """
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and thread.name in FOLLOWING]
+    for thread in left:
+        thread.join(ENDING_S)
+    assert [thread.name for thread in left if thread.is_alive()] == []
 
 
 @pytest.fixture(scope="session")

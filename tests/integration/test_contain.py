@@ -216,6 +216,7 @@ class Deployment:
                 stop.set()
                 if thread.ident is not None:
                     thread.join()
+                executor.close()
                 runner.stop()
                 store.close()
             assert not failed
