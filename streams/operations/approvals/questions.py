@@ -132,14 +132,20 @@ def _newest(operator: Operator) -> dict[str, Question]:
         # Records of one session are in order, because they are in one partition.
         found[record.task_id] = Question(received.key, record, first_ms, {}, is_known=False)
         last.update({(received.key, call.intent_id): record for call in calls_of(record)})
-    return {task_id: _passed_on(question, last) for task_id, question in found.items()}
+    return {task_id: pass_on(question, last) for task_id, question in found.items()}
 
 
-def _passed_on(question: Question, last: Mapping[tuple[bytes, str], ApprovalRequest]) -> Question:
-    """Add which of its calls another question is about since; `last` has the newest request about each call."""
-    newest = {call.intent_id: last[question.key, call.intent_id] for call in calls_of(question.request)}
+def pass_on(question: Question, last: Mapping[tuple[bytes, str], ApprovalRequest]) -> Question:
+    """Return the question with which of its calls another question is about since.
+
+    Args:
+        question: the question.
+        last: the newest request about each call that is known, by the session's key and the intent.
+    """
+    newest = {call.intent_id: last.get((question.key, call.intent_id)) for call in calls_of(question.request)}
     task_id = question.request.task_id
-    return question._replace(passed_on={name: each for name, each in newest.items() if each.task_id != task_id})
+    passed_on = {name: each for name, each in newest.items() if each is not None and each.task_id != task_id}
+    return question._replace(passed_on=passed_on)
 
 
 def _with_outcomes(operator: Operator, questions: list[Question]) -> list[Question]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streams.operations.approvals.questions import Question
+from streams.model.approval import ApprovalRequest
+from streams.operations.approvals.questions import Question, calls_of, pass_on
 
 BYTES_MAX = 268_435_456
 """What all questions may take: some 30,000 of the usual size, or 1,900 that are as long as they can be."""
@@ -40,12 +41,13 @@ class HeldQuestions:
         self._tenants: dict[str, dict[Name, _Held]] = {}
         self._tenant_bytes: dict[str, int] = {}
         self._tenant_of: dict[Name, str] = {}
+        self._last: dict[tuple[bytes, str], ApprovalRequest] = {}
         self._looked_ms: int | None = None
 
     def find(self, name: Name) -> Question | None:
-        """Return a question; None if it is not held."""
+        """Return a question, with those of its calls that another one is about since; None if it is not held."""
         tenant = self._tenant_of.get(name)
-        return None if tenant is None else self._tenants[tenant][name].question
+        return None if tenant is None else pass_on(self._tenants[tenant][name].question, self._last)
 
     def add(self, question: Question, record_bytes: int, now_ms: int) -> int:
         """Hold a question, and return how many others that can still be answered were dropped for it.
@@ -61,6 +63,7 @@ class HeldQuestions:
         self._drop(name)
         self._tenants.setdefault(tenant, {})[name] = _Held(question, size)
         self._tenant_of[name] = tenant
+        self._last.update({(question.key, call.intent_id): request for call in calls_of(request)})
         self._count(tenant, size)
         if self.bytes_count > self._bytes_max:
             self._drop_expired(now_ms)
@@ -83,7 +86,11 @@ class HeldQuestions:
     def _drop(self, name: Name) -> None:
         tenant = self._tenant_of.pop(name, None)
         if tenant is not None:
-            self._count(tenant, -self._tenants[tenant].pop(name).size)
+            question, size = self._tenants[tenant].pop(name)
+            for call in calls_of(question.request):
+                if self._last.get((question.key, call.intent_id)) is question.request:
+                    del self._last[question.key, call.intent_id]
+            self._count(tenant, -size)
 
     def _count(self, tenant: str, size: int) -> None:
         self.bytes_count += size

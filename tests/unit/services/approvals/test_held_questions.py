@@ -57,3 +57,18 @@ def test_a_question_that_is_read_again_takes_its_room_once() -> None:
     assert held.bytes_count == 2 * (LENGTH + QUESTION_BYTES)
     assert held.find(("same", 0)) is not None
     assert held.find(("same", 2)) is None
+
+
+def test_a_call_is_passed_on_to_the_newest_question_about_it_that_is_held() -> None:
+    held = HeldQuestions(ROOM)
+    held.add(question("first"), LENGTH, NOW_MS)
+    held.add(question("second"), LENGTH, NOW_MS)
+    found = held.find(("first", 0))
+    assert found is not None
+    assert [each.task_id for each in found.passed_on.values()] == ["second"]
+    for number in range(9):
+        held.add(question(f"later-{number}")._replace(key=b"other"), LENGTH, NOW_MS)
+    assert held.find(("first", 0)) is None
+    last = held.find(("second", 0))
+    assert last is not None
+    assert last.passed_on == {}

@@ -367,6 +367,20 @@ class TestAnswers:
         until(lambda: desk.signed(answer_to(first)).status_code == 202, "the question is known")
         assert desk.decided() == [Outcome.ALLOW]
 
+    def test_once_one_group_has_answered_only_the_next_may(self, desk: Desk, opened: Open) -> None:
+        opened(desk.section())
+        desk.bench.propose(MAIL_SEND, {**ONE, "ask": "both"}, desk.session)
+        (first,) = desk.carry()
+        until(lambda: desk.signed(answer_to(first)).status_code == 202, "the question is known")
+        for decision in written(desk.transport, ApprovalDecision):
+            desk.bench.driver.pipe(APPROVAL_DECISION.name, desk.session.key, decision)
+        (second,) = desk.carry()
+        until(lambda: desk.with_token(answer_to(second)).status_code == 403, "the next question is known")
+        again = desk.signed(answer_to(first))
+        told = f"question `{first.task_id}` is answered: now question `{second.task_id}` asks security"
+        assert (again.status_code, again.json()["error"]) == (403, told)
+        assert desk.with_token(answer_to(second), groups=["security"]).status_code == 202
+
     def test_further_calls_can_be_approved(self, desk: Desk, opened: Open) -> None:
         opened(desk.section())
         request = desk.ask("ann@corp.example")
