@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from shlex import quote
@@ -17,10 +18,11 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Listening, Output, WhyOption, YesOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import end_ms
-from streams.model.approval import USES_MAX, ApprovalGrant, GrantScope, PendingCall
+from streams.model.approval import USES_MAX, ApprovalGrant, ApprovalRequest, GrantScope, PendingCall
 from streams.model.plurals import many
 from streams.operations.approvals.answers import Answer, check_answer, check_revision, chosen_calls, write_decision
 from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match
+from streams.operations.approvals.followed import Followed, following
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, find_questions, open_questions
 from streams.operations.operator import Operator
@@ -311,7 +313,11 @@ def _decide(
     if calls and asks and not screen.as_json and not typer.confirm(f"{verb} this as {operator.name}?"):
         screen.say("no decision was recorded", WARN)
         raise typer.Abort
-    decision = write_decision(operator, question, calls, answer)
+    waits = answer.approve and not screen.as_json
+    with following(operator, question) if waits else nullcontext() as wait:
+        decision = write_decision(operator, question, calls, answer)
+        screen.say(f"decided: {decision.status.value.lower()}", OK)
+        followed = Followed({}) if wait is None else wait(calls)
     screen.record(
         {
             "task_id": decision.task_id,
@@ -322,14 +328,27 @@ def _decide(
             "calls": [call.intent_id for call in calls],
         }
     )
-    screen.say(f"decided: {decision.status.value.lower()}", OK)
-    session = quote(question.key.decode("utf-8", "replace"))
-    steps = [("to see the verdict", f"tail verdicts --session {session}")]
+    steps = [("to see the verdict", f"tail verdicts --session {quote(question.key.decode('utf-8', 'replace'))}")]
     if answer.approve:
-        steps.append(("to see whether others are asked next", "approvals list"))
+        steps.append(_tell_followed(screen, question.request, followed))
     if answer.grant is not None:
         steps.append(("to see what is granted", "approvals grants"))
     tell_steps(screen, connection, steps)
+
+
+def _tell_followed(screen: Screen, request: ApprovalRequest, followed: Followed) -> tuple[str, str]:
+    """Say what has followed an approval, and return what to type in order to see more."""
+    if followed.outcomes:
+        screen.say(f"the gate has decided: {', '.join(sorted(set(followed.outcomes.values())))}", OK)
+    asked = followed.asked
+    if asked is not None:
+        groups = ", ".join(asked.eligible_approvers) or "anybody"
+        screen.say(f"now question {asked.task_id[:QUESTION_CHARS]} asks {groups}", WARN)
+        return ("to see what is asked now", f"approvals show {asked.task_id[:QUESTION_CHARS]}")
+    if not followed.outcomes and request.quorum > 1:
+        groups = ", ".join(request.eligible_approvers) or "anybody"
+        screen.say(f"{request.quorum} people have to approve: {groups} is asked until that many have", WARN)
+    return ("to see whether others are asked next", "approvals list")
 
 
 def _groups(question: Question) -> str:

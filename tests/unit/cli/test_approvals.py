@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,8 +17,9 @@ from streams.model.catalog import ToolCatalogEntry
 from streams.model.revocation import Revocation
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, AUDIT, REPORT, REVOCATION, RULESET, VERDICT, Topic
-from streams.model.types import Record
+from streams.model.types import Header, Record
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
+from streams.operations.approvals import followed
 from streams.operations.operator import Operator
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
@@ -95,8 +96,25 @@ class Office:
 def office(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Office:
     monkeypatch.setenv("STOPLOG_RELEASE__ALLOW_UNSIGNED", "true")
     monkeypatch.setenv("STOPLOG_TENANT", "acme")
+    # No gate decides while a command runs.
+    monkeypatch.setattr(followed, "WAIT_MS", 0)
     assert stoplog("topics", "apply").status == 0
     return Office(stoplog)
+
+
+@pytest.fixture
+def staffed(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """One whose gate decides as soon as somebody answers."""
+    write = Operator.write
+
+    def decided(operator: Operator, topic: Topic, records: Sequence[tuple[bytes, Record, Header]]) -> None:
+        write(operator, topic, records)
+        if topic is APPROVAL_DECISION:
+            office.decided()
+
+    monkeypatch.setattr(followed, "WAIT_MS", 60_000)
+    monkeypatch.setattr(Operator, "write", decided)
+    return office
 
 
 def task_of(office: Office) -> str:
@@ -129,6 +147,26 @@ def test_once_one_group_has_answered_only_the_next_is_asked(office: Office) -> N
     office.run("approvals", "approve", listed["task_id"], "--as", "sam", "--group", "security", "--yes")
     assert set(office.decided().values()) == {Outcome.ALLOW}
     assert office.run("approvals", "list").records == []
+
+
+def test_who_approves_is_told_who_is_asked_next_and_what_the_gate_has_decided(staffed: Office) -> None:
+    staffed.ask({**ONE, "ask": "both"})
+    out = staffed.text("approve", task_of(staffed), *LENA)
+    second = task_of(staffed)[:13]
+    assert f"now question {second} asks security" in out
+    assert f"stoplog approvals show {second}" in out
+    out = staffed.text("approve", second, "--as", "sam", "--group", "security", "--yes")
+    assert "the gate has decided: ALLOW" in out
+    assert "stoplog approvals list" in out
+
+
+def test_who_approves_first_of_several_is_told_that_others_are_asked(office: Office) -> None:
+    rules = RULES.replace("approval: {group: leads, quorum: 1, ttl: 10m}", "approval: {group: leads, quorum: 2}")
+    published = replace(ruleset({**BUNDLE_FILES, "testing/testing.rules.yaml": rules}), serial=2)
+    office.bench.driver.pipe(RULESET.name, b"default", published)
+    office.ask(ONE)
+    out = office.text("approve", task_of(office), *LENA)
+    assert "2 people have to approve: leads is asked until that many have" in out
 
 
 def test_one_answer_decides_all_calls_that_were_shown(office: Office) -> None:
