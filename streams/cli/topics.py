@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +17,10 @@ from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import age_text
 from streams.codec.instants import instant_text
+from streams.model.plurals import many
 from streams.model.topics import PER_TENANT, TOPICS, Role, Topic
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, carry_out, make_plan, quotas_to_set, topics_of
-from streams.operations.topics.plan import Plan, Step, replication_warning
+from streams.operations.topics.plan import AlterConfig, CreateTopic, GrantAccess, Plan, Step, replication_warning
 from streams.operations.topics.times import partition_times
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
@@ -119,6 +122,9 @@ def apply(
     connection: Connection,
     output: Output,
     tenant: TenantsOption = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show each step, also on a log that has no topic yet.")
+    ] = False,
 ) -> None:
     """Create missing topics, correct their configurations, and add access entries. Nothing is deleted.
 
@@ -134,15 +140,19 @@ def apply(
     tenants = (settings.tenant, *(tenant or ()))
     count = len(topics_of(settings.topics, tenants))
 
-    def tell(step: Step) -> None:
-        screen.record({"done": str(step)})
-        screen.say(f"done: {step}", OK)
-
     with open_log(settings) as opened, closing(opened.admin()) as admin:
         plan = make_plan(settings.topics, settings.group, admin, tenants)
+        # Where every topic is new, its name tells nothing.
+        shows_steps = verbose or sum(isinstance(step, CreateTopic) for step in plan.steps) < count
+
+        def tell(step: Step) -> None:
+            screen.record({"done": str(step)})
+            if shows_steps:
+                screen.say(f"done: {step}", OK)
+
         carry_out(plan, admin, settings.topics.replication, tell)
         if plan.steps:
-            screen.say(f"all of this was done on the {opened.name}", OK)
+            screen.say(f"{_done_words(plan.steps)} on the {opened.name}", OK)
         _tell_troubles(screen, plan)
         _tell_replication(screen, settings)
         if settings.log == "kafka":
@@ -194,6 +204,16 @@ def time(
     if any(each.is_far_ahead for each in times):
         screen.say("check the clocks with `stoplog doctor`, then restart all gates once with `--reset-time`", WARN)
         raise typer.Exit(FAILED)
+
+
+def _done_words(steps: Sequence[Step]) -> str:
+    counts = Counter(type(step) for step in steps)
+    words = (
+        (CreateTopic, "topic created", "topics created"),
+        (AlterConfig, "configuration corrected", "configurations corrected"),
+        (GrantAccess, "access entry added", "access entries added"),
+    )
+    return ", ".join(many(counts[kind], one, more) for kind, one, more in words if counts[kind])
 
 
 def _against_clock(ahead_ms: int) -> str:

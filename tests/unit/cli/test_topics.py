@@ -26,10 +26,17 @@ def test_apply_makes_every_topic_says_each_and_can_be_repeated(stoplog: Stoplog)
     assert stoplog("topics", "check").status == 0
 
 
-def test_apply_says_on_which_log_it_has_made_the_topics(stoplog: Stoplog) -> None:
-    assert stoplog("topics", "apply", "--no-json").out.splitlines()[-1] == (
-        "all of this was done on the embedded log in .stoplog/log.sqlite"
-    )
+def test_apply_tells_a_person_how_many_topics_it_has_made_and_names_them_where_others_were_there(
+    stoplog: Stoplog, home: Path
+) -> None:
+    where = "on the embedded log in .stoplog/log.sqlite"
+    assert stoplog("topics", "apply", "--no-json").out.splitlines() == [f"{len(TOPICS) + 1} topics created {where}"]
+    assert stoplog("topics", "apply", "--tenant", "acme", "--no-json").out.splitlines() == [
+        "done: create topic `agent.outcome.acme.v1` with 6 partitions",
+        f"1 topic created {where}",
+    ]
+    (home / ".stoplog" / "log.sqlite").unlink()
+    assert len(stoplog("topics", "apply", "--verbose", "--no-json").out.splitlines()) == len(TOPICS) + 2
 
 
 def test_check_says_what_differs_and_apply_mends_what_it_can(stoplog: Stoplog, home: Path) -> None:
