@@ -1,9 +1,10 @@
 """Hashes a log into a tree, and makes and checks proofs about it (RFC 9162, section 2.1; RFC 6962 hashes the same way).
 
 **Idea.** The head of a log of any length is one hash. Whoever keeps the head can be shown, with some 20 hashes, that a
-record is in the log (inclusion), and that a later head only adds records to an earlier one (consistency). To append, a
-writer needs no more than the *frontier*: the roots of the complete subtrees that the log's size is the sum of, one for
-each bit of the size that is set. So the memory of a log of 2**64 records is at most 64 hashes.
+record is in the log (inclusion). To append, a writer needs no more than the *frontier*: the roots of the complete
+subtrees that the log's size is the sum of, one for each bit of the size that is set. So the memory of a log of 2**64
+records is at most 64 hashes. That a later head only adds records to an earlier one needs no proof here: who checks the
+log reads all its leaves (ADR 0070).
 
 A *subtree* is what a node covers: leaves `start` to `end`, where `start` is a multiple of the next power of two. Its
 proofs are those of draft-ietf-plants-merkle-tree-certs; a tree is the subtree that starts at 0.
@@ -148,30 +149,6 @@ class Tree:
                 start = middle
         return path[::-1]
 
-    def consistency(self, size1: int, size2: int | None = None) -> list[bytes]:
-        """Return the proof that the log of `size2` leaves begins with that of `size1`, for `is_consistent`.
-
-        Raises:
-            MerkleError: the log never had these sizes, or the first is 0, of which there is nothing to prove.
-        """
-        start, end = 0, self.size if size2 is None else size2
-        self._check(size1, end, self.size)
-        if size1 == 0:
-            raise MerkleError("every log begins with the empty log; there is nothing to prove")
-        path = []
-        is_known = True  # whether the subtree that is left is the first log itself
-        while size1 != end:
-            middle = start + _split_of(end - start)
-            if size1 <= middle:
-                path.append(self._root(middle, end))
-                end = middle
-            else:
-                path.append(self._root(start, middle))
-                start, is_known = middle, False
-        if not is_known:
-            path.append(self._root(start, end))
-        return path[::-1]
-
     def _root(self, start: int, end: int) -> bytes:
         """Return the root of leaves `start` to `end`, which are a subtree."""
         if start == end:
@@ -228,65 +205,6 @@ def is_included_in_subtree(leaf: bytes, index: int, start: int, end: int, path: 
             made = node_hash(made, sibling)
         at, last = at >> 1, last >> 1
     return last == 0 and made == root
-
-
-def is_consistent(size1: int, size2: int, root1: bytes, root2: bytes, path: Sequence[bytes]) -> bool:
-    """Return whether a proof shows that one log begins with another (RFC 9162, section 2.1.4.2).
-
-    Args:
-        size1: how many leaves the earlier log has. For the empty log there is nothing to prove: False, unless both are
-            empty.
-        size2: how many the later one has.
-        root1: the head of the earlier log.
-        root2: the head of the later one.
-        path: the proof.
-    """
-    if size1 == size2:
-        return not path and root1 == root2 and (size1 > 0 or root1 == EMPTY_ROOT)
-    return size1 > 0 and is_consistent_subtree(0, size1, size2, root1, root2, path)
-
-
-def is_consistent_subtree(
-    start: int, end: int, size: int, subtree_root: bytes, root: bytes, path: Sequence[bytes]
-) -> bool:
-    """Return whether a proof shows that a subtree is part of a log.
-
-    Args:
-        start: the first leaf of the subtree.
-        end: the leaf after its last. The empty subtree is part of every log, and its proof is empty.
-        size: how many leaves the log has.
-        subtree_root: the root of the subtree.
-        root: the head of the log.
-        path: the proof.
-    """
-    if start == end:
-        return end <= size and subtree_root == EMPTY_ROOT and not path
-    if not (_is_subtree(start, end) and end <= size and _are_hashes(*path)):
-        return False
-    first, last, end_of_log = start, end - 1, size - 1
-    # Up to the highest node that the subtree and the log have in common.
-    while first != last and (last == end_of_log or last & 1):
-        first, last, end_of_log = first >> 1, last >> 1, end_of_log >> 1
-    rest = list(path)
-    if first == last:
-        made = subtree_made = subtree_root
-    elif rest:
-        made = subtree_made = rest.pop(0)
-    else:
-        return False
-    for sibling in rest:
-        if end_of_log == 0:
-            return False
-        if last & 1 or last == end_of_log:
-            if first < last:
-                subtree_made = node_hash(sibling, subtree_made)
-            made = node_hash(sibling, made)
-            while not last & 1:
-                first, last, end_of_log = first >> 1, last >> 1, end_of_log >> 1
-        else:
-            made = node_hash(made, sibling)
-        first, last, end_of_log = first >> 1, last >> 1, end_of_log >> 1
-    return end_of_log == 0 and subtree_made == subtree_root and made == root
 
 
 def _is_subtree(start: int, end: int) -> bool:

@@ -92,7 +92,11 @@ class AuditEvent(Record, frozen=True, kw_only=True):
 
 
 class AuditCheckpoint(Record, frozen=True, kw_only=True):
-    """The signed head of one partition's audit log (C2SP tlog-checkpoint as a signed note)."""
+    """The signed head of one partition's audit log (C2SP tlog-checkpoint as a signed note).
+
+    `first_audit_offset` is -1: a gate does not know offsets before its transaction is committed. The field stays,
+    because schemas do not change.
+    """
 
     header: Header
     partition: int

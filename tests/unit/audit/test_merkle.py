@@ -28,12 +28,12 @@ SIZES = st.integers(0, len(LEAVES))
 
 
 def cases() -> list[tuple[str, dict[str, Any]]]:
-    """The committed part of the test data, or all of it."""
+    """The committed part of the test data, or all of it: the cases of inclusion."""
     if not _SHARED.exists():
         return list(json.loads(_HERE.read_text())["cases"].items())
     found = list(json.loads(gzip.decompress(_SHARED.read_bytes()))["cases"].items())
     assert len(found) == ALL_CASES
-    return found
+    return [(name, case) for name, case in found if name.partition("/")[0].endswith("inclusion")]
 
 
 def verify(kind: str, case: dict[str, Any]) -> bool:
@@ -46,12 +46,6 @@ def verify(kind: str, case: dict[str, Any]) -> bool:
             return merkle.is_included_in_subtree(
                 raw["leafHash"], case["leafIdx"], case["start"], case["end"], path, raw["root"]
             )
-        case "consistency":
-            return merkle.is_consistent(case["size1"], case["size2"], raw["root1"], raw["root2"], path)
-        case "subtreeconsistency":
-            return merkle.is_consistent_subtree(
-                case["start"], case["end"], case["size"], raw["root1"], raw["root2"], path
-            )
     raise AssertionError(kind)
 
 
@@ -60,7 +54,7 @@ def test_agrees_with_the_test_data_of_another_implementation(name: str, case: di
     assert verify(name.partition("/")[0], case) is not case["wantErr"]
 
 
-# The definitions of RFC 9162, sections 2.1.1, 2.1.3.1 and 2.1.4.1, as they are written there.
+# The definitions of RFC 9162, sections 2.1.1 and 2.1.3.1, as they are written there.
 
 
 def oracle_root(leaves: Sequence[bytes]) -> bytes:
@@ -79,15 +73,6 @@ def oracle_path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
     if m < k:
         return [*oracle_path(m, leaves[:k]), oracle_root(leaves[k:])]
     return [*oracle_path(m - k, leaves[k:]), oracle_root(leaves[:k])]
-
-
-def oracle_proof(m: int, leaves: Sequence[bytes], *, is_known: bool = True) -> list[bytes]:
-    if m == len(leaves):
-        return [] if is_known else [oracle_root(leaves)]
-    k = split(len(leaves))
-    if m <= k:
-        return [*oracle_proof(m, leaves[:k], is_known=is_known), oracle_root(leaves[k:])]
-    return [*oracle_proof(m - k, leaves[k:], is_known=False), oracle_root(leaves[:k])]
 
 
 def split(size: int) -> int:
@@ -139,21 +124,6 @@ def test_inclusion_is_proven_as_in_the_definition(size: int, data: st.DataObject
         assert not merkle.is_included(LEAVES[index], index, size, path[:-1], root)
 
 
-@given(SIZES.filter(bool), st.data())
-def test_consistency_is_proven_as_in_the_definition(size2: int, data: st.DataObject) -> None:
-    size1 = data.draw(st.integers(1, size2))
-    path = Tree(LEAVES).consistency(size1, size2)
-    root1, root2 = oracle_root(LEAVES[:size1]), oracle_root(LEAVES[:size2])
-    assert path == oracle_proof(size1, LEAVES[:size2])
-    assert merkle.is_consistent(size1, size2, root1, root2, path)
-    forked = oracle_root([*LEAVES[: size1 - 1], bytes(32), *LEAVES[size1:size2]])
-    assert not merkle.is_consistent(size1, size2, root1, forked, path)
-    assert not merkle.is_consistent(size1, size2, root1, root2, [*path, bytes(32)])
-    if size1 != size2:
-        assert not merkle.is_consistent(size1, size2, root2, root2, path)
-        assert not merkle.is_consistent(size1, size2, root1, root2, path[:-1])
-
-
 def test_there_is_no_proof_of_what_is_not_in_the_log() -> None:
     tree = Tree(LEAVES[:5])
     for wrong in (
@@ -162,9 +132,6 @@ def test_there_is_no_proof_of_what_is_not_in_the_log() -> None:
         lambda: tree.inclusion(3, 3),
         lambda: tree.inclusion(0, 6),
         lambda: tree.inclusion(-1),
-        lambda: tree.consistency(0),
-        lambda: tree.consistency(4, 3),
-        lambda: tree.consistency(3, 6),
     ):
         with pytest.raises(MerkleError):
             wrong()
