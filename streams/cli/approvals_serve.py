@@ -6,13 +6,11 @@ from streams.cli.log_output import configure_logging
 from streams.cli.options import Listening, Output
 from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
-from streams.sdk.transport import Transport
 from streams.services.approvals.service import RunningApprovals
 from streams.services.metrics import serving_metrics
-from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+from streams.wiring.transports import build_transport
 
 
 def serve_questions(settings: Settings, listening: Listening, output: Output) -> None:
@@ -30,7 +28,7 @@ def serve_questions(settings: Settings, listening: Listening, output: Output) ->
     section = settings.approvals_at(listening.host, listening.port)
     configure_logging(output.as_json)
     with open_log(settings, create=False) as opened:
-        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+        transport = build_transport(settings, opened)
         with (
             transport,
             RunningApprovals(section, transport, folder=settings.state_dir / "approvals") as running,

@@ -22,16 +22,15 @@ from streams.desk.rows import State
 from streams.http.monitor import LOOPBACK
 from streams.model.plurals import many
 from streams.model.proof import derived_uuid
-from streams.sdk.transport import Transport
 from streams.services.desk.building import build_sinks
 from streams.services.desk.errors import DeskError
 from streams.services.desk.service import SHOWN_MAX, RunningDesk, shown
 from streams.services.desk.store import DeskStore
 from streams.services.metrics import MetricsSection, serving_metrics
 from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+from streams.wiring.transports import build_transport
 
 _ID_CHARS = 13
 
@@ -52,7 +51,7 @@ def run_desk(settings: Settings, output: Output) -> None:
     stopping, handlers = threading.Event(), settings.alerts.trusted()
     listen = MetricsSection(listen=settings.metrics.listen or settings.desk.listen)
     with open_log(settings, create=False) as opened:
-        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+        transport = build_transport(settings, opened)
         with transport, RunningDesk(settings.desk, transport, handlers, folder=_folder(settings)) as running:
             named = "metrics.listen" if settings.metrics.listen else "desk.listen"
             views = {"/deliveries": running.view}

@@ -10,7 +10,6 @@ from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.ports.open_log import Log
 from streams.sdk.root_key import load_root_key
-from streams.sdk.transport import Transport
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.metrics import StandbyLag
 from streams.services.gate.runner import GateRunner, allocator, notary
@@ -22,6 +21,7 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate, build_notary, sole_process
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+from streams.wiring.transports import build_transport
 
 
 def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
@@ -61,7 +61,7 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
             metrics=metrics,
         )
         lag = StandbyLag(lambda: runner.standby_lags)
-        transport = Transport(opened, codec, SystemClock())
+        transport = build_transport(settings, opened, codec)
         watch = TransactionWatch(transport, SystemClock(), lambda: runner.serving, settings.topics.prefix)
         with (
             serving_metrics(settings.metrics, lag, metrics=metrics, probe=runner.health),

@@ -9,12 +9,10 @@ from streams.cli.options import Connection, Listening, Output
 from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
 from streams.sdk.root_key import load_root_key
-from streams.sdk.transport import Transport
 from streams.services.metrics import serving_metrics
 from streams.services.ssf.service import RunningSsf
-from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
+from streams.wiring.transports import build_transport
 
 app = make_app()
 
@@ -38,7 +36,7 @@ def ssf(
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:
-        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+        transport = build_transport(settings, opened)
         with (
             transport,
             RunningSsf(

@@ -14,12 +14,10 @@ from streams.cli.screen import OK, WARN
 from streams.http.server import serve as serve_http
 from streams.identity.keyring import keys_in
 from streams.sdk.root_key import load_root_key
-from streams.sdk.transport import Transport
 from streams.services.metrics import serving_metrics
 from streams.services.sts.service import RETIRED_KEPT_MS, RunningSts
-from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
+from streams.wiring.transports import build_transport
 
 app = make_app(invoke_without_command=True)
 
@@ -52,7 +50,7 @@ def serve(
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:
-        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+        transport = build_transport(settings, opened)
         with (
             transport,
             RunningSts(
