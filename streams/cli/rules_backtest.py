@@ -13,7 +13,7 @@ from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ChangesMaxOption, Connection, Output
-from streams.cli.screen import OK, WARN, Screen
+from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.cli.text import short
 from streams.codec.instants import instant_text
@@ -24,6 +24,7 @@ from streams.operations.replay.backtest import BacktestReport, backtest
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
 from streams.operations.replay.run import Stretch
 from streams.operations.root_key import load_gates_root_key
+from streams.operations.rules.shadow import rules_in_shadow
 from streams.operations.trial import bundle_of
 from streams.policy.language.bundle import DETECTORS_SUFFIX
 from streams.ports.open_log import Log
@@ -36,6 +37,8 @@ from streams.wiring.settings import Settings
 
 _SESSION_CHARS = 16
 """The beginning of a session's id, by which commands know it; the whole one is wider than a terminal."""
+
+_SHADOW_NAMED_MAX = 5
 
 
 @takes_groups
@@ -55,6 +58,7 @@ def run_backtest(
     A call is compared only if the rules that judged it decide it again as recorded, so that every change comes from the
     rules in the folder. What followed a verdict is as recorded: a call that was denied has no result in the history,
     and nobody was asked about a call that now needs approval. It needs the settings and the root key of the gates.
+    Rules in shadow decide nothing here, either: to try one enforced, remove its `mode: shadow` in the folder.
 
     If the folder has detectors (`*.detectors.yaml`), the recorded verdicts also go through the watch: with these
     detectors and with the present ones (the setting `watch.rules`). Alerts that would come or go are listed. For a
@@ -74,6 +78,9 @@ def run_backtest(
         alerts = _backtest_behaviour(settings, directory, opened, compared)
     _record(screen, report, alerts, changes_max)
     _tell(screen, report, recorded, changes_max)
+    if in_shadow := rules_in_shadow(bundle):
+        named = ", ".join(in_shadow) if len(in_shadow) <= _SHADOW_NAMED_MAX else many(len(in_shadow), "rule")
+        screen.say(f"in shadow, so without effect here: {named}; to try one enforced, remove its `mode: shadow`", FAINT)
     if alerts is not None:
         tell_alert_changes(screen, alerts, changes_max)
     if report.changes and not screen.as_json:
@@ -149,7 +156,7 @@ def _tell(screen: Screen, report: BacktestReport, recorded: RecordedLog, changes
         )
         screen.say()
     if report.changed_count > changes_max:
-        screen.say(f"{report.changed_count - changes_max} more calls change; see them with `--max`")
+        screen.say(f"{many(report.changed_count - changes_max, 'more call')} would change; see them with `--max`")
     for topic in told_beheaded(recorded.beheaded):
         screen.say(f"the first records of {topic} are gone: sessions that began in them are left out", WARN)
     if report.left_out_count:

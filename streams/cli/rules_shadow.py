@@ -31,7 +31,8 @@ def shadow(
     log: it needs the right to read them, and no root key. What would have followed is not known, nor
     what other rules would have asked about a call that a permit lets through. A call that met what is as strict anyway
     is not counted as a change. Once enforced, a rule that can't be evaluated for a call denies it, unless the rule
-    permits. To try rules that are not published, use `rules backtest`.
+    permits. To try several together, or rules that are not published, use `rules backtest` on a folder in which they
+    are not in shadow.
     """
     screen, chosen_stretch = output.screen(), stretch.stretch()
     with open_operator(connection.settings()) as operator:
@@ -88,6 +89,7 @@ def _tell(screen: Screen, report: ShadowReport, changes_max: int) -> None:
         screen.say()
     changed_count = sum(counted.changed.total() for counted in report.rules.values())
     if changed_count > changes_max:
-        screen.say(f"{changed_count - changes_max} more calls change; see them with `--max`", FAINT)
-    looked = f"{many(report.calls_count, 'call')}, {many(len(report.rules), 'rule')} in shadow"
+        screen.say(f"{many(changed_count - changes_max, 'more call')} would change; see them with `--max`", FAINT)
+    alone = ", each counted as if it alone were enforced" if len(report.rules) > 1 else ""
+    looked = f"{many(report.calls_count, 'call')}, {many(len(report.rules), 'rule')} in shadow{alone}"
     screen.say(looked, WARN if changed_count or not report.calls_count else OK)

@@ -117,14 +117,18 @@ def _published(operator: Operator) -> dict[bytes, Mapping[str, RuleEffect]]:
     found: dict[bytes, Mapping[str, RuleEffect]] = {}
     for _, record in operator.find(RULESET):
         if isinstance(record, RulesetBundle) and record.digest not in found:
-            try:
-                bundle = parse_bundle(bundle_from_files(files_of(record)), Findings())
-            except ValueError:
-                continue
-            packs = () if bundle is None else bundle.packs
-            rules = (rule for pack in packs for rule in pack.rules if rule.mode is Mode.SHADOW)
-            found[record.digest] = {rule.id: RuleEffect[rule.effect.name] for rule in rules}
+            found[record.digest] = rules_in_shadow(record)
     return found
+
+
+def rules_in_shadow(published: RulesetBundle) -> dict[str, RuleEffect]:
+    """Return the rules in shadow of a bundle, by their ids; none if its files can't be read."""
+    try:
+        bundle = parse_bundle(bundle_from_files(files_of(published)), Findings())
+    except ValueError:
+        return {}
+    rules = (rule for pack in (() if bundle is None else bundle.packs) for rule in pack.rules)
+    return {rule.id: RuleEffect[rule.effect.name] for rule in rules if rule.mode is Mode.SHADOW}
 
 
 def _calls(operator: Operator, in_shadow: Mapping[bytes, Mapping[str, RuleEffect]]) -> dict[tuple[bytes, str], _Call]:

@@ -92,6 +92,12 @@ class TestBacktest:
         assert groups_of(result) == [("mail/send", "DENY", "REQUIRE_APPROVAL", "T-011", 2)]
         assert result.records[-1] == {"record": "summary", "compared": 8, "changed": 2, "left_out": 0}
 
+    def test_rules_in_shadow_are_named_as_without_effect(self, site: Stoplog, tmp_path: Path) -> None:
+        tried = RULES.replace("id: T-011\n    effect: deny\n", "id: T-011\n    effect: deny\n    mode: shadow\n")
+        shown = site("rules", "backtest", str(rules_in(tmp_path / "rules", tried)), "--no-json").out
+        assert "in shadow, so without effect here: T-011; to try one enforced, remove its `mode: shadow`" in shown
+        assert "2 would be decided otherwise" in shown
+
     def test_names_the_rule_that_is_gone(self, site: Stoplog, tmp_path: Path) -> None:
         narrow = RULES.replace("tools: [files.read, web.fetch, mail.send]", "tools: [files.read, web.fetch]")
         result = site("rules", "backtest", str(rules_in(tmp_path / "rules", narrow)), "--json")

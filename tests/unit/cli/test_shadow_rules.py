@@ -98,8 +98,8 @@ def test_what_rules_in_shadow_would_have_done_is_counted(
     shown = stoplog("rules", "shadow", "--no-json", "--max", "1").out
     assert "T-093" in shown
     assert "2 ALLOW to REQUIRE_APPROVAL" in " ".join(shown.split())
-    assert "5 more calls change" in shown
-    assert "8 calls, 4 rules in shadow" in shown
+    assert "5 more calls would change" in shown
+    assert "8 calls, 4 rules in shadow, each counted as if it alone were enforced" in shown
     assert f"rules explain --intent {changes[0]['intent_id']} --rule {changes[0]['rule_id']}" in shown
     assert of_kind(stoplog("rules", "shadow", "--json", "--to", "2001-01-01T00:00:00Z"), "change") == []
 
