@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
-from streams.cli.text import short
+from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id
@@ -22,7 +22,7 @@ from streams.operations.review.scan import TextFinding
 
 if TYPE_CHECKING:
     # It loads the rules, which few of the commands need.
-    from streams.operations.review.permitted_use import Reach
+    from streams.operations.review.permitted_use import Reach, RuleReach
 
 STYLES = {
     EntryState.APPROVED: OK,
@@ -220,12 +220,7 @@ def show_reach(screen: Screen, reach: Reach) -> None:
         screen.say(f"  {reach.rules_note}", WARN)
     elif not reach.is_permitted:
         screen.say("  no rule permits it: nobody can call it until one does", WARN)
-    for rule in reach.rules[:_RULES_SHOWN_MAX]:
-        agents = ", ".join(rule.agents) or "all agents"
-        tenants = ", ".join(rule.tenants) or "all tenants"
-        screen.say(f"  {rule.rule_id}  {rule.effect} ({rule.mode})  {agents}, {tenants}: {rule.reason}")
-        if rule.effect == "permit":
-            screen.say(f"      when {short(rule.when, _VALUE_CHARS)}", FAINT)
+    screen.table(("", "", ""), [_rule_row(rule) for rule in reach.rules[:_RULES_SHOWN_MAX]])
     if len(reach.rules) > _RULES_SHOWN_MAX:
         screen.say(f"  and {len(reach.rules) - _RULES_SHOWN_MAX} more", FAINT)
     screen.say("who holds a grant for it now:", STRONG)
@@ -239,6 +234,17 @@ def show_reach(screen: Screen, reach: Reach) -> None:
         screen.say("  nobody", FAINT)
     if len(reach.holders) > _HOLDERS_SHOWN_MAX:
         screen.say(f"  and {len(reach.holders) - _HOLDERS_SHOWN_MAX} more", FAINT)
+
+
+def _rule_row(rule: RuleReach) -> tuple[str, str, Text]:
+    """Return what a rule does, for whom if not for all, and why; of one that permits, also when."""
+    mode = "" if rule.mode == "enforce" else f" ({rule.mode})"
+    limits = (("agents", rule.agents), ("tenants", rule.tenants))
+    whom = [f"for {what} {', '.join(names)} only" for what, names in limits if names]
+    told = Text(printable(": ".join((*whom, rule.reason))))
+    if rule.effect == "permit":
+        told.append(f"\nwhen {short(rule.when, _VALUE_CHARS)}", FAINT)
+    return f"  {rule.rule_id}", f"{rule.effect}{mode}", told
 
 
 def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:

@@ -56,7 +56,10 @@ def column_widths(columns: Sequence[str], lines: Sequence[Sequence[RichText]], w
         widths = [max(each.least, each.named if number < naming else 0) for number, each in enumerate(measured)]
         room = width_chars - sum(widths) - GAP_CHARS * (len(columns) - 1)
         if room >= 0:
-            return _filled(widths, [each.whole for each in measured], room)
+            # Names are broken only where there is no room left for them; what has spaces is wrapped between words.
+            named = _filled(widths, [each.named for each in measured], room)
+            room = width_chars - sum(named) - GAP_CHARS * (len(columns) - 1)
+            return _filled(named, [each.whole for each in measured], room)
     return None
 
 

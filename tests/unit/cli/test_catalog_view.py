@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from simulation.records import tool_entry
-from streams.cli.catalog_view import show_facts
+from streams.cli.catalog_view import show_facts, show_reach
 from streams.cli.screen import Screen
 from streams.model.catalog import OutputLabel
 from streams.model.labels import CLEAN, Confidentiality, Integrity, Label
+from streams.operations.review.permitted_use import Reach, RuleReach
 
 
 def rows_of(shown: str) -> dict[str, str]:
@@ -51,3 +52,15 @@ def test_a_tool_that_acts_and_has_no_sinks_is_shown_with_the_arguments_to_check(
     for settled in (msgspec.structs.replace(acts, sink_args=("/to",)), msgspec.structs.replace(acts, read_only=True)):
         show_facts(Screen(as_json=False), settled)
         assert "stranger" not in capsys.readouterr().out
+
+
+def test_of_a_rule_only_what_limits_it_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = (
+        RuleReach("MAIL-002", "permit", "enforce", (), (), "true", "sending mail"),
+        RuleReach("MAIL-020", "defer", "shadow", ("mailer",), ("acme",), "true", "mail leaves"),
+    )
+    show_reach(Screen(as_json=False), Reach((), rules, "", (), ""))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "MAIL-002 permit sending mail" in lines
+    assert "when true" in lines
+    assert "MAIL-020 defer (shadow) for agents mailer only: for tenants acme only: mail leaves" in lines

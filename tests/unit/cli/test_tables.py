@@ -41,6 +41,16 @@ def test_a_column_that_is_squeezed_is_folded_and_not_cut(monkeypatch: pytest.Mon
     assert "operator@example.com" in "".join(line.split()[-1] for line in lines[1:4])
 
 
+def test_names_get_the_room_that_there_is_before_what_can_be_wrapped_between_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = ("tenant", "agent", "tool", "first call", "last call")
+    when = ("2026-11-30 06:14:23.253", "2026-11-30 06:14:24.046")
+    lines = shown(monkeypatch, 90, columns, [("acme", "office-assistant", "git/git_create_branch", *when)])
+    assert lines[1].split()[:3] == ["acme", "office-assistant", "git/git_create_branch"]
+    assert len(lines) == 3
+
+
 def test_the_digest_of_rules_stays_in_one_piece_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
     rows = [("3", "all", "1", "456bb57f5948", "2026-11-29 07:01:36", "root", "-", "rollback")]
