@@ -111,6 +111,6 @@ def tell_alert_changes(screen: Screen, changes: AlertChanges, count_max: int) ->
         screen.say()
     over = changes.changed_count - len(rows)
     if over > 0:
-        screen.say(f"{over} more alerts change; see them with `--max`")
+        screen.say(f"{many(over, 'more alert')} would change; see them with `--max`")
     told = f"{changes.kept_count} alerts stay, {len(changes.new)} would be new, {len(changes.gone)} would be gone"
     screen.say(f"{many(changes.records_count, 'record')} watched: {told}", WARN if changes.changed_count else OK)

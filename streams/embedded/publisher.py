@@ -10,6 +10,7 @@ from streams.embedded.errors import RefusedRecordError, TopicError, UnknownTopic
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
 from streams.embedded.topics import TopicTable
+from streams.model.plurals import many
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 from streams.ports.open_log import TopicNames
 
@@ -78,7 +79,7 @@ class EmbeddedPublisher:
             goal = self._taken_in
             if not self._changed.wait_for(lambda: self._done >= goal, timeout_ms / 1000):
                 raise RetriableLogError(
-                    f"{goal - self._done} records are not yet in `{self._file.path}` after {timeout_ms} ms"
+                    f"{many(goal - self._done, 'record')} not yet in `{self._file.path}` after {timeout_ms} ms"
                 )
             failures, self._failures = self._failures, {}
         if failures:

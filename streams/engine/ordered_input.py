@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from streams.engine.input_buffer import BufferBounds, Buffered, InputBuffer
 from streams.engine.settings import EngineSettings
+from streams.model.plurals import many
 from streams.ports import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -102,9 +103,9 @@ class OrderedInput:
         if now_ms - self._told_ms >= WAIT_TOLD_MS:
             self._told_ms = now_ms
             _log.warning(
-                "%d records of partition %d have been waiting for %d ms until `%s` is read to its end",
-                len(self.buffer),
+                "partition %d has held back %s for %d ms, until `%s` is read to its end",
                 self._partition,
+                many(len(self.buffer), "record"),
                 waited_ms,
                 topic,
             )
@@ -113,12 +114,12 @@ class OrderedInput:
     def _abandon(self, topic: str, now_ms: int) -> None:
         self.abandoned_count += 1
         _log.error(
-            "partition %d goes on without `%s`, whose end has not been known for %d ms; %d records waited for it "
+            "partition %d goes on without `%s`, whose end has not been known for %d ms; %s waited for it "
             "(time %d of this partition)",
             self._partition,
             topic,
             now_ms - self._since_ms,
-            len(self.buffer),
+            many(len(self.buffer), "record"),
             self.abandoned_count,
         )
         self.buffer.abandon(topic)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from streams.kafka.settings import LOGGER
+from streams.model.plurals import many
 from streams.ports import FatalLogError
 
 LOOK_S = 0.25
@@ -40,8 +41,8 @@ def require_few_stuck() -> None:
     """
     if len(_stuck) >= STUCK_CALLS_MAX:
         raise FatalLogError(
-            f"{len(_stuck)} calls of the Kafka client library have not returned, and only the end of this process ends "
-            "them: start it again"
+            f"{many(len(_stuck), 'call')} of the Kafka client library did not return, and only the end of this process "
+            "ends that: start it again"
         )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from streams.model.alert import Alert
 from streams.model.analytics import ANALYTICS, DEAD_LETTERS, UNREADABLE, made_alert
 from streams.model.errors import RecordError
+from streams.model.plurals import many
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, InputLoss, TimeCorrection
 from streams.model.topics import Topic
@@ -141,9 +142,9 @@ def deleted_input_outputs(reporter: Reporter, deleted: DeletedInput, now_ms: int
     count = deleted.next_offset - deleted.first_offset
     place = f"{deleted.topic}/{deleted.partition}/{deleted.first_offset}-{deleted.next_offset - 1}"
     text = (
-        f"up to {count} records of `{deleted.topic}` partition {deleted.partition} (offsets {deleted.first_offset} to "
-        f"{deleted.next_offset - 1}) were deleted before they were processed: what they asked for was never judged, "
-        "and what they reported is not known"
+        f"up to {many(count, 'record')} of `{deleted.topic}` partition {deleted.partition} (offsets "
+        f"{deleted.first_offset} to {deleted.next_offset - 1}) were deleted before they were processed: what they "
+        "asked for was never judged, and what they reported is not known"
     )
     what = _Alarm(InputLoss.INPUT_DELETED.value, text, count)
     dedup_key = json.dumps([InputLoss.INPUT_DELETED.value, deleted.topic, deleted.partition])
@@ -260,8 +261,8 @@ def left_out_record(reporter: Reporter, partition: int, start_ms: int, end_ms: i
         count: how many there were.
     """
     text = (
-        f"{count} intents without a valid proof came on partition {partition} from {start_ms} to {end_ms} and were not "
-        "judged; each is a dead letter with this reason"
+        f"{many(count, 'intent')} without a valid proof came on partition {partition} from {start_ms} to {end_ms} and "
+        "not one was judged; each is a dead letter with this reason"
     )
     fault = (DeadLetterReason.TOO_MANY_UNPROVEN.value, text)
     return _audit(reporter, None, f"unproven/{partition}/{start_ms}", end_ms, fault)

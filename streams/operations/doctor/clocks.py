@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+from streams.model.plurals import many
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.topics.reader import TopicReadError, partitions_of
 from streams.operations.topics.times import AHEAD_MS_MAX
@@ -61,7 +62,7 @@ def examine_clocks(log: Log, clock: Clock, *, is_embedded: bool) -> Iterator[Fin
 
 def _stamped_ahead(ahead: dict[TopicPartition, int], *, is_embedded: bool) -> Finding:
     worst = max(ahead, key=lambda partition: ahead[partition])
-    others = f" (and those of {len(ahead) - 1} more partitions)" if len(ahead) > 1 else ""
+    others = f" (and those of {many(len(ahead) - 1, 'more partition')})" if len(ahead) > 1 else ""
     text = (
         f"the last record of `{worst.topic}` partition {worst.partition}{others} was stamped {ahead[worst]} ms ahead "
         "of this machine's clock"

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
+from streams.model.plurals import many
 from streams.model.reasons import Reason
 from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import Call
@@ -64,7 +65,7 @@ def examine_log(installation: Installation, log: Log, codec: RecordCodec | None)
             hidden = admin.hidden(names, configs=True)
             states = admin.describe([name for name in names if name not in hidden], CHECKED_CONFIG)
             known = f"{len(states)} of {len(names)} topics exist"
-            known += f"; this client may not see {len(hidden)} others" if hidden else ""
+            known += f"; this client may not see {many(len(hidden), 'other')}" if hidden else ""
             yield fine("log", f"{log.name} answers; {known}")
             lacking = [f"see topic `{topic.name}`" for topic in _WATCHED if topic.name in hidden]
             if lacking:
@@ -230,7 +231,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     ]
     if refused:
         yield warned(
-            "published", f"gates reject {len(refused)} records: {_listed(refused[::-1])}", "publish them again"
+            "published", f"gates reject {many(len(refused), 'record')}: {_listed(refused[::-1])}", "publish them again"
         )
     yield from _rules(deployment, control)
     yield from _stopped_rules(deployment, control, clock.now_ms())
@@ -303,7 +304,7 @@ def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
         return
     ruleset = stable.ruleset
     text = f"bundle `{name}` version {ruleset.version}, serial {stable.serial}, "
-    yield fine("rules", text + f"{len(ruleset.rules)} rules, mode {ruleset.mode.value}")
+    yield fine("rules", text + f"{many(len(ruleset.rules), 'rule')}, mode {ruleset.mode.value}")
     if canary is not None and canary.ruleset is not None:
         share = f"{canary.canary_bp / 100:g}% of sessions have version {canary.ruleset.version}, serial {canary.serial}"
         yield fine("canary", f"{share}; `stoplog rules promote` or `stoplog rules rollback` ends it")

@@ -10,6 +10,7 @@ from streams.audit.seals import LEAVES_MAX, SealedBatch, SealError
 from streams.codec.avro import Codec
 from streams.model.audit import AuditCheckpoint, Seal
 from streams.model.errors import RecordError
+from streams.model.plurals import many
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT_CHECKPOINT
 from streams.operations.verify.cursor import Cursor
@@ -62,12 +63,12 @@ class KeptHead:
             return ""
         self.is_compared = True
         if is_first and known.size < seal.first:
-            return f"whether the log extends the head that was kept elsewhere ({known.size} records)"
+            return f"whether the log extends the head that was kept elsewhere ({many(known.size, 'record')})"
         is_before = is_first and known.size == seal.first
         root = batch.before.root() if is_before else batch.head.root
         if (is_before or size == known.size) and root == known.root:
             return ""
-        text = f"the log is not the one whose head of {known.size} records was kept elsewhere"
+        text = f"the log is not the one whose head of {many(known.size, 'record')} was kept elsewhere"
         raise offence_at(OffenceKind.FORKED, received, text)
 
 
@@ -88,7 +89,8 @@ class Heads:
             raise offence_at(OffenceKind.MISSING, received, f"the head of the seal is not on `{AUDIT_CHECKPOINT.name}`")
         head = self._read(record)
         if head.signed_head != seal.signed_head:
-            text = f"the head here covers {head.tree_size} records, and that of seal {received.offset} is another one"
+            covered = many(head.tree_size, "record")
+            text = f"the head here covers {covered}, and that of seal {received.offset} is another one"
             kind = OffenceKind.FORKED if head.tree_size == seal.first + len(seal.kinds) else OffenceKind.MISSING
             raise offence_at(kind, record, text)
         parsed = Checkpoint.parse(Note.parse(seal.signed_head).text)
@@ -121,7 +123,7 @@ class Heads:
             if head.tree_size > seal.first:
                 break
             if head.tree_size <= size:
-                text = f"the head here covers {head.tree_size} records, and the one before it {size}"
+                text = f"the head here covers {many(head.tree_size, 'record')}, and the one before it {size}"
                 raise offence_at(OffenceKind.REORDERED, record, text)
             self._since.compare_head(record, head, self)
             last, size = (record, head), head.tree_size
@@ -153,7 +155,7 @@ class Heads:
         if record is None or record.offset >= end:
             return ""
         head = self._read(record)
-        text = f"the head here covers {head.tree_size} records, and the seals end at {size}"
+        text = f"the head here covers {many(head.tree_size, 'record')}, and the seals end at {size}"
         self.check_signature(record, head, f"{text}; ")
         if not is_deleted:
             raise offence_at(OffenceKind.TRUNCATED if head.tree_size > size else OffenceKind.INSERTED, record, text)

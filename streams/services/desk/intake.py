@@ -26,6 +26,7 @@ from streams.metrics.health import Health, hanging
 from streams.model.alert import Alert
 from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertStatus
 from streams.model.errors import RecordError
+from streams.model.plurals import many
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, Topic
@@ -246,7 +247,7 @@ class Intake(RetryingThread):
             reason = ControlReason.SINK_CAUGHT_UP if full.is_over else ControlReason.SINK_FULL
             text = f"sink `{full.sink}`: {CONTROL_TEXTS[reason]}"
             if full.is_over:
-                text += f"; {full.left_out_count} messages were left out since {format_instant(full.since_ms)}"
+                text += f"; {many(full.left_out_count, 'message')} left out since {format_instant(full.since_ms)}"
             record_id = derived_uuid("desk sink", full.sink, reason, str(full.since_ms))
             event = desk_event(record_id, SOURCE, self._transport.now_ms(), full.sink, reason, text)
             audit = outgoing(self._transport, AUDIT_REPORTED, full.sink.encode(), event, event.header)

@@ -216,7 +216,7 @@ def test_flush_gives_up_in_time_and_the_record_comes_through_later(path: Path) -
     holder.execute("BEGIN IMMEDIATE")
     publisher = log.publisher()
     publisher.publish(put(at, None, "held up"))
-    with pytest.raises(RetriableLogError, match="1 records are not yet"):
+    with pytest.raises(RetriableLogError, match="1 record not yet"):
         publisher.flush(100)
     holder.execute("ROLLBACK")
     holder.close()

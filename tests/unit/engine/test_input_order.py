@@ -244,7 +244,7 @@ class TestBound:
             bench.steps(6, wait_ms=WAIT_TOLD_MS // 2)
         told = [record.getMessage() for record in caplog.records if SESSION.name in record.getMessage()]
         assert len(told) == 2
-        assert "1 records of partition 0" in told[0]
+        assert "partition 0 has held back 1 record for" in told[0]
         assert bench.verdicts() == []
 
     def test_with_one_it_goes_on_and_says_so(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -107,7 +107,7 @@ def test_a_sink_that_never_answers_is_told_of_each_incident_once_it_does(
     assert (first.reason, second.reason) == (ControlReason.SINK_FULL, ControlReason.SINK_CAUGHT_UP)
     assert first.header.source == "stoplog-desk"
     assert "sink `hook`" in (second.reason_text or "")
-    assert "9 messages were left out since " in (second.reason_text or "")
+    assert "9 messages left out since " in (second.reason_text or "")
 
 
 def test_what_was_left_out_is_forgotten_when_its_alerts_are(
