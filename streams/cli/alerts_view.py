@@ -129,8 +129,8 @@ def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int
     screen.record({**alert_fields(handled), **_incident_fields(incident)})
     alert = handled.alert
     severity = severity_word(alert.severity_id)
-    screen.say(f"{severity}: {alert.title}", FAIL if alert.severity_id >= Severity.HIGH else WARN)
-    screen.say(alert.desc)
+    screen.prose(f"{severity}: {alert.title}", FAIL if alert.severity_id >= Severity.HIGH else WARN)
+    screen.prose(alert.desc)
     screen.say()
     screen.table(("", ""), [row for row in _rows(alert, incident, now_ms) if row[1]])
     screen.say()

@@ -67,7 +67,7 @@ def explain(
 
 def _show(screen: Screen, story: Story) -> None:
     view = story.shown.view
-    screen.say(sentence(story), _STYLES.get(story.outcome, FAIL))
+    screen.prose(sentence(story), _STYLES.get(story.outcome, FAIL))
     screen.say()
     asked = f"{story.tool} for {view.sub or 'an unknown user'}, by agent {view.act.sub or 'unknown'}"
     ran = f", {story.ran}" if story.ran else ""
@@ -78,7 +78,7 @@ def _show(screen: Screen, story: Story) -> None:
         screen.say(f"the arguments can't be shown: {erasure_text(story.erasure)}", WARN)
     if story.first is not None:
         answered = f"; then {', '.join(story.answers)}" if story.answers else ""
-        screen.say(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}{answered}", FAINT)
+        screen.prose(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}{answered}", FAINT)
     rows = _value_rows(story.values[:_VALUES_SHOWN_MAX])
     screen.say()
     if rows:

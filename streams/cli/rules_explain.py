@@ -155,7 +155,7 @@ def _tell_rules(screen: Screen, explained: Explained, only: frozenset[str], *, w
     asked = {judged.explanation.digest for judged in explained.judged}
     for verdict in explained.recorded:
         _tell_verdict(screen, verdict, asked, recorded=True)
-    wanted, is_one_of_many = Wanted(only, whole, explained.lacks_key), len(explained.judged) > 1
+    wanted, is_one_of_many = Wanted(only, whole, explained.lacks_facts), len(explained.judged) > 1
     for before, judged in zip((None, *explained.judged), explained.judged, strict=False):
         tell_judged(
             screen,
@@ -187,7 +187,7 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
         topics = ", ".join(explained.hidden)
         screen.record({"record": "hidden_topics", "topics": list(explained.hidden)})
         screen.say(f"without the records of topics that this client may not read: {topics}", WARN)
-    if explained.lacks_key:
+    if explained.lacks_facts:
         _tell_unknown(screen, explained)
     if not explained.recorded and VERDICT.name not in explained.hidden:
         screen.say("no gate has decided this intent yet: its proof was not checked", WARN)
@@ -196,7 +196,7 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
             "the gate decided otherwise than this run, which has only what the log still keeps of this session and of "
             "those that it descends from: budgets that sessions share, and other sessions, are not in it"
         )
-        screen.say(f"{why}; or `--root-key` is not the key of the gates" if has_key else why, WARN)
+        screen.prose(f"{why}; or `--root-key` is not the key of the gates" if has_key else why, WARN)
 
 
 def _tell_unknown(screen: Screen, explained: Explained) -> None:
@@ -209,7 +209,7 @@ def _tell_unknown(screen: Screen, explained: Explained) -> None:
     where = f"this client may not read `{VERDICT.name}`" if is_hidden else "the log has none of this user"
     others = ", or run this as somebody who may read verdicts" if is_hidden else ""
     whose = explained.intent.sub or "sessions without a user"
-    screen.say(
+    screen.prose(
         f"missing: the key of the values of {whose}. Without it, nobody can tell where the values of the call come "
         "from, whose they are, and what the user has asked for: "
         f"{', '.join(f'`{fact}`' for fact in facts)}. Rules that read these facts have no value above, so the verdict "
@@ -230,7 +230,7 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, key
         ("what the tool is approved for", f"catalog show {tool}"),
         ("with the values of arguments", f"{explain} --reveal"),
     ]
-    if explained.lacks_key:
+    if explained.lacks_facts:
         key = shlex.quote(str(key_path)) if key_path.is_file() else "FILE"
         steps.insert(0, ("with the key of the values", f"{explain} --root-key {key}"))
     if explained.judged and not verbose:

@@ -34,6 +34,7 @@ from streams.policy import (
     Facts,
     IntentExplanation,
     PolicyResult,
+    RuleOutcome,
     compile_bundle,
     explain_intent,
 )
@@ -95,6 +96,12 @@ class Explained:
     lacks_key: bool = False
 
     @property
+    def lacks_facts(self) -> bool:
+        """Return whether rules had no value for lack of the key: where none reads such facts, nothing is lost."""
+        rules = (rule for judged in self.judged for rule in judged.explanation.rules)
+        return self.lacks_key and any(rule.outcome is RuleOutcome.ERROR for rule in rules)
+
+    @property
     def agrees(self) -> bool | None:
         """Return whether the run has given the verdicts that are on the log, as far as there are any.
 
@@ -102,7 +109,7 @@ class Explained:
         """
         given = {(verdict.outcome, verdict.reason) for verdict in self.verdicts}
         same = all((verdict.outcome, verdict.reason) in given for verdict in self.recorded)
-        if self.lacks_key and self.judged:
+        if self.lacks_facts:
             return True if same and self.recorded else None
         return same
 

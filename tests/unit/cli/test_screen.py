@@ -50,6 +50,19 @@ def test_for_a_program_text_stays_text_and_what_no_terminal_may_get_is_escaped(
     assert honest == '{"text":"é 中 \U0001f600"}'
 
 
+def test_sentences_are_wrapped_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    sentence = "denied: it came only from text that others wrote, beside an instruction"
+    written = written_to_terminal(monkeypatch, lambda: Screen(as_json=False).prose(sentence)).decode().splitlines()
+    assert len(written) == 2
+    assert all(len(line) <= 40 for line in written)
+    assert " ".join(line.strip() for line in written) == sentence
+    Screen(as_json=False).prose(sentence)
+    assert capsys.readouterr().out == f"{sentence}\n"
+
+
 def test_a_name_with_a_line_end_writes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     forged = "x\nno changes since version 3, which was approved\r\u2028\u0085y"
     screen = Screen(as_json=False)

@@ -17,6 +17,7 @@ from streams.embedded.admin import EmbeddedAdmin
 from streams.model.topics import AUDIT, CATALOG, INTENT, REPORT, REVOCATION, SESSION, VERDICT
 from streams.policy.language.bundle import Rule
 from streams.policy.language.compile import CheckedRule, PackChecker
+from tests.kit import BUNDLE_FILES
 from tests.unit.cli.conftest import Result, Stoplog, of_kind
 from tests.unit.cli.terminal import written_to_terminal
 from tests.unit.cli.test_loaded_modules import loaded
@@ -116,6 +117,22 @@ class TestExplain:
         assert f"missing: the key of the values of {alert['sub']}" in text
         assert "Give the root key of the gates, from which it follows, with `--root-key FILE`, or run this as" in text
         assert f"stoplog rules explain --intent {alert['intent_id']} --root-key FILE" in text
+
+    def test_where_no_rule_reads_what_needs_the_key_nothing_is_said_to_be_missing(
+        self, triage: Triage, hiding: HidingTopics, tmp_path: Path
+    ) -> None:
+        for name, text in BUNDLE_FILES.items():
+            path = tmp_path / "rules" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        asked = ("rules", "explain", str(tmp_path / "rules"), "--intent", alert_of(triage)["finding_uid"])
+        hiding(VERDICT.name)
+        result = triage(*asked)
+        assert (result.status, of_kind(result, "unknown_facts")) == (0, [])
+        assert len(of_kind(result, "verdict")) == 1
+        text = triage(*asked, "--no-json").out
+        assert "missing: the key" not in text
+        assert "--root-key" not in text
 
     def test_the_root_key_gives_the_key_that_no_verdict_has(
         self, triage: Triage, hiding: HidingTopics, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch
