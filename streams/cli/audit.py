@@ -18,7 +18,7 @@ from streams.cli.audit_verify import verify
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
-from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant, instant_text, time_text
@@ -99,8 +99,7 @@ def session(
     screen.table(("", ""), [row for row in _head(shown) if row[1]])
     screen.say()
     if html is None:
-        for entry in entries:
-            _tell(screen, entry)
+        screen.table(("", ""), [_row(entry) for entry in entries])
         screen.say()
     for note in _notes(records):
         screen.say(note, WARN)
@@ -288,16 +287,12 @@ def _notes(records: SessionRecords) -> list[str]:
     return notes
 
 
-def _tell(screen: Screen, entry: Entry) -> None:
-    time = time_text(entry.time_ms)
-    screen.rich(
-        Text.assemble(
-            (f"{time}  ", FAINT), (f"{_name(entry)} ", _STYLES[entry.tone]), short(entry.what, _DETAIL_CHARS_MAX)
-        )
-    )
+def _row(entry: Entry) -> tuple[Text, Text]:
+    told = Text.assemble((f"{_name(entry)} ", _STYLES[entry.tone]), short(entry.what, _DETAIL_CHARS_MAX))
     for name, text in entry.details:
         if name in _BRIEF:
-            screen.rich(Text(f"              {name}: {short(text, _DETAIL_CHARS_MAX)}", FAINT))
+            told.append(f"\n{name}: {short(text, _DETAIL_CHARS_MAX)}", FAINT)
+    return Text(time_text(entry.time_ms), FAINT), told
 
 
 def _name(entry: Entry) -> str:

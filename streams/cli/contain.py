@@ -39,9 +39,9 @@ from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.sdk.credential import SessionCredential
 from streams.sdk.token_exchange import StsClient
 from streams.sdk.transport import Transport
-from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
+from streams.wiring.transports import build_transport
 
 if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
@@ -189,7 +189,7 @@ def _own_session(
     """Open a session of the operator's own, at a token service or with the root key."""
     view, tools = found.shown.view, [act.undoing_tool for act in acts]
     opened = open_log(settings, create=False)
-    transport = Transport(opened, operator.codec, SystemClock(), settings.release.trusted())
+    transport = build_transport(settings, opened, operator.codec)
     with opened, transport:
         if tokens is not None:
             url, subject, actor = tokens
@@ -302,30 +302,27 @@ def _show(screen: Screen, found: Containment, standing: Standing) -> None:
 
 def _show_act(screen: Screen, number: int, act: Act) -> None:
     text, style = _REMEDIES[act.remedy]
-    screen.say()
-    screen.rich(
-        Text.assemble(
-            (f"{number:>3}  {instant_text(act.judged_ms)[11:]}  ", FAINT),
-            (printable(act.tool), STRONG),
-            printable(f"  {act.ran or 'allowed, with no report'}  "),
-            (text, style),
-        )
+    told = Text.assemble(
+        (printable(act.tool), STRONG),
+        printable(f"  {act.ran or 'allowed, with no report'}  "),
+        (text, style),
+        f"\n{short(act.args_json, _ARGS_CHARS_MAX) or 'its arguments were erased'}",
     )
-    screen.rich(Text(f"               {short(act.args_json, _ARGS_CHARS_MAX) or 'its arguments were erased'}"))
     if act.remedy in (Remedy.CALL, Remedy.INCOMPLETE):
-        screen.rich(
-            Text.assemble("               undo with ", (printable(f"{act.undoing_tool} {_json(act.undoing)}"), style))
-        )
+        told.append("\nundo with ")
+        told.append(printable(f"{act.undoing_tool} {_json(act.undoing)}"), style)
     for missing in act.missing if act.remedy is Remedy.INCOMPLETE else ():
         where = (
             f"{missing[7:]} of its result: give it with --result {act.intent_id}=FILE"
             if missing.startswith("/result")
             else missing
         )
-        screen.rich(Text(printable(f"               needs {where}"), WARN))
+        told.append(f"\nneeds {printable(where)}", WARN)
     if act.undone_by:
-        screen.rich(Text(printable(f"               by intent {act.undone_by}"), FAINT))
-    screen.rich(Text(printable(f"               intent {act.intent_id}"), FAINT))
+        told.append(f"\nby intent {printable(act.undone_by)}", FAINT)
+    told.append(f"\nintent {printable(act.intent_id)}", FAINT)
+    screen.say()
+    screen.table(("", ""), [(Text(f"{number:>3}  {instant_text(act.judged_ms)[11:]}", FAINT), told)])
 
 
 def _next_steps(found: Containment, standing: Standing) -> list[tuple[str, str]]:

@@ -43,7 +43,9 @@ def _whole_row(listed: Listed) -> tuple[str, ...]:
 def _row(listed: Listed, now_ms: int) -> tuple[str, ...]:
     view, standing = listed.view, listed.standing
     age = age_text(now_ms - view.opened_ms, brief=True) if view.opened_ms else ""
-    return (standing.state.value, listed.short_id, view.act.sub, view.sub, age, *_counts(listed), standing.why)
+    # What most reasons begin with takes the room of what tells them apart.
+    why = standing.why.removeprefix("the session ")
+    return (standing.state.value, listed.short_id, view.act.sub, view.sub, age, *_counts(listed), why)
 
 
 def _counts(listed: Listed) -> tuple[str, str]:

@@ -233,18 +233,16 @@ def _show_documents(screen: Screen, view: SessionView, lines_max: int) -> None:
         return
     screen.say()
     screen.say("what it read", STRONG)
+    rows = []
     for document in documents:
         name = document.name or short(_args_of(view, document) or "", _DOCUMENT_CHARS_MAX)
         times = f" x{document.times}" if document.times > 1 else ""
         label = f"  {document.label}" if document.label else ""
-        screen.rich(
-            Text.assemble(
-                (f"{time_text(document.first_ms)}  ", FAINT),
-                (printable(document.how), STRONG),
-                printable(f"{times}  {name}"),
-                (printable(label), FAINT),
-            )
+        told = Text.assemble(
+            (printable(document.how), STRONG), printable(f"{times}  {name}"), (printable(label), FAINT)
         )
+        rows.append((Text(time_text(document.first_ms), FAINT), told))
+    screen.table(("", ""), rows)
 
 
 def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
@@ -254,21 +252,23 @@ def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
     left_out = f", the last {len(calls)} of {len(view.intents)}" if len(calls) < len(view.intents) else ""
     screen.say()
     screen.say(f"what it asked for{left_out}", STRONG)
-    for call in calls:
-        held = "" if call.held is None else f"{call.held.value} then "
-        names = [name_text(rule_id, is_shadow=rule_id in call.in_shadow) for rule_id in call.rules]
-        rules = f" ({', '.join(names)})" if names else ""
-        answered = "".join(f"; {each}" for each in view.answers.get(call.intent_id, ()))
-        ran = f"; {call.ran} at {time_text(call.ran_ms)}" if call.ran else ""
-        screen.rich(
-            Text.assemble(
-                (f"{time_text(call.judged_ms)}  ", FAINT),
-                (f"{held}{call.outcome.value}", OUTCOME_STYLES[call.outcome]),
-                (printable(f"  {call.tool}"), STRONG),
-                printable(f"  {call.reason}: {call.text}{rules}{answered}{ran}"),
-            )
-        )
-        screen.rich(Text(f"              intent {printable(call.intent_id)}, the session was then {call.label}", FAINT))
-        # A verdict of a call that was denied unread, such as by a stop, has none.
-        if call.args_json:
-            screen.rich(Text(f"              {short(call.args_json, _ARGS_CHARS_MAX)}"))
+    screen.table(("", ""), [(Text(time_text(call.judged_ms), FAINT), _call_text(view, call)) for call in calls])
+
+
+def _call_text(view: SessionView, call: ProposedCall) -> Text:
+    """Return the lines about a call: its outcome, its intent, and its arguments."""
+    held = "" if call.held is None else f"{call.held.value} then "
+    names = [name_text(rule_id, is_shadow=rule_id in call.in_shadow) for rule_id in call.rules]
+    rules = f" ({', '.join(names)})" if names else ""
+    answered = "".join(f"; {each}" for each in view.answers.get(call.intent_id, ()))
+    ran = f"; {call.ran} at {time_text(call.ran_ms)}" if call.ran else ""
+    text = Text.assemble(
+        (f"{held}{call.outcome.value}", OUTCOME_STYLES[call.outcome]),
+        (printable(f"  {call.tool}"), STRONG),
+        printable(f"  {call.reason}: {call.text}{rules}{answered}{ran}"),
+        (f"\nintent {printable(call.intent_id)}, the session was then {call.label}", FAINT),
+    )
+    # A verdict of a call that was denied unread, such as by a stop, has none.
+    if call.args_json:
+        text.append(f"\n{short(call.args_json, _ARGS_CHARS_MAX)}")
+    return text

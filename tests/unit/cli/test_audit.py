@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.cli import screen
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.audit import AuditEventType
@@ -67,11 +68,21 @@ class TestSession:
     def test_says_what_was_read_tried_and_why(self, site: Stoplog) -> None:
         result = site("audit", "session", "s-0", "--no-json")
         assert result.status == 0, result.err
-        assert "tool web/fetch returned a result\n" in result.out
+        lines = [line.rstrip() for line in result.out.splitlines()]
+        assert any(line.endswith("tool web/fetch returned a result") for line in lines)
         assert "counts as: untrusted" in result.out
         assert 'arguments: {"to":"x@outside.example"}' in result.out
         assert "rules: T-001 (permit): fine; T-011 (deny): tainted mail to the outside" in result.out
         assert f"stoplog audit why {denied(site)}" in result.out
+
+    def test_long_lines_are_wrapped_between_words_beside_the_time(
+        self, site: Stoplog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "PLAIN_WIDTH_CHARS", 60)
+        out = site("audit", "session", "s-0", "--no-json").out
+        story = out.split("\n\n")[1].splitlines()
+        assert all(len(line) <= 60 for line in story)
+        assert any(line.endswith("outside") for line in map(str.rstrip, story) if line.startswith(" " * 14))
 
     def test_finds_the_session_of_any_id(self, site: Stoplog) -> None:
         assert told(site("audit", "session", denied(site), "--json")) == told(site("audit", "session", "s-0", "--json"))

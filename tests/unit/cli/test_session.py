@@ -132,6 +132,20 @@ class TestShow:
         ):
             assert part in text
 
+    def test_long_lines_are_wrapped_between_words_beside_the_time(
+        self, deployed: Stoplog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "PLAIN_WIDTH_CHARS", 60)
+        maker = writer.open("s-1")
+        intent = maker.intent(WEB_FETCH, {"url": "https://a.example", "note": "word " * 60}, writer.now_ms)
+        writer.put(maker, [verdict_on(intent), maker.result(intent, writer.now_ms, label=UNTRUSTED)])
+        out = deployed("session", "show", "s-1", "--no-json").out
+        calls = out.partition("what it asked for\n")[2].partition("\n\n")[0].splitlines()
+        assert all(len(line) <= 60 for line in calls)
+        assert calls[0].split()[1:3] == ["ALLOW", "web/fetch"]
+        assert len(calls) > 6
+        assert all(line.startswith(" " * 14) for line in calls[1:])
+
     def test_it_may_do_what_its_credential_and_its_grant_both_allow(self, deployed: Stoplog, writer: Writer) -> None:
         maker = writer.open("s-1")
         (shown,) = deployed("session", "show", "s-1").records
