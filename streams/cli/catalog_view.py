@@ -36,6 +36,9 @@ _VALUE_CHARS = 400
 _RULES_SHOWN_MAX = 30
 _HOLDERS_SHOWN_MAX = 20
 
+_ALWAYS_SHOWN = frozenset({"output_label", "sink_args"})
+"""Facts on which rules depend even if they are not stated."""
+
 
 def entry_fields(entry: ToolCatalogEntry) -> dict[str, Any]:
     """Return the parts of an entry that programs need, as JSON."""
@@ -147,16 +150,24 @@ def show_diff(screen: Screen, before: ToolCatalogEntry | None, after: ToolCatalo
 
 
 def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
-    """Write the facts about a tool, where its server claims that it is safer, and what gates assume for the rest."""
+    """Write the facts about a tool, where its server claims that it is safer, and what gates assume for the rest.
+
+    Those that are neither stated nor remarked on are named in one line.
+    """
     assumed = assumed_facts(entry)
-    rows = []
+    rows, unstated = [], []
     for name, value in facts_of(entry).items():
         if name in assumed:
             remark = Text(f"gates assume {_fact_text(assumed[name])}", style=FAINT)
         else:
             remark = Text(doubt(entry, name), style=WARN)
-        rows.append((name, short(_fact_text(value), _VALUE_CHARS), remark))
+        if value in (None, [], ()) and not remark.plain and name not in _ALWAYS_SHOWN:
+            unstated.append(name)
+        else:
+            rows.append((name, short(_fact_text(value), _VALUE_CHARS), remark))
     screen.table(("fact", "value", "remark"), rows)
+    if unstated:
+        screen.say(f"not stated: {', '.join(unstated)}", FAINT)
 
 
 def doubt(entry: ToolCatalogEntry, name: str) -> str:

@@ -182,5 +182,6 @@ def what_it_can(entry: ToolCatalogEntry) -> tuple[str, ...]:
         Confidentiality.PRIVATE: "is private",
         Confidentiality.USER_IDENTITY: "is about the user's identity",
     }[label.confidentiality]
-    can.append(f"brings {brings} into a session; the data {close}")
+    assumed = " (the worst is assumed: `output_label` is not set)" if entry.output_label is None else ""
+    can.append(f"brings {brings} into a session; the data {close}{assumed}")
     return tuple(can)

@@ -277,7 +277,7 @@ class SessionView:
         if reason is not None:
             return Standing(LifeState.STOPPED, REASON_TEXTS[reason])
         if not self.calls and not self.waiting:
-            return Standing(LifeState.ESTABLISHED, "the agent has not proposed a call yet")
+            return Standing(LifeState.ESTABLISHED, "no gate has decided a call of it yet")
         return Standing(LifeState.LIVE, self._waits_for())
 
     def _waits_for(self) -> str:

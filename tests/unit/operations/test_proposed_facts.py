@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from simulation.records import tool_entry
 from streams.cli.catalog_view import doubt
 from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, ToolCatalogEntry
+from streams.model.labels import Confidentiality, Integrity, Label
 from streams.operations.catalog.proposed_facts import assumed_facts, by_words, strays, with_proposed_facts
 from streams.operations.catalog.stated_facts import FactError, stated_facts
 from streams.operations.review.diff import diff_entries
@@ -173,3 +175,13 @@ def test_what_gates_assume_is_shown_where_nothing_is_stated() -> None:
     assert "counts as an act of the kind `pay`" in what_it_can(entry)
     uses = (ArgumentUse(path="/amount", role=ArgumentRole.AMOUNT),)
     assert assumed_facts(msgspec.structs.replace(entry, kind="pay", owner_args=("/-",), arg_roles=uses)) == {}
+
+
+def test_what_a_tool_brings_is_told_as_assumed_where_nothing_states_it() -> None:
+    entry = tool_entry("notes", "read", output_label=None)
+    (assumed,) = [each for each in what_it_can(entry) if each.startswith("brings")]
+    assert assumed.endswith("(the worst is assumed: `output_label` is not set)")
+    stated = msgspec.structs.replace(
+        entry, output_label=Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
+    )
+    assert "brings trusted data into a session; the data is private" in what_it_can(stated)
