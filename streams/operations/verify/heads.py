@@ -89,8 +89,8 @@ class Heads:
             raise offence_at(OffenceKind.MISSING, received, f"the head of the seal is not on `{AUDIT_CHECKPOINT.name}`")
         head = self._read(record)
         if head.signed_head != seal.signed_head:
-            covered = many(head.tree_size, "record")
-            text = f"the head here covers {covered}, and that of seal {received.offset} is another one"
+            here = f"the head here covers {many(head.tree_size, 'record')}"
+            text = f"{here}, and that of seal {received.offset} is another one"
             kind = OffenceKind.FORKED if head.tree_size == seal.first + len(seal.kinds) else OffenceKind.MISSING
             raise offence_at(kind, record, text)
         parsed = Checkpoint.parse(Note.parse(seal.signed_head).text)
