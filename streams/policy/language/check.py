@@ -207,7 +207,10 @@ class Checker:
                 error_hints.form_hint(name, text, offset),
             )
         names = [field.name for field in FACTS]
-        hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
+        if text[offset + len(name) :].lstrip().startswith("("):
+            hint = nearest(name, FUNCTION_NAMES) or "docs/reference/functions.md lists the functions"
+        else:
+            hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
         if name in error_hints.CONSTANT_SYNONYMS:
             hint = f"write `{error_hints.CONSTANT_SYNONYMS[name]}`"
         return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint, name)
