@@ -330,25 +330,28 @@ def _decide(
     )
     steps = [("to see the verdict", f"tail verdicts --session {quote(question.key.decode('utf-8', 'replace'))}")]
     if answer.approve:
-        steps.append(_tell_followed(screen, question.request, followed))
+        steps += _tell_followed(screen, question.request, followed, calls)
     if answer.grant is not None:
         steps.append(("to see what is granted", "approvals grants"))
     tell_steps(screen, connection, steps)
 
 
-def _tell_followed(screen: Screen, request: ApprovalRequest, followed: Followed) -> tuple[str, str]:
-    """Say what has followed an approval, and return what to type in order to see more."""
+def _tell_followed(
+    screen: Screen, request: ApprovalRequest, followed: Followed, calls: Sequence[PendingCall]
+) -> list[tuple[str, str]]:
+    """Say what has followed an approval of calls, and return what to type in order to see more."""
     if followed.outcomes:
         screen.say(f"the gate has decided: {', '.join(sorted(set(followed.outcomes.values())))}", OK)
     asked = followed.asked
     if asked is not None:
         groups = ", ".join(asked.eligible_approvers) or "anybody"
         screen.say(f"now question {asked.task_id[:QUESTION_CHARS]} asks {groups}", WARN)
-        return ("to see what is asked now", f"approvals show {asked.task_id[:QUESTION_CHARS]}")
+        return [("to see what is asked now", f"approvals show {asked.task_id[:QUESTION_CHARS]}")]
     if not followed.outcomes and request.quorum > 1:
         groups = ", ".join(request.eligible_approvers) or "anybody"
         screen.say(f"{request.quorum} people have to approve: {groups} is asked until that many have", WARN)
-    return ("to see whether others are asked next", "approvals list")
+    is_over = len(followed.outcomes) == len(calls)
+    return [] if is_over else [("to see whether others are asked next", "approvals list")]
 
 
 def _groups(question: Question) -> str:
