@@ -22,6 +22,7 @@ from streams.model.topics import BY_NAME, CATALOG, REVOCATION, RULESET, Spread
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.contents.erased import erasure_text, read_erasure
 from streams.operations.private_file import write_private
+from streams.operations.rules.explanation import NEEDS_KEY
 from streams.operations.rules.recorded_keys import subs_of
 from streams.operations.rules.recorded_session import RecordedSession, SessionReader, proven_again
 from streams.operations.scenarios.expectations import HistoryComparison, expectation_of, expectations_text
@@ -50,8 +51,8 @@ class Exported(NamedTuple):
         intents_count: how many intents are in it.
         differing: the intents whose final outcome in the run is not the recorded one: `(intent, recorded, run)`.
         hidden: topics that this client may not read.
-        lacks_key: whether values of a user can't be found in the contents of the history, because no verdict that this
-            client may read has his key.
+        lacks_key: whether rules read values of a user that can't be found in the contents of the history, because no
+            verdict that this client may read has his key.
     """
 
     history: Path
@@ -116,7 +117,8 @@ def export_incident(
     folder.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{format_line(line.topic, line.key, line.time_ms, line.record)}\n" for line in lines)
     write_private(history, text)
-    items, outcomes = _run(replace(own_plan, history=history))
+    observer = Observer()
+    items, outcomes = _run(replace(own_plan, history=history), observer)
     write_private(expect, expectations_text(history.name, items))
     return Exported(
         history=history,
@@ -125,7 +127,7 @@ def export_incident(
         intents_count=len({intent.intent_id for intent in intents}),
         differing=tuple(_differing(recorded.verdicts, outcomes)),
         hidden=recorded.hidden,
-        lacks_key=lacks_key,
+        lacks_key=lacks_key and not NEEDS_KEY.keys().isdisjoint(observer.reads),
     )
 
 
@@ -166,10 +168,10 @@ def _atom_under(key: bytes, atom: Atom, values: Mapping[bytes, tuple[str, str]])
     return atom if found is None else msgspec.structs.replace(atom, digest=atom_digest(key, *found))
 
 
-def _run(plan: TryPlan) -> tuple[list[str], dict[str, Verdict]]:
+def _run(plan: TryPlan, observer: Observer) -> tuple[list[str], dict[str, Verdict]]:
     """Run the history that was written. Return what to expect of it, and the last verdict of each intent."""
     report = TryReport()
-    comparison = HistoryComparison(observer := Observer(), ())
+    comparison = HistoryComparison(observer, ())
     items: list[str] = []
     last: dict[str, Verdict] = {}
     for step in run_steps(read_lines(plan, report), plan, report, observer.compile):

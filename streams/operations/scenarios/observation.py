@@ -57,6 +57,11 @@ class Observer:
             self._compiled[source.digest] = compile_bundle(source, kind=self._kind)
         return self._compiled[source.digest]
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Return the facts that the rules read which were compiled so far."""
+        return frozenset[str]().union(*(each.reads for each in self._compiled.values()))
+
     def take(self) -> tuple[Evaluation, ...]:
         """Return the evaluations since the last call."""
         taken = tuple(self._found)

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from simulation.records import TRUSTED, SessionMaker
+from streams.model.session import Atom, SessionEventType
+from streams.model.topics import REPORT
 from tests.kit import BUNDLE, RULES
 from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.recorded_site import Site, configure, make_site
 
 EAGER = """\
 apiVersion: behaviour/v1
@@ -15,6 +19,17 @@ pack: eager
 detectors:
   - {name: eager, detector: ceiling, key: [agent.id], limit: 2, window: 1h, threshold: 1, explain: "{count} calls"}
 """
+
+
+class SiteWithValues(Site):
+    """A site whose users say something that a rule could look for."""
+
+    def work(self, number: int) -> None:
+        super().work(number)
+        maker = SessionMaker(f"s-{number}", tenant="default")
+        atom = Atom(digest=bytes(32), kind="word", path="")
+        said = maker.event(SessionEventType.USER_MESSAGE, self.clock.now_ms(), label=TRUSTED, atoms=(atom,))
+        self.write(REPORT, maker.key, said)
 
 
 def groups_of(result: Result) -> list[tuple[object, ...]]:
@@ -176,6 +191,14 @@ class TestIncident:
         passed = site("try", made["history"], "--expect", made["expect"], "--no-json")
         assert passed.status == 0, passed.out + passed.err
         assert "every line has the expected result" in passed.out
+
+    def test_misses_no_key_where_no_rule_reads_what_needs_it(
+        self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        make_site(tmp_path / "site", SiteWithValues)
+        configure(monkeypatch, tmp_path / "site")
+        (made,) = stoplog("incident", "export", "s-0", "--out", "cases", "--json").records
+        assert (made["intents"], made["lacks_key"]) == (4, False)
 
     def test_fails_once_the_expectation_is_another(self, site: Stoplog) -> None:
         (made,) = site("incident", "export", "s-1", "--json").records
