@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint, Note
@@ -19,7 +20,8 @@ from streams.processors.notary import Notary, ReportedSeals
 from tests.kit import START_MS, wire
 from tests.unit.processors.notary_bench import DEPLOYMENT, NoRows, NotaryBench
 
-KEY = SigningKey.made()
+PRIVATE = Ed25519PrivateKey.generate()
+KEY = SigningKey(PRIVATE)
 KEYS = SealKeys.of({"k": str(KEY.public)}, DEPLOYMENT)
 
 
@@ -147,7 +149,7 @@ def test_nothing_is_committed_without_a_signature() -> None:
                 raise SigningKeyError("the token is gone")
             return super().sign(message)
 
-    key = Broken(KEY._private)
+    key = Broken(PRIVATE)
     bench = NotaryBench(key)
     worker = bench.start()
     bench.report()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -48,8 +49,9 @@ def test_each_fault_is_logged_and_delays_the_work(caplog: pytest.LogCaptureFixtu
     turning = Turning(fails(LogError("no answer")), fails(ValueError("a bug")), lambda: None)
     turning.start()
     until(lambda: not turning.turns)
+    assert "turning" in {thread.name for thread in threading.enumerate()}
     turning.stop()
-    assert not turning._thread.is_alive()
+    assert "turning" not in {thread.name for thread in threading.enumerate()}
     assert turning.delays == [True, False]
     first, second = caplog.records
     assert (first.name, first.levelno, first.getMessage()) == (
