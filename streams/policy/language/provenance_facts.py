@@ -38,6 +38,13 @@ ORIGIN = Struct(
             "user has asked for; missing if not",
             optional=True,
         ),
+        flag(
+            "sole",
+            "the value says where data goes and stands in text that the user has asked for, they have said what kind "
+            "of value it is (an e-mail address, a phone or account number), and the content has no other one of this "
+            "kind; missing if not",
+            optional=True,
+        ),
         flag("subject", "the value is the session's subject itself"),
         texts("events", "the ids of the events that have shown the value first"),
         word(

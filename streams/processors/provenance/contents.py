@@ -163,6 +163,7 @@ class _Content:
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
+        self._sole = _sole_ones(self.atoms) if event.atoms_complete else frozenset[bytes]()
 
     def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
         """Return where a value was seen."""
@@ -177,6 +178,8 @@ class _Content:
             flags |= Seen.FOREIGN
         if place.is_trusted and is_trusted(atom.label):
             return flags | Seen.TRUSTED | (Seen.POINTED if flags & Seen.SHOWN else 0)
+        if flags & Seen.SHOWN and digest in self._sole:
+            flags |= Seen.SOLE
         flags |= Seen.TEXT if is_text else Seen.FIELD
         if not atom.decoded:
             flags |= Seen.PLAIN
@@ -240,6 +243,15 @@ def _called_by_name(given: Iterable[Atom], atoms: Iterable[tuple[Atom, bytes]], 
         if len(names) == 1:
             meant.update(steps_of(path)[:-1] for path in paths)
     return meant
+
+
+def _sole_ones(atoms: Iterable[tuple[Atom, bytes]]) -> frozenset[bytes]:
+    """Return the values by which somebody is reached that a content holds no other one of."""
+    found: dict[str, set[bytes]] = {}
+    for atom, digest in atoms:
+        if atom.kind in _REACHES:
+            found.setdefault(atom.kind, set()).add(digest)
+    return frozenset(digest for digests in found.values() if len(digests) == 1 for digest in digests)
 
 
 def with_calls(entry: Entry, atom: Atom) -> Entry:

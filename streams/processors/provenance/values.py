@@ -20,6 +20,7 @@ from streams.processors.provenance.tools import Place, ToolUse
 from streams.processors.provenance.tracer import Tracer
 from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
+from streams.provenance.kinds_said import WORDS_FOR
 from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
 from streams.provenance.memory import Seen
 from streams.provenance.origins import NOWHERE, SHAPED, Traced, day_ordered, trace, unnamed
@@ -38,7 +39,7 @@ _MAILBOX, _WORDS, _DATE = AtomKind.ADDRESS, AtomKind.TEXT, AtomKind.DATE
 _CONTENT, _AMOUNTS, _TIME = ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME
 _KNOWN, _OTHERS = ValueOrigin.TRUSTED, (ValueOrigin.FIELD, ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 # A name of a module is found at once, one of a class after a search of the class.
-_SAID, _LEFT_OUT = Seen.USER, Seen.EXCLUDED
+_SAID, _LEFT_OUT, _SOLE = Seen.USER, Seen.EXCLUDED, Seen.SOLE
 
 
 def values_of(
@@ -205,6 +206,8 @@ def _in_sink(traced: Traced, argument: Argument, tracer: Tracer, *, is_told: boo
     if traced.origin is _KNOWN and tracer.is_usual:
         # "Same account as always": he has pointed at what trusted data show, whoever names it as well.
         return replace(traced, flags=traced.flags | Seen.POINTED)
+    if traced.flags & _SOLE and not any(tracer.has_said_any(WORDS_FOR.get(each.kind, ())) for each in argument.wholes):
+        traced = replace(traced, flags=traced.flags & ~_SOLE)
     if is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
         return tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
     return traced
