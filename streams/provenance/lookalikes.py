@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from streams.provenance.addresses import host_of_url, host_value, is_host
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.ids_and_files import FILE_TYPES
+from streams.provenance.mail_hosts import PUBLIC_MAIL_HOSTS
 from streams.provenance.memory import Entry, Seen
 from streams.provenance.readings import in_ascii
 from streams.provenance.shapes import shapes_in
@@ -202,7 +203,10 @@ def _hosts_in(found: Found) -> Iterator[str]:
         if value.rpartition(".")[2] not in FILE_TYPES:
             yield value
     elif kind is _ADDRESS:
-        yield value.rpartition("@")[2]
+        host = value.rpartition("@")[2]
+        # Somebody's mailbox there is no forgery of another's at a host that was registered to look like it.
+        if host not in PUBLIC_MAIL_HOSTS:
+            yield host
     elif kind is _URL:
         yield host_of_url(value)
         for match in _INNER_HOST.finditer(value):

@@ -147,3 +147,10 @@ def test_a_session_without_room_can_not_say_that_a_host_looks_like_none() -> Non
     assert compared({}, found, is_full=True) == Seen.NOT_COMPARED
     assert compared({"n0rthpeak.example": Seen.USER}, found, is_full=True) == 0
     assert compared({}, Found(AtomKind.HOST, "acme.example"), is_full=True) == 0
+
+
+def test_a_mailbox_where_anybody_can_have_one_is_no_slip_for_another_host() -> None:
+    seen = {"homail.com": Seen.TEXT}
+    assert compared(seen, Found(AtomKind.ADDRESS, "ann@hotmail.com")) == 0
+    assert compared({"hotmail.com": Seen.TEXT}, Found(AtomKind.ADDRESS, "ann@hotmaill.com")) == Seen.ALIKE
+    assert compared(seen, Found(AtomKind.HOST, "hotmail.com")) == Seen.ALIKE
