@@ -20,8 +20,8 @@ _DETERMINER_WORDS = (
     "a an the this that these those my your our his her their its any some all each every no last next latest new old "
     "first second recent upcoming current previous same other another which what whose"
 )
-_DETERMINERS = listed(_DETERMINER_WORDS)
-DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
+DETERMINERS = listed(_DETERMINER_WORDS)
+DEFINITE = DETERMINERS - {"a", "an", "some", "any", "another", "new"}
 _PERFECTS = frozenset({"have", "has", "had", "i've", "we've", "they've", "you've"})
 _CAUSATIVES = frozenset(
     {"be", "get", "have", "want", "need", "like", "should", "must", "can", "could", "see", "getting"}
@@ -174,7 +174,7 @@ def is_past(words: list[str], index: int, stem: str) -> bool:
 
 def is_noun(words: list[str], index: int, stem: str) -> bool:
     """Return whether a word that can be a noun is used as one."""
-    return stem in AMBIGUOUS_VERBS and has_determiner(words, index, _DETERMINERS)
+    return stem in AMBIGUOUS_VERBS and has_determiner(words, index, DETERMINERS)
 
 
 def revising_verb(words: list[str], index: int) -> str | None:

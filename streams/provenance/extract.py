@@ -31,6 +31,7 @@ from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
 from streams.provenance.shapes import shapes_in
 from streams.provenance.spans import joined_words, names, quoted, without_stop_words
+from streams.provenance.tied import tied_in
 from streams.provenance.words import (
     TEXT_CHARS_MAX,
     UNTYPED,
@@ -48,6 +49,9 @@ IN_WORDS_PATH = "/in-words"
 """Where numbers are that a user's message says in words: "five hours" says a number, and hardly ever an amount."""
 EXCLUDED_PATH = "/excluded"
 """Where what a user's message leaves out ("not to Eve") is once more, besides its place among all that he names."""
+TIED_PATH = "/tied/"
+"""What begins the path of a value with the acts beside which a user's message names it; their bits follow
+(`streams.provenance.tied`)."""
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
@@ -104,6 +108,9 @@ def extract_message(content: str) -> Extraction:
         collected.add(AtomKind.AMOUNT, amount, Leaf(content, IN_WORDS_PATH), whole=False, decoded=False)
     for excluded in excluded_in(content):
         _read_excluded(excluded, collected)
+    for tied in tied_in(content):
+        leaf = Leaf(content, f"{TIED_PATH}{tied.calls}")
+        collected.add(tied.kind, tied.value, leaf, whole=False, decoded=False)
     return collected.extraction()
 
 

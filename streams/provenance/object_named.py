@@ -48,7 +48,7 @@ _CONTENTS = listed(
     "formulario respuesta solicitud mensagem fatura ficheiro arquivo anexo resposta pedido lettera messaggio "
     "fattura bolletta contratto allegato modulo risposta richiesta boleto rata"
 )
-_DAYS = MONTHS.keys() | listed(
+DAYS = MONTHS.keys() | listed(
     "monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag "
     "sonntag"
 )
@@ -80,7 +80,7 @@ def objects_named(text: str, kinds: frozenset[str]) -> frozenset[str]:
         if all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(match["before"])
     ]
     return frozenset(
-        NUMBERED if re.search(r"\d", name) else NAMED for name in names if name.split()[0].lower() not in _DAYS
+        NUMBERED if re.search(r"\d", name) else NAMED for name in names if name.split()[0].lower() not in DAYS
     )
 
 

@@ -10,6 +10,7 @@ from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.provenance.examined import OF_RECORDS, Examined, Value, is_pointed
+from streams.processors.provenance.ties import is_for_another
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
@@ -28,7 +29,11 @@ def is_requested(examined: Examined) -> bool:
     """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
     scopes = examined.row.scopes
     if not examined.use.is_read:
-        return examined.is_named or any(_asks_for(scope, examined) and covers(scope, examined) for scope in scopes)
+        is_other = bool(examined.row.tied) and is_for_another(examined)
+        return examined.is_named or any(
+            not (is_other and scope.source == DERIVED) and _asks_for(scope, examined) and covers(scope, examined)
+            for scope in scopes
+        )
     opens_link = examined.use.is_outward and any(value.is_sink for value in examined.values)
     return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
@@ -74,7 +79,11 @@ def is_stated(examined: Examined) -> bool:
     """
     wholes = [value for value in examined.values if not value.is_part]
     sinks = [value for value in wholes if value.is_sink]
-    if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
+    if (
+        is_for_another(examined)
+        or not sinks
+        or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks)
+    ):
         return False
     uses = examined.use.tool.uses
     if any(_is_money(value, uses) and not _is_his_or_none(value, examined) for value in wholes):

@@ -47,6 +47,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         asked_s: when the user has asked for something last, in seconds of Unix time: in this session, or in the one
             that this session works for.
         has_pointed_text: whether free text was read in a content that the user has pointed at.
+        tied: the values that the user's last message names only beside some acts, by their digests, with these acts as
+            bits of `streams.provenance.calls`.
     """
 
     atoms_count: int = 0
@@ -69,6 +71,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     amounts: int = 0
     asked_s: int = 0
     has_pointed_text: bool = False
+    tied: dict[bytes, int] = {}
 
 
 class Amounts:
