@@ -57,11 +57,19 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PendingRead(msgspec.Struct, frozen=True, array_like=True):
-    """An allowed call whose result has not been reported; it counts as read from the moment it was allowed."""
+    """An allowed call whose result has not been reported; it counts as read from the moment it was allowed.
+
+    Attributes:
+        intent_id: the intent.
+        label: of the result as a whole.
+        tool: the tool.
+        has_untrusted: whether others may write anything in the result, also if only a field of it.
+    """
 
     intent_id: str
     label: Label
     tool: ToolName | None = None
+    has_untrusted: bool = False
 
 
 class OpenedWith(msgspec.Struct, frozen=True, array_like=True):

@@ -15,7 +15,7 @@ from typing import Any
 
 from streams.model.canonical import CanonicalError, canonical
 from streams.model.catalog import ArgumentRole, ToolCatalogEntry
-from streams.model.labels import WORST, Label
+from streams.model.labels import WORST, Integrity, Label
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.provenance.pointers import Paths, PathTable, normal, steps_of, unescaped, values_at
 from streams.provenance.tool_kinds import kind_of_action, propose_kind
@@ -103,6 +103,12 @@ class ToolUses:
     def label_at(self, pointer: str) -> Label:
         """Return the label of the field of a result at a pointer: that by field, or else that of the whole output."""
         return self.stated_label_at(pointer) or WORST
+
+    @cached_property
+    def returns_untrusted(self) -> bool:
+        """Whether others may write anything that the tool returns: all of it, or a field with a label of its own."""
+        labels = (self._entry.output_label or WORST, *[each.label for each in self._entry.output_labels])
+        return any(label.integrity is not Integrity.TRUSTED for label in labels)
 
     def stated_label_at(self, pointer: str) -> Label | None:
         """Return the label that the operator has stated for the field of a result at a pointer; None if none."""

@@ -40,7 +40,13 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
     # Part by part, and not with `evolve`: every intent comes here.
     life, counters = replace(row.life, active_ms=case.asked.now_ms), row.counters
     if outcome is _ALLOW and tool is not None:
-        trust = trust_after_allow(row, case.asked.intent.intent_id, tool.output_label, tool.full_name)
+        trust = trust_after_allow(
+            row,
+            case.asked.intent.intent_id,
+            tool.output_label,
+            tool.full_name,
+            has_untrusted=tool.uses.returns_untrusted,
+        )
         counters = replace(
             counters,
             intents_count=counters.intents_count + 1,

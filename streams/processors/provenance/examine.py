@@ -89,7 +89,7 @@ def examine(
         row = begun(memory, session)
     label = session.effective_label() if known.label is None else known.label
     is_tainted = label.integrity is not _TRUSTED
-    awaits = is_tainted and _awaits_untrusted(session)
+    awaits = _awaits_untrusted(session, is_tainted=is_tainted)
     missing = UNKNOWN if not row.is_complete else AWAITED if awaits else NOWHERE
     only = memory.values_of_subject_only(row, sub)
     tracer = Tracer(memory.look if only is None else _look_for(only, memory.look), row, use.name, sub, missing)
@@ -145,13 +145,17 @@ def _is_only_called_for_by_others(examined: Examined) -> bool:
     )
 
 
-def _awaits_untrusted(session: SessionRow) -> bool:
-    """Return whether the result of a call that others may write has not been reported. Only a tainted session does.
+def _awaits_untrusted(session: SessionRow, *, is_tainted: bool) -> bool:
+    """Return whether the result of a call has not been reported, and others may write anything in it.
 
-    The session remembers only so many calls: if it remembers as many, there may have been one more.
+    The session remembers only so many calls: if it remembers as many, a tainted one may have made one more.
     """
     awaited = session.trust.pending_reads
-    return len(awaited) >= PENDING_READS_MAX or any(read.label.integrity is not _TRUSTED for read in awaited)
+    if not awaited:
+        return False
+    return (is_tainted and len(awaited) >= PENDING_READS_MAX) or any(
+        read.has_untrusted or read.label.integrity is not _TRUSTED for read in awaited
+    )
 
 
 def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:

@@ -140,11 +140,11 @@ _NOT_LOOKED_AT: dict[str, Any] = {
 def read_facts(examined: Examined) -> dict[str, bool]:
     """Return the fact `read`: what the session has read as a whole."""
     row = examined.row
-    tainted = examined.is_tainted
+    may_have_read = examined.is_tainted or examined.awaits
     return {
-        "untrusted": row.has_untrusted or tainted,
-        "text": row.has_text or (tainted and not row.has_untrusted),
-        "instructed": row.is_instructed or (tainted and not row.has_untrusted),
+        "untrusted": row.has_untrusted or may_have_read,
+        "text": row.has_text or (may_have_read and not row.has_untrusted),
+        "instructed": row.is_instructed or (may_have_read and not row.has_untrusted),
         "complete": row.is_complete,
     }
 

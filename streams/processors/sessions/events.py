@@ -77,7 +77,9 @@ def after_hop(row: SessionRow, record_id: str) -> SessionRow:
     return _with_source(row, record_id, WORST)
 
 
-def trust_after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> Trust:
+def trust_after_allow(
+    row: SessionRow, intent_id: str, label: Label, tool: ToolName, *, has_untrusted: bool = False
+) -> Trust:
     """Return the row's `trust` after a call of `tool` was allowed: its result counts as read from now on.
 
     The report of the result comes over another topic than the next intent, in no certain order; waiting for it
@@ -87,7 +89,7 @@ def trust_after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolN
         oldest = row.trust.pending_reads[0]
         row = evolve(_with_source(row, oldest.intent_id, oldest.label), pending_reads=row.trust.pending_reads[1:])
     trust = row.trust
-    pending_reads = (*trust.pending_reads, PendingRead(intent_id, bounded(label), tool))
+    pending_reads = (*trust.pending_reads, PendingRead(intent_id, bounded(label), tool, has_untrusted))
     return replace(trust, pending_reads=pending_reads)
 
 
