@@ -103,6 +103,14 @@ NUMBER_WORDS = {
     for word in words.split()
 }
 _WORD = re.compile(r"[^\W\d_]+")
+_ONES = frozenset(("one", "ein", "eine", "un", "une", "uno", "una", "um", "uma", "andert"))
+_HALVES = re.compile(
+    rf"(?<![\w.,#/:-])(\d{{1,4}}|{'|'.join((*NUMBER_WORDS, *sorted(_ONES, key=len, reverse=True)))})"
+    r"(?: ?\u00bd| 1/2(?![\w/])|(?:und)?(?:ein)?halb(?:e[nrs]?)?\b"
+    r"|(?: [^\W\d_]{3,10})? (?:and|und|et|y|e) (?:a |one |eine? )?(?:half|halb|demie?|medi[ao]|mei[ao]|mezz[oa])\b)"
+    r"(?! (?:of|the|an?|de|du|des|von|vom|del|di|da|do)\b)"
+)
+"""A number and a half: "2 and a half", "zweieinhalb", "due e mezzo"."""
 _COUNT = re.compile(rf"(?<![\w.,#/-])(\d{{1,3}}|{'|'.join(NUMBER_WORDS)})(?![\w%/:-])(?!\s?%|[.,]\d)")
 _SHARING = re.compile(
     r"\b(?:split|splits|share[sd]?|sharing|shares|each|divided?|equally|per (?:person|head|guest|capita)|apiece|ways"
@@ -212,9 +220,19 @@ def operands_of(amount: str, operation: str) -> Iterator[str]:
 
 
 def numbers_in_words(message: str) -> tuple[str, ...]:
-    """Return the numbers that a user's message says in words, as "two suitcases" does."""
-    words = _WORD.findall(message[:MESSAGE_CHARS_MAX].lower())
-    return tuple(dict.fromkeys(str(NUMBER_WORDS[word]) for word in words if word in NUMBER_WORDS))
+    """Return the numbers that a user's message says in words, as "two suitcases" and "2 and a half" do."""
+    lowered = message[:MESSAGE_CHARS_MAX].lower()
+    said = [str(NUMBER_WORDS[word]) for word in _WORD.findall(lowered) if word in NUMBER_WORDS]
+    return tuple(dict.fromkeys((*said, *_and_a_half(lowered))))
+
+
+def _and_a_half(lowered: str) -> Iterator[str]:
+    for match in _HALVES.finditer(lowered):
+        whole = match[1]
+        if whole in _ONES:
+            yield "1.5"
+        else:
+            yield f"{NUMBER_WORDS[whole] if whole in NUMBER_WORDS else int(whole)}.5"
 
 
 def is_operation(text: str) -> bool:

@@ -40,6 +40,30 @@ def test_words_name_operations(message: str, operations: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("message", "number"),
+    [
+        ("sorry 2 and a half, and it was saturday", "2.5"),
+        ("two and a half hours", "2.5"),
+        ("one and a half, please", "1.5"),
+        ("3\u00bd Stunden", "3.5"),
+        ("zweieinhalb Stunden", "2.5"),
+        ("anderthalb Stunden", "1.5"),
+        ("deux heures et demie", "2.5"),
+        ("trois et demi", "3.5"),
+        ("dos y media", "2.5"),
+        ("duas e meia", "2.5"),
+        ("tre ore e mezza", "3.5"),
+        ("v2 and a half of it", None),
+        ("2 and half of it is mine", None),
+        ("Book 3 seats and half an hour later 4", None),
+    ],
+)
+def test_a_number_and_a_half_is_said_in_words(message: str, number: str | None) -> None:
+    said = [each for each in numbers_in_words(message) if "." in each]
+    assert said == ([] if number is None else [number])
+
+
+@pytest.mark.parametrize(
     ("message", "results"),
     [
         ("I paid 1,260.50, send her half", ("630.25",)),

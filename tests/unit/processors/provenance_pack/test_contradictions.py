@@ -56,6 +56,17 @@ def test_an_amount_of_an_earlier_message_limits_nothing() -> None:
     assert "PROV-093" not in rules_fired(session.judge(PAY, {"iban": IBAN, "amount": 5000}))
 
 
+@pytest.mark.parametrize(
+    ("then", "hours", "asked"), [("Sorry, 2 and a half.", 2.5, False), ("Sorry, 2 and a half.", 12.5, True)]
+)
+def test_what_he_corrects_in_words_is_his(then: str, hours: float, *, asked: bool) -> None:
+    session = talk(RATE)
+    session.say("Reserve the car for 2 hours.")
+    letter(session, NOTHING)
+    session.say(then)
+    assert ("PROV-094" in rules_fired(session.judge(RATE, {"hours": hours}))) is asked
+
+
 def test_what_the_user_has_counted_holds_until_he_asks_again() -> None:
     session = talk(RATE)
     session.say("Book a room for 14 nights.")
