@@ -169,6 +169,8 @@ _TRIGGERS = frozenset(
     for form in (word, f"{word},", f"{word}.", f"{word}:", f"{word}!", f"({word}", f'"{word}', f"'{word}", f"*{word}")
 )
 """Words of instructions as they stand between spaces, with what is most often beside them."""
+_JOINTS = ('":"', '["', ',"', '{"')
+"""Signs of JSON in a text, in front of what may be an order."""
 SENTENCE_CHARS_MAX = 2_000
 _CLAUSES_MAX = 16
 _FIRST_WORDS_MAX = 4
@@ -290,9 +292,9 @@ def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
         lowered: the same in lower case.
         has_roles: whether the text may have the mark of a role.
     """
-    if '":"' in lowered:
+    if '"' in lowered and any(joint in lowered for joint in _JOINTS):
         # What looks like the end of a result and the begin of another is often written without spaces.
-        lowered = lowered.replace('":"', '": "')
+        lowered = lowered.replace('"', ' "')
     words = lowered.split()
     if not _TRIGGERS.isdisjoint(words) and (_has_trigger(lowered, words) or _runs_on(sentence)):
         return True
