@@ -11,6 +11,7 @@ import re
 from streams.provenance.addresses import host_value
 from streams.provenance.found import AtomKind, Shape
 from streams.provenance.ids_and_files import ID_CHARS_MIN
+from streams.provenance.run_on import name_before_sentence
 
 _ADDRESS, _HOST, _ID = AtomKind.ADDRESS, AtomKind.HOST, AtomKind.ID
 """Each look at a member of an enumeration costs as much as a call."""
@@ -42,7 +43,7 @@ def usual_value(text: str) -> tuple[AtomKind, str] | None:
     if "@" not in text:
         usual = _USUAL_ID.match(text)
         return None if usual is None else (_ID, "".join(usual.groups()).lower())
-    if _USUAL_ADDRESS.match(text) is None:
+    if _USUAL_ADDRESS.match(text) is None or (not text.islower() and name_before_sentence(text)):
         return None
     value = text.lower()
     if "@www." in value or "xn--" in value:

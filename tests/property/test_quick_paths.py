@@ -63,6 +63,7 @@ _USUAL = st.one_of(
 
 @given(text=_USUAL, field=st.sampled_from(["to", "order_id", ""]), loose=st.booleans())
 @example(text="a@www.example", field="", loose=False)
+@example(text="a@home.example.They", field="to", loose=False)
 @example(text="/var/log/app.txt", field="", loose=True)
 @example(text="/2026/03/05", field="date", loose=True)
 @example(text="/x", field="", loose=False)
