@@ -45,7 +45,7 @@ _DATED = frozenset(("year", "month", "week", "day", "hour", "minute", "seat", "t
 """Names of arguments that say which one, as the parts of a date do, and not how many."""
 _UNSTATED = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 NEEDING_WORDS = frozenset((ActKind.DELETE, ActKind.SECURE, ActKind.SHARE))
-"""Kinds of acts that a yes is too little for if others call for them."""
+"""Kinds of acts that need a word of the user's for what they are done to if others call for them."""
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
 """Where a value that the user has named can stand as well."""
 
@@ -54,12 +54,12 @@ def is_agreed(examined: Examined) -> bool:
     """Return whether the user's last message agrees to an act, and others have had no say since.
 
     What the session awaits counts as read, because the agent may know it already. What others have named for this is
-    another matter: they may have asked the agent to wait for the answer. So is what they want ended or given away, even
-    if the user has named it: a yes does not say to which of several acts it is.
+    another matter: they may have asked the agent to wait for the answer. So is what they order, even if
+    the user has named what it acts on: a yes does not say to which of several acts it is.
     """
     if not examined.row.agreed_acts or examined.awaits or any(map(_is_others, examined.values)):
         return False
-    return examined.kind not in NEEDING_WORDS or not any(_is_called_for(value, examined) for value in examined.values)
+    return not any(_is_called_for(value, examined) for value in examined.values)
 
 
 def _is_called_for(value: Value, examined: Examined) -> bool:

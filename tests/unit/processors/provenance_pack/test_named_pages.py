@@ -26,6 +26,8 @@ def _is_denied(session: Talk, **args: str) -> bool:
         (PAGE, False),
         ("https://www.fonts.example/CoRda", True),
         ("https://www.fonts.example/%63orda", True),
+        ("https://www.fonts.example/corda///", True),
+        ("https://www.font\u017f.example/corda", True),
         ("https://www.fonts.example/corda?code=4471", True),
         ("https://www.fonts.example/corda#4471", True),
         ("https://www.fonts.example/corda/mail", True),
