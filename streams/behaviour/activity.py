@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from operator import attrgetter
 from types import MappingProxyType
 
 import msgspec
@@ -84,23 +85,24 @@ def _hour(activity: Activity) -> str:
     return _PARTS[activity.time_ms // HOUR_MS % _HOURS_PER_WEEK]
 
 
+# They are asked of each decision, and `attrgetter` is faster than a function.
 FIELDS: Mapping[str, Callable[[Activity], str | None]] = MappingProxyType(
     {
-        "tenant": lambda a: a.tenant,
-        "agent.id": lambda a: a.agent,
-        "agent.epoch": lambda a: a.epoch,
-        "agent.type": lambda a: a.cohort,
+        "tenant": attrgetter("tenant"),
+        "agent.id": attrgetter("agent"),
+        "agent.epoch": attrgetter("epoch"),
+        "agent.type": attrgetter("cohort"),
         "agent.instance": lambda a: a.instance or None,
-        "session.id": lambda a: a.session,
+        "session.id": attrgetter("session"),
         "user.id": lambda a: a.user or None,
         "delegation.root": lambda a: a.root or None,
-        "tool.name": lambda a: a.tool,
-        "verdict.outcome": lambda a: a.outcome,
-        "verdict.reason": lambda a: a.reason,
+        "tool.name": attrgetter("tool"),
+        "verdict.outcome": attrgetter("outcome"),
+        "verdict.reason": attrgetter("reason"),
         "call.digest": lambda a: a.call or None,
-        "dest.domain": lambda a: a.destination,
-        "object.id": lambda a: a.object,
-        "object.owner": lambda a: a.owner,
+        "dest.domain": attrgetter("destination"),
+        "object.id": attrgetter("object"),
+        "object.owner": attrgetter("owner"),
         "time.part": _hour,
         "session.trust": lambda a: "trusted" if a.is_trusted else "untrusted",
     }
