@@ -86,6 +86,7 @@ def asks_for_state(tool: str) -> bool:
     return not _PROGRESS.isdisjoint(word.lower() for word in _WORDS.findall(tool))
 
 
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
 def is_of_secrets(tool: str) -> bool:
     """Return whether a tool (`server.name`) is about keys and passwords."""
     return not _SECRETS.isdisjoint(word.lower() for word in _WORDS.findall(tool))

@@ -14,6 +14,10 @@ time, one thing after the other (`novel_cusum`): nobody knows the place.
 An hour that is busy with one tool that only reads is somebody who waits, or turns pages. It needs a second sign, too,
 or to be twice as busy.
 
+Whoever looks at each thing before he deletes it does so on request. How many things are deleted then needs a second
+sign as well, or twice as many. And work at an hour at which nobody works is a deadline, an incident or a colleague's
+shift as often as an attack: that much is read for that hour, or data of several people, is what they lack.
+
 One letter about what the session has looked at before is an answer, and now and then an answer is long. It needs a
 second sign as well, or twice as many deviations. To have read much is one. To have read untrusted data does not
 count: what is answered is by strangers.
@@ -24,7 +28,8 @@ contracts would have read one thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.acts import changes, destroys, is_of_secrets, only_reads, only_writes
@@ -35,24 +40,40 @@ from streams.behaviour.signals import Signal
 BREADTH = "fan_out"
 OF_PEOPLE = "cross_owner"
 BUSY = "rate_nb"
+HOURS = "off_hours"
 VOLUMES = frozenset({"egress", "new_contact"})
 """Kinds that, with a measure, are about how much leaves."""
 ALONE_FACTOR = 2.0
 WRITES_FACTOR = 8.0
-"""How many times its threshold something has to be where it is the only sign: what only reads, and what writes."""
+DELETIONS_FACTOR = 2.0
+HOURS_FACTOR = 1.25
+"""How many times its threshold something has to be where it is the only sign: what only reads, what writes, what is
+deleted after a look at it, and an hour."""
 SIGNS = frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"})
 """Kinds of detectors that are about something else than how much there is."""
-SIGNS_OF_WRITES = SIGNS - {"new_terms", "new_contact", OF_PEOPLE}
-"""The same of what writes: among many customers some are new, they are many people, and a tool for what is done once in
-a quarter is new each time."""
+SIGNS_OF_WRITES = frozenset({"off_hours", "two_places"})
+"""The same of what writes: among many customers some are new, they are many people, a tool for what is done once in a
+quarter is new each time, and so is it to the version."""
+SIGNS_OF_DELETIONS = SIGNS_OF_WRITES | {"odd_contact"}
 SIGNS_OF_ANSWERS = SIGNS - {"new_contact"} | {BREADTH}
 """The same of a long answer. That it brings much to whoever has asked is what needs a sign."""
+SIGNS_OF_HOURS = frozenset({BREADTH, OF_PEOPLE, "novel_cusum", "odd_contact", "epoch_drift", "two_places"})
+"""The same of an hour: what a stranger looks for. That the hour is busy does not count."""
 BATCH_SHARE = 0.75
 """What a batch of writes adds to risk at most, as a share of the threshold: how many things and how many people it is
 about are the same batch."""
 NONE_NEEDED: frozenset[str] = frozenset()
 SIGN_SHARE = 0.5
-"""From which share of its threshold on something is a second sign; of a batch of writes, from `BATCH_SHARE` on."""
+HOURS_SHARE = 0.35
+"""From which share of its threshold on something is a second sign: of most, and of an hour, which is unusual itself."""
+LEAST: Mapping[frozenset[str], float] = MappingProxyType(
+    {SIGNS_OF_WRITES: BATCH_SHARE, SIGNS_OF_DELETIONS: BATCH_SHARE, SIGNS_OF_HOURS: HOURS_SHARE}
+)
+"""The same where it is another share: of a batch, half is an hour at which one day in seven has work."""
+BATCH_FACTORS: Mapping[frozenset[str], float] = MappingProxyType(
+    {SIGNS_OF_WRITES: WRITES_FACTOR, SIGNS_OF_DELETIONS: DELETIONS_FACTOR}
+)
+"""How much less a batch counts for correlations than other work."""
 
 
 def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset[str]:
@@ -67,15 +88,19 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset
     if kind in VOLUMES:
         is_long = it.value is not None and share < ALONE_FACTOR
         return SIGNS_OF_ANSWERS if is_long and activity.is_answer else NONE_NEEDED
+    if kind == HOURS:
+        return SIGNS_OF_HOURS if share < HOURS_FACTOR else NONE_NEEDED
     if not activity.is_trusted:
         return NONE_NEEDED
     is_reading = False
     if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
-        if only_writes(activity.tool) or _works_one_by_one(kind, activity):
+        if only_writes(activity.tool) or works_one_by_one(kind, activity):
             return SIGNS_OF_WRITES
+        if kind == BREADTH and share < DELETIONS_FACTOR and _looks_before_it_deletes(activity):
+            return SIGNS_OF_DELETIONS
         is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
     elif kind == BUSY:
-        is_reading = _goes_on_reading(activity)
+        is_reading = _goes_on_reading(activity) or works_one_by_one(kind, activity)
     return SIGNS if is_reading and share < ALONE_FACTOR else NONE_NEEDED
 
 
@@ -85,20 +110,33 @@ def _goes_on_reading(activity: Activity) -> bool:
     return activity.previous_tool == activity.before_tool == tool and only_reads(tool)
 
 
-def _works_one_by_one(kind: str, activity: Activity) -> bool:
+def works_one_by_one(kind: str, activity: Activity) -> bool:
     """Return whether the last three calls of the session read and acted in turn, with two tools of one server.
 
     Where it deletes, that is so of what is read before each deletion, and of the people whom both are about. How many
-    things are deleted is judged as ever, and so is all of it where the things are secrets.
+    things are deleted is another question, and where the things are secrets, all of it is judged as ever.
     """
     tool, before = activity.tool, activity.previous_tool
-    if activity.before_tool != tool or before.partition(".")[0] != tool.partition(".")[0]:
+    if not _takes_turns(activity):
         return False
     reading, acting = (tool, before) if only_reads(tool) else (before, tool)
     if not only_reads(reading):
         return False
     deletes = destroys(acting) and not is_of_secrets(reading)
     return changes(acting) or (deletes and (tool == reading or kind == OF_PEOPLE))
+
+
+def _looks_before_it_deletes(activity: Activity) -> bool:
+    """Return whether the session deletes, and has read something before this deletion and after the one before it."""
+    tool = activity.tool
+    is_in_turn = destroys(tool) and _takes_turns(activity) and only_reads(activity.previous_tool)
+    return is_in_turn and not is_of_secrets(tool)
+
+
+def _takes_turns(activity: Activity) -> bool:
+    """Return whether the last three calls of the session took turns between two tools of one server."""
+    tool, before = activity.tool, activity.previous_tool
+    return activity.before_tool == tool and before.partition(".")[0] == tool.partition(".")[0]
 
 
 def has_sign(

@@ -129,6 +129,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("sum", "sessions"),
             "bits, accumulated",
         ),
+        "returns": Takes(
+            ("term", "window_ms"), (*_BASELINE, "settle_ms", "deviations"), ("count", "usual"), "sessions"
+        ),
         "risk": Takes(("half_life_ms",), ("allowance",), ("sum", "causes"), "shares of thresholds"),
     }
 )

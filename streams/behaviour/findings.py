@@ -35,7 +35,7 @@ SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
 BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
-ABOUT_TERMS = frozenset({"new_terms", "new_contact", "odd_contact"})
+ABOUT_TERMS = frozenset({"new_terms", "new_contact", "odd_contact", "returns"})
 """Kinds whose findings are about one term, which is as new to the agent when it comes again."""
 INCIDENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -48,10 +48,12 @@ INCIDENTS: Mapping[str, str] = MappingProxyType(
         "arg_cusum": "creep",
         "arg_trend": "creep",
         "odd_contact": "egress",
+        "returns": "creep",
     }
 )
 """Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
-widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to."""
+widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to. Who is paid
+ever more is come back to as well."""
 OF_NO_TOOL = BROAD | {"two_places", "deleg_velocity"}
 """Kinds whose findings are not about what a tool was used for."""
 REASONS = frozenset({"epoch_drift"})

@@ -21,7 +21,7 @@ import msgspec
 from streams.behaviour import correlations
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
 from streams.behaviour.announced import EXPECTED, Announcements, Expected, counted_off
-from streams.behaviour.breadth import BATCH_SHARE, SIGN_SHARE, SIGNS_OF_WRITES, WRITES_FACTOR, has_sign, signs_needed
+from streams.behaviour.breadth import BATCH_FACTORS, BATCH_SHARE, LEAST, SIGN_SHARE, has_sign, signs_needed
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -219,7 +219,7 @@ class Watcher:
         return Observed(signals, reported, quiet_count, lowered_count, may_learn, full, risks=risks.raised)
 
     def _alerts(self, signal: Signal, signals: tuple[Signal, ...], case: Case) -> bool:
-        """Return whether a signal is a finding. That much is read or written needs a second sign."""
+        """Return whether a signal is a finding. What is only much, or only late, needs a second sign."""
         it = self._declarations[signal.name]
         if signal.share < 1.0 or not it.alerts:
             return False
@@ -227,18 +227,19 @@ class Watcher:
         if not kinds:
             return True
         signs = frozenset(name for name, each in self._declarations.items() if each.kind in kinds)
-        least = BATCH_SHARE if kinds is SIGNS_OF_WRITES else SIGN_SHARE
+        least = LEAST.get(kinds, SIGN_SHARE)
         return has_sign(signals, self._risks.evidence(case), case.activity.time_ms, signs, least)
 
     def _counted_as(self, signal: Signal, case: Case) -> Signal:
         """Return a signal as it counts in risk and in correlations.
 
-        Of a batch of writes, risk has `BATCH_SHARE` at most, and correlations need as much more as an alert does.
+        Of a batch, risk has `BATCH_SHARE` at most, and correlations need as much more as an alert does.
         """
         kinds = signs_needed(self._declarations[signal.name], signal.share, case.activity)
-        if kinds is not SIGNS_OF_WRITES:
+        factor = BATCH_FACTORS.get(kinds)
+        if factor is None:
             return signal
-        return replace(signal, score=signal.score / WRITES_FACTOR, share=min(signal.share, BATCH_SHARE))
+        return replace(signal, score=signal.score / factor, share=min(signal.share, BATCH_SHARE))
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]

@@ -12,6 +12,7 @@ from streams.behaviour.detectors.hours import OffHours
 from streams.behaviour.detectors.loops import Loop, LoopRun
 from streams.behaviour.detectors.orders import SeqSurprise
 from streams.behaviour.detectors.rates import Ceiling, DestDaily, Egress, RateNb
+from streams.behaviour.detectors.returns import Returns
 from streams.behaviour.detectors.spread import CrossOwner, DelegVelocity, FanOut, TwoPlaces
 from streams.behaviour.detectors.strays import OddContact
 from streams.behaviour.detectors.terms import NewTerms, NovelCusum
@@ -43,5 +44,6 @@ DETECTORS: Mapping[str, Callable[[Declaration], Detector]] = MappingProxyType(
         "off_hours": OffHours,
         "new_contact": NewContact,
         "odd_contact": OddContact,
+        "returns": Returns,
     }
 )

@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
-from streams.behaviour.acts import may_send
+from streams.behaviour.acts import is_of_secrets, may_send
+from streams.behaviour.breadth import BREADTH, works_one_by_one
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import Since, decay, new_bits
@@ -33,6 +34,15 @@ FRESH_SEEN_MAX = 400.0
 """From how many observations on older ones count for half."""
 _ASKS = "asks"
 """What is noted of a call that brings nothing to the place that it names."""
+SECRET_BITS = 3.5
+SECRETS_LONGER = 4
+"""What a new secret adds to a run at least, and how much longer it is remembered than other things: whoever is patient
+reads one or two in each session, for days. Who reads hardly any secrets does not get used to new ones."""
+SECRETS_PRIOR = 40.0
+"""As `FRESH_PRIOR`, of secrets, whose reads of all earlier days count: few of them say less about the next."""
+SECRETS_LEFT = 0.5
+"""The share of the threshold that is left of a run over secrets once it is one, so that who reads a new one in the days
+after it is not blamed for it."""
 KNOWN_BITS = 0.3
 """What a known term takes from a run."""
 
@@ -167,6 +177,12 @@ def counted(
     )
 
 
+def _secrets_new(run: Run, totals: Totals, now_ms: int) -> float:
+    """Return the share of reads of secrets that were new on all earlier days."""
+    seen, fresh = (run.seen_today, run.fresh_today) if run.day == now_ms // DAY_MS else (0, 0)
+    return (max(0, totals.distinct - fresh) + 0.5) / (max(0, totals.total - seen) + SECRETS_PRIOR)
+
+
 class NewTerms(Keyed):
     """The first time that an agent does something; more surprising if no peer has ever done it.
 
@@ -248,7 +264,7 @@ class NewTerms(Keyed):
 
 
 class NovelCusum(Keyed):
-    """A sweep: one new term after the other, where known ones are usual.
+    """A sweep: one new term after the other, where known ones are usual. Of secrets, also one now and then, over days.
 
     Until somebody has been watched for `settle_ms`, with whatever tool, nobody knows which are: a job that comes once a
     week is new for a week. What is new by nature, such as branches that are tested some times and never again, is no
@@ -279,10 +295,14 @@ class NovelCusum(Keyed):
         # Rows of earlier versions only say since when the tool is.
         since = since or Since(totals.since_ms or activity.time_ms)
         now_ms, at_ms, left = activity.time_ms, run.at_ms, run.total
+        is_secret = is_of_secrets(activity.tool)
         if now_ms > at_ms:
-            left, at_ms = left * decay(now_ms - at_ms, it.half_life_ms), now_ms
+            longer = SECRETS_LONGER if is_secret else 1
+            left, at_ms = left * decay(now_ms - at_ms, it.half_life_ms * longer), now_ms
         bits = 0.0
-        is_settled = totals.total >= it.min_support and now_ms - since.at_ms >= it.settle_ms
+        # Whoever hardly reads secrets has no support for what is usual. On the first day with them, all are new.
+        is_used = now_ms - (totals.since_ms or now_ms) >= DAY_MS if is_secret else totals.total >= it.min_support
+        is_settled = is_used and now_ms - since.at_ms >= it.settle_ms
         is_new = not is_known(term, now_ms, it.history_ms)
         if not is_new:
             total = left - KNOWN_BITS if left > KNOWN_BITS else 0.0
@@ -292,8 +312,20 @@ class NovelCusum(Keyed):
             bits = min(new_bits(totals.once, totals.total), STEP_BITS_MAX)
             if run.fresh:
                 bits = min(bits, -log2(run.fresh_share))
-            total = max(0.0, left + bits - it.allowance)
-        run = Run(total, at_ms, run.seen, run.fresh, run.day, run.seen_today, run.fresh_today)
+            step = bits - it.allowance
+            if is_secret and not works_one_by_one(BREADTH, activity):
+                bits = step = max(step, min(SECRET_BITS, -log2(_secrets_new(run, totals, now_ms))))
+            total = max(0.0, left + step)
+        is_told = is_secret and total >= it.threshold
+        run = Run(
+            SECRETS_LEFT * it.threshold if is_told else total,
+            at_ms,
+            run.seen,
+            run.fresh,
+            run.day,
+            run.seen_today,
+            run.fresh_today,
+        )
         # What is known adds nothing, even while a run has not faded yet.
         kept = (run, rows[1], term, since)
         noted = is_new if is_settled and rows[1] is not None else None

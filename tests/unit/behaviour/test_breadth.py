@@ -191,6 +191,82 @@ def test_a_sweep_does_not_explain_itself() -> None:
     assert found.index(True) == 5
 
 
+PATIENT = declared(
+    "novel_cusum", 21, term="object.id", key=("agent.id", "tool.name"), min_support=10, settle_ms=8 * DAY_MS,
+    half_life_ms=12 * HOUR_MS, allowance=2,
+)  # fmt: skip
+
+
+def secrets_of(
+    days: range, each_day: int, *, name: str = "new", tools: tuple[str, ...] = ("vault.get",)
+) -> Iterator[Activity]:
+    """Yield days on which sessions read a secret each, with other work of the agent before and after it."""
+    for day in days:
+        for at in range(each_day):
+            time_ms = START_MS + day * DAY_MS + (9 + at) * HOUR_MS
+            for step, tool in enumerate(("crm.get", *tools, "crm.get")):
+                thing = f"{name}-{day}-{at}" if tool in tools else "case"
+                yield activity(time_ms + step * 1_000, session=f"{name}-{day}-{at}", tool=tool, object=thing)
+
+
+def reader() -> tuple[Watcher, Rows]:
+    """An agent that has read one secret, once."""
+    watch, rows = watcher(PATIENT), Rows()
+    assert names_found(observe_all(watch, rows, secrets_of(range(19), 4, tools=("crm.read",)))) == []
+    assert names_found(observe_all(watch, rows, secrets_of(range(4, 5), 1))) == []
+    return watch, rows
+
+
+@pytest.mark.parametrize(
+    ("each_day", "days", "tools", "wanted"),
+    [
+        (4, 2, ("vault.get",), ["novel_cusum"]),
+        (4, 2, ("crm.open",), []),
+        (2, 2, ("vault.get",), []),
+        (1, 8, ("vault.get",), []),
+    ],
+    ids=["patient", "records", "some", "one a day"],
+)
+def test_secrets_that_are_read_one_in_each_session_are_a_sweep(
+    each_day: int, days: int, tools: tuple[str, ...], wanted: list[str]
+) -> None:
+    watch, rows = reader()
+    calls = secrets_of(range(20, 20 + days), each_day, name="other", tools=tools)
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+@pytest.mark.parametrize(("tool", "wanted"), [("vault.rotate", []), ("vault.list", ["novel_cusum"])])
+def test_new_secrets_that_are_changed_one_by_one_are_a_rotation(tool: str, wanted: list[str]) -> None:
+    watch, rows = reader()
+    keys = much("vault.get", 9)
+    calls = [call for key in keys for call in (key, replace(key, event_id=f"{tool}-{key.object}", tool=tool))]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+def test_whoever_reads_new_secrets_every_day_sweeps_nothing() -> None:
+    watch, rows = watcher(PATIENT), Rows()
+    assert names_found(observe_all(watch, rows, secrets_of(range(30), 2))) == []
+
+
+def test_after_a_sweep_over_secrets_the_next_new_one_is_none() -> None:
+    watch, rows = reader()
+    assert names_found(observe_all(watch, rows, secrets_of(range(20, 22), 6, name="other"))) == ["novel_cusum"]
+    assert names_found(observe_all(watch, rows, secrets_of(range(23, 26), 1, name="later"))) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "looks", "wanted"),
+    [(MUCH, False, ["fan"]), (MUCH, True, []), (TWICE, True, ["fan"])],
+    ids=["deletes", "looks first", "twice as many"],
+)
+def test_deletions_after_a_look_at_each_are_a_request(count: int, *, looks: bool, wanted: list[str]) -> None:
+    watch, rows = taught("crm.delete_case")
+    deleted = much("crm.delete_case", count)
+    looked = [activity(each.time_ms - 500, session="x", tool="crm.get_case", object=each.object) for each in deleted]
+    calls = [each for pair in zip(looked, deleted, strict=True) for each in (pair if looks else pair[1:])]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
 @pytest.mark.parametrize(
     ("tool", "wanted"),
     [

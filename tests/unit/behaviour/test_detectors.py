@@ -71,6 +71,10 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         declared("epoch_drift", 30, min_support=60),
         spaced(150, HOUR_MS // 60, epoch="v2", tool=lambda at: ("shell.run", "crm.read")[at % 2]),
     ),
+    (
+        declared("returns", 4, term="object.owner", window_ms=2 * DAY_MS, min_support=5, deviations=3.0),
+        spaced(16, session=lambda at: f"look-{at}", owner="eve"),
+    ),
     (declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS), spaced(12, night=True)),
     (
         declared("new_contact", 3.2, term="dest.domain", window_ms=10 * DAY_MS, settle_ms=7 * DAY_MS),
@@ -99,8 +103,8 @@ IDS = [case[0].kind for case in CASES]
 
 def test_every_kind_has_a_case() -> None:
     assert {*IDS, RISK} == set(KINDS) == {*DETECTORS, RISK}
-    # The 17 of the design, those of hours, of new contacts, of contacts out of turn, and of amounts that rise.
-    assert len(KINDS) == 21
+    # The 17 of the design, those of hours, new contacts, contacts out of turn, amounts that rise, and returns.
+    assert len(KINDS) == 22
 
 
 @pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)

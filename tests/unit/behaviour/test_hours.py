@@ -100,8 +100,8 @@ def test_a_little_work_at_night_is_no_alert_and_a_job_the_night_after() -> None:
 
 @pytest.mark.parametrize(
     ("threshold", "count", "found"),
-    [(11.5, 8, []), (11.5, 12, ["off_hours"]), (14, 200, [])],
-    ids=["two hours' work", "three hours' work", "too little of a surprise for any amount"],
+    [(10, 12, []), (10, 24, ["off_hours"]), (14, 200, [])],
+    ids=["four hours' work", "eight hours' work", "too little of a surprise for any amount"],
 )
 def test_an_hour_that_is_a_little_odd_alerts_with_much_work(threshold: float, count: int, found: list[str]) -> None:
     it = declared("off_hours", threshold, min_support=10, settle_ms=14 * DAY_MS)
@@ -175,3 +175,23 @@ def after_a_working_day() -> tuple[Watcher, Rows]:
     today = [replace(each, time_ms=each.time_ms + 22 * DAY_MS) for each in office_days(1, per_day=24)]
     assert names_found(observe_all(watch, rows, today)) == []
     return watch, rows
+
+
+RISK = declared("risk", 1e6, name="session", key=("session.id",), half_life_ms=HOUR_MS // 2)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "things", "found"),
+    [(9, 1, []), (9, 4, ["off_hours"]), (8, 1, ["off_hours"])],
+    ids=["an hour alone", "much is read", "far from any usual hour"],
+)
+def test_an_hour_alone_needs_a_second_sign_or_a_quarter_more(threshold: float, things: int, found: list[str]) -> None:
+    hours = declared("off_hours", threshold, min_support=10, settle_ms=14 * DAY_MS)
+    fan = declared(
+        "fan_out", 8, key=("agent.id", "tool.name"), term="object.id", window_ms=600_000, min_support=5, alerts=False
+    )
+    rows, watch = Rows(), watcher(hours, fan, RISK)
+    observe_all(watch, rows, office_days(20, object="o-1"))
+    at_ms = START_MS + 22 * DAY_MS + 3 * HOUR_MS
+    night = [activity(at_ms + at * 1_000, session="night", object=f"n-{at % things}") for at in range(8)]
+    assert names_found(observe_all(watch, rows, night)) == found
