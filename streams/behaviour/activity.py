@@ -133,7 +133,7 @@ ATTRIBUTES: Mapping[str, str] = MappingProxyType(
 
 MEASURES: Mapping[str, Callable[[Activity], float | None]] = MappingProxyType(
     {
-        "call.amount": lambda a: a.amount,
+        "call.amount": attrgetter("amount"),
         "call.bytes": lambda a: float(a.size_bytes),
         "delegation.depth": lambda a: float(a.depth),
     }
