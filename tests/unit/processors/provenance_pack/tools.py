@@ -43,6 +43,12 @@ SWAP = tool_entry(
     "desk", "swap", **INNER, sink_args=("/order",),
     arg_roles=(ArgumentUse(path="/item", role=ArgumentRole.TARGET),),
 )  # fmt: skip
+NOTE = tool_entry(
+    "desk", "change_order", **INNER, kind="change", sink_args=("/order",),
+    arg_roles=(
+        ArgumentUse(path="/note", role=ArgumentRole.CONTENT), ArgumentUse(path="/until", role=ArgumentRole.TIME),
+    ),
+)  # fmt: skip
 BOARD = tool_entry("board", "post", **ACTS)
 EVENT = tool_entry(
     "cal", "create_event", **ACTS, arg_roles=(ArgumentUse(path="/title", role=ArgumentRole.CONTENT),)
@@ -90,6 +96,7 @@ ENTRIES = (
     REFUND,
     TRAIN,
     DROP,
+    NOTE,
     SWAP,
     BOARD,
     EVENT,
