@@ -155,12 +155,17 @@ _REQUEST_WORDS = {
     ("delete", "change"): (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel deactivate deregister "
-        "unregister unenroll unenrol disenroll disenrol exmatriculate"
+        "unregister unenroll unenrol disenroll disenrol exmatriculate annul nix rescind scrap axe ditch"
     ),
+    # Who revokes or reverses something has it ended, or who may do what.
+    ("delete", "secure", "change"): "revoke",
+    ("delete", "change", "pay"): "reverse",
     ("pay",): (
         "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward remit "
-        "prepay"
+        "prepay fund"
     ),
+    # A tank, a glass, or an account.
+    ("change", "pay"): "fill refill refuel replenish",
     # Who may see something, in either direction.
     ("share", "secure", "change"): "unrestrict unhide expose",
     # Whoever asks for a refund also asks to return the goods.
@@ -176,7 +181,8 @@ _REQUEST_WORDS = {
     (
         "run",
         "change",
-    ): "run execute deploy restart reboot invoke trigger launch install rollback scale start bounce drain reload",
+    ): "run execute deploy restart reboot invoke trigger launch install rollback scale start bounce drain reload "
+    "ignite",
 }
 REQUEST_KINDS: dict[str, frozenset[str]] = {}
 """The kinds of act that a verb of a request implies."""
@@ -211,7 +217,8 @@ _PHRASES = {
         "book",
         "change",
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
-    ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away",
+    ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away,"
+    "pull the plug,back out",
     # Who gives notice for a contract ends it.
     ("send", "delete", "change"): "give notice,gives notice,giving notice",
     ("send",): (
@@ -221,7 +228,7 @@ _PHRASES = {
     ("send", "book", "create"): "call me,call us,phone me,ring me",
     ("send", "post"): (
         "say yes,say no,report back,call back,drop a line,say hello,say hi,say thanks,say thank,"
-        "say sorry,say goodbye,say happy"
+        "say sorry,say goodbye,say happy,let everyone,let everybody,let people"
     ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay", "create", "change"): "put aside,set aside,put away,lay aside",
@@ -236,7 +243,8 @@ _PHRASES = {
     ("change",): "instead of,rather than,wrong size,wrong colour,wrong color,turn on,"
     "move to,change to,switch to,bring forward,push back,push out,put off,hold over,set back",
     ("run", "create", "change"): "try it,try them,try that,try out",
-    ("run", "change"): "roll out,kick off,spin up,bring up,set off",
+    ("run", "change"): "roll out,kick off,spin up,bring up,set off,fire up,power up,to life",
+    ("change", "pay"): "top off,gas up,fuel up",
 }
 PHRASES: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
 """Verbs of several words, by the first: the words and the kinds."""
@@ -330,6 +338,7 @@ IRREGULAR_PASTS = {
     "given": "give",
     "kept": "keep",
     "left": "leave",
+    "withdrawn": "withdraw",
 }
 """Irregular past forms -> the verb."""
 FORMS.update(IRREGULAR_PASTS)

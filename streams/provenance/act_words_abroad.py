@@ -40,7 +40,8 @@ _WORDS = {
     ),
     ("post", "send"): (
         "veroeffentliche veroeffentlichen poste publie publiez publier publica publicar publique pubblica "
-        "pubblicare pubblichi"
+        "pubblicare pubblichi kommentiere kommentieren comenta comentar comente commentez commenter commentare "
+        "erwaehne erwaehnen menciona mencionar mencione mentionne mentionnez mentionner menziona menzionare"
     ),
     ("create",): (
         "erstelle erstellen erstellt erzeuge erzeugen speichere speichern schreibe notiere notieren verfasse "
@@ -76,7 +77,10 @@ _WORDS = {
         "baissez baisser diminue diminuez diminuer reduis reduisez reduire allume allumez allumer eteins eteignez "
         "eteindre aumenta aumentar aumente sube subir suba baja bajar baje reduzca enciende encender encienda reduz "
         "reduzir reduza abaixa abaixar abaixe acende acender acenda desliga desligar desligue aumentare alza alzare "
-        "abbassa abbassare riduci ridurre accendi accendere spegni spegnere"
+        "abbassa abbassare riduci ridurre accendi accendere spegni spegnere "
+        "loese loesen resuelve resuelva resolver risolvi risolvere "
+        "fija fije fijar llena llenar llene rellena rellenar tanke tanken betanke betanken auffuellen remplis "
+        "remplissez remplir preencha encha encher riempi riempire "
     ),
     ("delete", "change"): (
         "loesch loesche loeschen loescht storniere stornieren kuendige kuendigen entferne entfernen streiche "
@@ -100,19 +104,24 @@ _WORDS = {
         "sperre sperren entsperre entsperren gewaehre gewaehren erlaube erlauben verriegele entriegele bloque "
         "bloquez bloquer debloque debloquez debloquer autorise autorisez autoriser verrouille verrouillez "
         "deverrouille bloquea bloquear bloquee desbloquea desbloquear autoriza autorizar autorice bloqueia bloqueie "
-        "desbloqueia desbloqueie autorize blocca bloccare blocchi sblocca sbloccare autorizza autorizzare"
+        "desbloqueia desbloqueie autorize blocca bloccare blocchi sblocca sbloccare autorizza autorizzare "
+        "entriegle entriegeln verriegle verriegeln"
     ),
     ("run", "change"): (
         "starte starten startet fuehre ausfuehren installiere installieren lancez lancer executez executer demarre "
         "demarrez redemarre redemarrez redemarrer installe installez ejecuta ejecutar ejecute reinicia reiniciar "
         "reinicie inicia iniciar instala instalar instale despliega executa executar implanta esegui eseguire avvia "
-        "avviare riavvia riavviare installa installare"
+        "avviare riavvia riavviare installa installare arranca arrancar arranque"
     ),
 }
+_WORDS["pay", "delete", "change"] = (
+    # Out of an account, or out of the way.
+    "retira retirar ritira ritirare ritiri prelevare saca sacar saque abheben abhebe"
+)
 _WORDS["create", "change"] = (
     # Who has a number or a wish entered has a record made or changed.
     "eintragen eintrage saisis saisissez saisir introduce introduzca introducir ingresa ingrese insere insira inserir "
-    "inserisci inserire registra registrar registre registrare registri"
+    "inserisci inserire registriere registrieren registra registrar registre registrare registri"
 )
 _WORDS["book", "create", "send"] = (
     "beantrage beantragen anfordern fordere solicita solicitar solicite solicitem requiere requisite requisitar "
@@ -174,13 +183,14 @@ _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "schick schicke sende buch buche bring bringe ueberweis ueberweise": {"zurueck": ("pay", "send", "change")},
     "pass passe passen": {"an": ("change",)},
-    "stell stelle stellen": {"ein": ("change",), "um": ("change",), "ab": ("delete", "change")},
+    "stell stelle stellen": {"auf": ("change",), "ein": ("change",), "um": ("change",), "ab": ("delete", "change")},
     "mach mache machen": {"aus": ("change",), "an": ("change",), "ab": ("delete", "change")},
     "schalt schalte schalten": {"ein": ("change",), "aus": ("change",), "an": ("change",), "ab": ("change",)},
     "fuehr fuehre": {"aus": ("run", "change")},
     "ruf rufe": {"an": ("send",)},
     "richte": {"ein": ("create", "change")},
     "melde": {"an": ("create", "book"), "ab": ("delete", "change")},
+    "heb hebe heben": {"ab": ("pay",), "auf": ("create", "delete", "change")},
     "hol hole": {"ab": ("book",), "zurueck": ("pay", "change")},
 }
 SEPARABLE: dict[str, dict[str, frozenset[str]]] = {

@@ -93,9 +93,10 @@ def is_in_question(words: list[str], index: int) -> bool:
 
 
 def opens_to_read(words: list[str], index: int, stem: str) -> bool:
-    """Return whether something that is there is opened ("open the link"), and nothing new ("open an issue")."""
-    following = words[index + 1] if index + 1 < len(words) else ""
-    return stem == "open" and (following in DEFINITE or following in {"it", "them"})
+    """Return whether something that is there is opened ("open the link", "open ticket 77"), and nothing new ("open an
+    issue")."""
+    following, then = (*words[index + 1 : index + 3], "", "")[:2]
+    return stem == "open" and (following in DEFINITE or following in {"it", "them"} or then.isdigit())
 
 
 def _is_progressive(words: list[str], index: int) -> bool:

@@ -7,7 +7,8 @@ his. Nouns of English count as they are, because arguments have English names. O
 are known.
 
 **Rejected.** To compare a `quantity` with whatever is counted: a recipe for four people takes six eggs. It is compared
-with what goods are sold by: who says "two packs" has said how many. To state the numbers as well: the gate knows
+with what goods are sold by: who says "two packs" has said how many. An `amount` is compared with shares alone: of
+anything else, it may be the money. To state the numbers as well: the gate knows
 already which numbers are his.
 """
 
@@ -27,8 +28,9 @@ _PERSONS = listed("person people guest passenger participant attendee traveller 
 _BAGS = listed("bag baggage luggage suitcase")
 _ADULT = "adult"
 _QUANTITIES = listed("quantity qty")
-_UNITS = listed("pack packet package box bottle can jar carton crate piece unit copy pair")
+_UNITS = listed("pack packet package box bottle can jar carton crate piece unit copy pair share")
 """What goods are sold by."""
+_SHARES = frozenset(("share",))
 _LENGTHS = listed("minute hour day night week month year")
 _ABROAD = {
     word: thing
@@ -47,6 +49,7 @@ _ABROAD = {
         "star": "sterne sternen stern etoiles etoile estrellas estrella estrelas estrela stelle stella",
         "ticket": "karten tickets billets billet entradas bilhetes biglietti biglietto",
         "bag": "koffer taschen valises bagages maletas malas valigie bagagli",
+        "share": "aktie aktien acciones acoes azioni",
         "piece": "stueck stuecke pieces piezas pecas pezzi",
         "pack": "packung packungen paket pakete paeckchen paquet paquets paquete paquetes pacote pacotes pacco pacchi "
         "confezione confezioni",
@@ -136,6 +139,8 @@ def things_like(thing: str) -> frozenset[str]:
     """Return the things whose number is that of a thing: whoever counts persons has counted guests."""
     if thing in _QUANTITIES:
         return _UNITS
+    if thing == "amount":
+        return _SHARES
     if thing in _BAGS:
         return _BAGS
     return _PERSONS | {thing} if thing in _PERSONS or thing == _ADULT else frozenset((thing,))

@@ -1,9 +1,9 @@
 """Sentences that read like instructions: to an assistant, or to anybody.
 
 This is a flag and no decision. Whoever writes an instruction that this does not recognise gains nothing but a question
-to a person in place of a denial; no call is allowed because of it. It knows English verbs, the polite words of some
-other languages, and the marks of roles that models know. It does not understand: a wish ("it would be lovely if ...")
-or an order in another language without a polite word goes unseen, and "check-in is at 2 pm" counts as an order.
+to a person in place of a denial; no call is allowed because of it. It knows English verbs, the verbs and polite words
+of some other languages, and the marks of roles that models know. It does not understand: a wish ("it would be lovely if
+...") goes unseen, and "check-in is at 2 pm" counts as an order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import msgspec
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS
 from streams.provenance.calls import UNKNOWN, calls_of
-from streams.provenance.said_as_facts import orders_as_fact
+from streams.provenance.orders_abroad import may_order_abroad, orders_abroad
+from streams.provenance.orders_as_calls import orders_as_call
+from streams.provenance.said_as_facts import orders_as_fact, said_to_be_done
 from streams.provenance.self_standing import stands_alone
 from streams.provenance.words import listed, plain_case
 
@@ -61,13 +63,13 @@ IMPERATIVES = listed(
     "top trade transfer transform translate transmit trigger triple trust try turn tweak tweet unassign unblock undo "
     "unenroll unenrol unfollow unfreeze unfriend unhide uninstall unlock unmute unpin unprotect unregister unshare "
     "unsubscribe unsuspend update upgrade upload use utilise utilize verify view visit void vote wait waive warn "
-    "watch whitelist wipe wire withdraw write zero"
+    "watch whitelist wipe wire withdraw write zero comment fund"
 )
 _ALSO_LABELS = listed(
     "act address bill book call charge check contact count credit deposit display dock double email end exchange "
     "extract feature file fire flag gift help hire hold invoice lease lift link list mail note offer order phone pin "
     "play point post record register rent report request review ring roll scale set show silence star start tag test "
-    "text tip top trade triple view void zero"
+    "text tip top trade triple view void zero comment fund"
 )
 """Imperatives that are as often the name of a field, or begin one."""
 _CLEAR_VERBS = IMPERATIVES - _ALSO_LABELS
@@ -298,9 +300,22 @@ def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
     words = lowered.split()
     if not _TRIGGERS.isdisjoint(words) and (_has_trigger(lowered, words) or _runs_on(sentence)):
         return True
+    if _has_other_form(lowered, words):
+        return True
     if has_roles and _ROLE.search(lowered) is not None:
         return True
     return not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None
+
+
+def _has_other_form(lowered: str, listed_words: list[str]) -> bool:
+    """Return whether a sentence orders without a word of English orders: in another language, as a call, or as what is
+    to be done."""
+    if "_" in lowered and orders_as_call(lowered, _CLEAR_VERBS):
+        return True
+    if " to be " in lowered and said_to_be_done(lowered, IMPERATIVES):
+        return True
+    words = (word.strip(_AROUND_WORDS) for word in listed_words)
+    return may_order_abroad(words) and any(map(orders_abroad, _CLAUSE.split(lowered, _CLAUSES_MAX)))
 
 
 def _has_trigger(lowered: str, listed_words: list[str]) -> bool:

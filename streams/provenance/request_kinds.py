@@ -67,6 +67,12 @@ _POINTS_TO_DATA = re.compile(
     r"|\btry (?:it|them|that)\b"
 )
 """Sentences that say that a value stands in data that the user speaks of, or that data say what is needed."""
+_ONLY_TOLD = re.compile(
+    r"\b(?:tell|show|read|give) (?:me|us)(?: out| aloud)? (?:what|whatever|everything|all)(?: that)? "
+    r"(?:it|he|she|they|the \w+(?: [\w-]+)?|my \w+(?: [\w-]+)?) "
+    r"(?:asks?|asked|says?|said|wants?|wanted|wrote|names?|lists?)(?: for)? ?(?=[.!?\n]|\Z)"
+)
+"""What the user wants to be told leaves nothing to it: "open ticket 77 and tell me what it says"."""
 _THAT_STANDS = (
     r"\W{1,2}"
     r"(?:(?:that|which)(?:'s| is| are) (?:\w+ )?|(?:as )?(?:found|given|listed|shown|stated|named|written) )(?:in|on) "
@@ -172,7 +178,7 @@ def request_kinds(text: str) -> frozenset[str]:
         kinds |= REQUEST_KINDS["order"]
     if _USES_INSTEAD.search(lowered) is not None:
         kinds |= {ActKind.CHANGE, FILL} if _HIS_OWN.search(lowered) is not None else {ActKind.CHANGE}
-    if _POINTS_TO_DATA.search(lowered) is not None or goes_by_content(lowered):
+    if _POINTS_TO_DATA.search(_ONLY_TOLD.sub(" ", lowered)) is not None or goes_by_content(lowered):
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
     elif kinds and (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
+from streams.provenance.act_words import FORMS
 from streams.provenance.words import listed
 
 _NAMED = re.compile(
@@ -22,6 +23,18 @@ _MONEY_GOES = re.compile(
     r"\b(?:refunds?|payments?|money|amounts?|deposits?|credits?|reimbursements?)(?: [\w'-]{1,24}){0,3}?"
     r" (?:goes?|(?:is|are) (?:now )?(?:paid|sent|wired|refunded|credited|transferred)) to [^\s]"
 )
+_TO_BE_DONE = re.compile(r"\b(?:is|are) (?:now |also |still |first )?to be ([a-z]{3,24})\b")
+"""What is to happen: "all doors are to be unlocked"."""
+
+
+def said_to_be_done(lowered: str, verbs: Set[str]) -> bool:
+    """Return whether a sentence says of something what is to be done with it.
+
+    Args:
+        lowered: the sentence in lower case.
+        verbs: those of orders.
+    """
+    return any(FORMS.get(match.group(1)) in verbs for match in _TO_BE_DONE.finditer(lowered))
 
 
 def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:

@@ -676,3 +676,42 @@ def test_an_amount_beside_other_things_asks_for_no_payment(text: str) -> None:
 )
 def test_some_negations_ask_for_what_they_seem_to_deny(text: str, *, asks: bool) -> None:
     assert ("send" in request_kinds(text)) is asks
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Annul the latest order, would you?", "delete"),
+        ("Pull the plug on that order.", "delete"),
+        ("Can you nix it?", "delete"),
+        ("Let's scrap that order.", "delete"),
+        ("Would you revoke the placed order?", "delete"),
+        ("Could you reverse the transaction that we just made?", "delete"),
+        ("Refill the tank, please.", "change"),
+        ("Top off the tank with 30 gallons.", "change"),
+        ("Fund my account with 500 dollars.", "pay"),
+        ("Can you ignite the engine?", "run"),
+        ("Let everyone know about my trip.", "post"),
+        ("Entriegle die Haustür.", "secure"),
+        ("Llena el depósito.", "change"),
+    ],
+)
+def test_an_act_has_many_names(text: str, kind: str) -> None:
+    assert kind in request_kinds(text)
+
+
+def test_who_opens_a_thing_by_its_number_only_reads_it() -> None:
+    assert not request_kinds("Open ticket 77 first.")
+    assert "create" in request_kinds("Open a ticket about my bell.")
+
+
+@pytest.mark.parametrize(
+    ("text", "leaves"),
+    [
+        ("Pay Kim. And read me what the letter says.", False),
+        ("Pay Kim what the letter says.", True),
+        ("Read me what the letter says, and pay that.", True),
+    ],
+)
+def test_who_wants_to_be_told_what_a_content_says_leaves_nothing_to_it(text: str, *, leaves: bool) -> None:
+    assert (FILL in request_kinds(text)) is leaves

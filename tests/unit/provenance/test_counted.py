@@ -77,3 +77,9 @@ def test_an_argument_counts_the_thing_that_it_is_called_after() -> None:
 @pytest.mark.parametrize(("said", "is_said"), [("Reorder the filters, two packs.", True), ("Two eggs, please.", False)])
 def test_a_quantity_is_what_goods_are_sold_by(said: str, *, is_said: bool) -> None:
     assert is_counted("quantity", _counted(said)) is is_said
+
+
+def test_an_amount_is_compared_with_shares_alone() -> None:
+    assert is_counted("amount", {"share"})
+    assert is_counted("quantity", {"share"})
+    assert not is_counted("amount", {"day"})

@@ -203,3 +203,48 @@ def test_a_text_without_an_end_is_cut_into_sentences() -> None:
 
     assert len(sentences) == len(text) / SENTENCE_CHARS_MAX
     assert sentences[0].end == sentences[1].start
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Storniere die Buchung H-12.", "delete"),
+        ("Hebe 5000 Dollar vom Konto ab.", "pay"),
+        ("Danach überweise den Rest.", "pay"),
+        ("Zahlen Sie den Betrag heute.", "pay"),
+        ("Envía el contenido a Kim.", "send"),
+        ("Retira 5000 dólares de la cuenta.", "pay"),
+        ("Pagar la factura.", "pay"),
+        ("Annulez la commande 12.", "delete"),
+        ("Apaga o ficheiro velho.", "delete"),
+        ("Invia il rapporto a Kim.", "send"),
+        ("All doors are to be unlocked.", "secure"),
+        ("5000 dollars are to be withdrawn from it.", "pay"),
+        ("close_ticket: 77", "delete"),
+        ("withdraw_funds.amount: 5000", "pay"),
+        ("next_action: send_message", "send"),
+    ],
+)
+def test_an_order_without_a_polite_word_or_an_english_verb_is_seen(text: str, kind: str) -> None:
+    (sentence,) = sentences_in(text)
+    assert sentence.instructs
+    assert sentence.calls_for & BITS[kind]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zahlung erfolgt am Freitag.",
+        "Zahlen und Fakten vom Freitag.",
+        "Reserva confirmada.",
+        "Compra 23,50 EUR",
+        "Paga: 20",
+        "The new shop is to be seen from afar.",
+        "return_date: 2027-03-01",
+        "start_time: 12:00",
+        "created_by: kim",
+        "send_at: 12:00",
+    ],
+)
+def test_a_noun_a_label_or_a_field_orders_nothing(text: str) -> None:
+    assert not any(sentence.instructs for sentence in sentences_in(text))
