@@ -125,7 +125,8 @@ _REQUEST_WORDS = {
     ("post", "share"): "publish",
     ("post", "send"): "post",
     ("create",): (
-        "create make draft upload generate insert append keep save store copy duplicate register compose log note "
+        "create make craft jot draft upload generate insert append keep save store copy duplicate register compose log "
+        "note "
         "record "
         "import attach clone fork commit push file open start build produce prepare dispute contest"
     ),
@@ -136,6 +137,7 @@ _REQUEST_WORDS = {
     # Whoever has something requested has it ordered, applied for, or asked for.
     ("book", "create", "send"): "request",
     ("post", "pay", "run"): "release",
+    ("create", "run"): "initiate",
     ("pay", "delete", "change"): "withdraw",
     ("create", "change", "pay"): "enter",
     ("create", "book", "change"): "place submit",

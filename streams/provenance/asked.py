@@ -194,4 +194,6 @@ def revising_verb(words: list[str], index: int) -> str | None:
 
 def has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:
     """Return whether an article, or a word in its place, stands before a word."""
-    return index > 0 and (words[index - 1] in determiners or words[index - 1].endswith("'s"))
+    before = words[index - 1] if index > 0 else ""
+    # "Kim's order", but "let's order it".
+    return before in determiners or (before.endswith("'s") and before != "let's")

@@ -30,6 +30,7 @@ _ADULT = "adult"
 _QUANTITIES = listed("quantity qty")
 _UNITS = listed("pack packet package box bottle can jar carton crate piece unit copy pair share")
 """What goods are sold by."""
+AMOUNT = "amount"
 _SHARES = frozenset(("share",))
 _LENGTHS = listed("minute hour day night week month year")
 _ABROAD = {
@@ -139,7 +140,7 @@ def things_like(thing: str) -> frozenset[str]:
     """Return the things whose number is that of a thing: whoever counts persons has counted guests."""
     if thing in _QUANTITIES:
         return _UNITS
-    if thing == "amount":
+    if thing == AMOUNT:
         return _SHARES
     if thing in _BAGS:
         return _BAGS

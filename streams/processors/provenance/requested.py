@@ -15,7 +15,7 @@ from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.agreed import AGREE
 from streams.provenance.calls import Calls, compare
-from streams.provenance.counted import is_counted
+from streams.provenance.counted import AMOUNT, is_counted
 from streams.provenance.memory import Seen
 from streams.provenance.object_named import NAMED, NUMBERED
 from streams.provenance.origins import Traced
@@ -264,7 +264,8 @@ def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) ->
     if value.is_sink or value.is_part or value.traced.origin not in _UNSTATED:
         return False
     name = last_name(value.pointer)
-    if name.lower() in _DATED:
+    if name.lower() in _DATED or (name.lower() == AMOUNT and examined.kind != ActKind.BOOK):
+        # An amount of shares is one of an order. Of a payment, it is the money.
         return False
     # `reminder_minutes` is not what "30 minutes" are said of.
     counts = len(set(words_of(name)) - _COUNTING) == 1 and is_counted(thing_of(name), counted)

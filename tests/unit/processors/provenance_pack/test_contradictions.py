@@ -6,7 +6,7 @@ import pytest
 
 from simulation.records import tool_entry
 from tests.unit.processors.provenance_pack.talks import letter, rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import ACTS, BOOK, CANCEL, PAY, TELL
+from tests.unit.processors.provenance_pack.tools import ACTS, AMOUNT, BOOK, CANCEL, PAY, TELL
 
 IBAN = "DE02300209000106531065"
 NOTHING = "It was a long way, and the weather was good on all of the days."
@@ -123,6 +123,16 @@ def test_another_number_than_the_user_has_said_is_a_question(said: str, args: di
     session.say(said)
     letter(session, NOTHING)
     assert ("PROV-094" in rules_fired(session.judge(RATE, args))) is asked
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("book", True), ("pay", False)])
+def test_an_amount_of_an_order_is_that_of_the_shares(kind: str, *, asked: bool) -> None:
+    tool = tool_entry("broker", "trade", **ACTS, kind=kind, sink_args=("/symbol",), schema=AMOUNT)
+    session = talk(tool)
+    session.say("Buy 100 shares of NEPT, and pay for them.")
+    letter(session, NOTHING)
+    verdict = session.judge(tool, {"symbol": "NEPT", "amount": 5000})
+    assert ("PROV-094" in rules_fired(verdict)) is asked
 
 
 def test_an_amount_that_others_want_to_be_sent_is_a_question() -> None:
