@@ -147,6 +147,7 @@ _REQUEST_WORDS = {
         "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch "
         "sync push "
         "apply correct fix confirm increase decrease raise lower move postpone shift turn convert undo revert "
+        "fill refill refuel "
         "restore acknowledge ack silence mute pause resume undercut waive promote activate deactivate reactivate defer "
         "delay redirect reroute reissue reverse rectify "
         # Near words of `change`, `postpone` and `rewrite` in WordNet.
@@ -157,17 +158,16 @@ _REQUEST_WORDS = {
     ("delete", "change"): (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel deactivate deregister "
-        "unregister unenroll unenrol disenroll disenrol exmatriculate annul nix rescind scrap axe ditch"
+        "unregister unenroll unenrol disenroll disenrol exmatriculate annul nix rescind"
     ),
-    # Who revokes or reverses something has it ended, or who may do what.
+    # An order, or who may do what.
     ("delete", "secure", "change"): "revoke",
-    ("delete", "change", "pay"): "reverse",
     ("pay",): (
         "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward remit "
-        "prepay fund"
+        "prepay"
     ),
-    # A tank, a glass, or an account.
-    ("change", "pay"): "fill refill refuel replenish",
+    # A tank or an account.
+    ("change", "pay"): "replenish",
     # Who may see something, in either direction.
     ("share", "secure", "change"): "unrestrict unhide expose",
     # Whoever asks for a refund also asks to return the goods.
@@ -220,7 +220,12 @@ _PHRASES = {
         "change",
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
     ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away,"
-    "pull the plug,back out",
+    "pull the plug,back out,scrap the,scrap my,scrap that,scrap this,scrap it",
+    (
+        "delete",
+        "change",
+        "pay",
+    ): "reverse the,reverse my,reverse that,reverse this,reverse it,reversing the,reversing my",
     # Who gives notice for a contract ends it.
     ("send", "delete", "change"): "give notice,gives notice,giving notice",
     ("send",): (
@@ -235,6 +240,7 @@ _PHRASES = {
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay", "create", "change"): "put aside,set aside,put away,lay aside",
     ("pay",): (
+        "fund my,fund our,fund the,"
         "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,"
         "send the amount,chip in,square up"
     ),
@@ -246,7 +252,7 @@ _PHRASES = {
     "move to,change to,switch to,bring forward,push back,push out,put off,hold over,set back",
     ("run", "create", "change"): "try it,try them,try that,try out",
     ("run", "change"): "roll out,kick off,spin up,bring up,set off,fire up,power up,to life",
-    ("change", "pay"): "top off,gas up,fuel up",
+    ("change", "create"): "top off,gas up,fuel up",
 }
 PHRASES: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
 """Verbs of several words, by the first: the words and the kinds."""

@@ -116,7 +116,7 @@ _WORDS = {
 }
 _WORDS["pay", "delete", "change"] = (
     # Out of an account, or out of the way.
-    "retira retirar ritira ritirare ritiri prelevare saca sacar saque abheben abhebe"
+    "retira retirar prelevare abheben abhebe"
 )
 _WORDS["create", "change"] = (
     # Who has a number or a wish entered has a record made or changed.

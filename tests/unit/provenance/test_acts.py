@@ -705,6 +705,20 @@ def test_an_act_has_many_names(text: str, kind: str) -> None:
     assert kind in request_kinds(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("What is in my pension fund?", "pay"),
+        ("Can you list the funds that I have?", "pay"),
+        ("Fill in the form for me.", "pay"),
+        ("List the mails in reverse order.", "delete"),
+        ("Is it Kim's order?", "book"),
+    ],
+)
+def test_a_noun_or_a_form_asks_for_no_money_and_no_end(text: str, kind: str) -> None:
+    assert kind not in request_kinds(text)
+
+
 def test_who_opens_a_thing_by_its_number_only_reads_it() -> None:
     assert not request_kinds("Open ticket 77 first.")
     assert "create" in request_kinds("Open a ticket about my bell.")
