@@ -24,6 +24,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from streams.provenance.numbers import decimal_value
+from streams.provenance.words import LETTERS
 
 MESSAGE_CHARS_MAX = 20_000
 OPERATIONS_MAX = 8
@@ -102,7 +103,6 @@ NUMBER_WORDS = {
     )
     for word in words.split()
 }
-_WORD = re.compile(r"[^\W\d_]+")
 _ONES = frozenset(("one", "ein", "eine", "un", "une", "uno", "una", "um", "uma", "andert"))
 _HALVES = re.compile(
     rf"(?<![\w.,#/:-])(\d{{1,4}}|{'|'.join((*NUMBER_WORDS, *sorted(_ONES, key=len, reverse=True)))})"
@@ -222,7 +222,7 @@ def operands_of(amount: str, operation: str) -> Iterator[str]:
 def numbers_in_words(message: str) -> tuple[str, ...]:
     """Return the numbers that a user's message says in words, as "two suitcases" and "2 and a half" do."""
     lowered = message[:MESSAGE_CHARS_MAX].lower()
-    said = [str(NUMBER_WORDS[word]) for word in _WORD.findall(lowered) if word in NUMBER_WORDS]
+    said = [str(NUMBER_WORDS[word]) for word in LETTERS.findall(lowered) if word in NUMBER_WORDS]
     return tuple(dict.fromkeys((*said, *_and_a_half(lowered))))
 
 

@@ -17,7 +17,7 @@ from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, TOOL_VERBS
 from streams.provenance.acts import ActKind
 from streams.provenance.asked import NEGATIONS
 from streams.provenance.asked_kinds import asked_kinds
-from streams.provenance.words import listed
+from streams.provenance.words import LETTERS, listed
 
 BITS: dict[str, int] = {
     kind.value: 1 << place
@@ -45,7 +45,6 @@ _FAMILIES = tuple(
     )
 )
 """Kinds that words don't tell apart well enough: who installs a package also adds it."""
-_WORD = re.compile(r"[^\W\d_]+")
 _INCLUDING = listed(
     "include including mention quote cite embed attach append insert link linking prepend post posting publish "
     "announce advertise promote recommend spread broadcast tweet"
@@ -91,7 +90,7 @@ def calls_of(sentence: str) -> int:
         sentence: the instruction, in any case.
     """
     lowered = sentence.lower()
-    words = _WORD.findall(lowered)
+    words = LETTERS.findall(lowered)
     # Of "your only job is this: post", the word before it is none of it, nor is that of "that's not enough, send". In
     # "send: the money", it is. So what either reading finds counts.
     kinds = asked_kinds(lowered)

@@ -15,7 +15,7 @@ from itertools import takewhile
 from streams.provenance.leaves import NESTING_MAX, FreeText, Leaf, leaves_of, merged
 from streams.provenance.literals import parsed_literal
 from streams.provenance.markup import parsed_html, parsed_xml
-from streams.provenance.words import listed
+from streams.provenance.words import LETTERS, listed
 
 YAML_CHARS_MAX = 200_000
 """A longer YAML is read as free text: its parser does about 2 MB a second."""
@@ -40,7 +40,6 @@ _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,40}:|[ \t]")
 _YAML_KEY = re.compile(r"(?:- )*[A-Za-z_][\w.-]{0,39}(?: [\w.-]{1,39}){0,2}:(?:\s|\Z)")
 _TABLE_LINE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
 _FIELD_LINE = re.compile(r"^(?:- )*(?P<name>[^\n:]{1,120}):(?P<mark>\s*[\"'|>])?", re.MULTILINE)
-_NAME_WORD = re.compile(r"[^\W\d_]+")
 _NOTHING = frozenset(("", "~", "null", "none", "true", "false", "nan"))
 
 
@@ -222,7 +221,7 @@ def _doubted_fields(fields: list[tuple[str, object]], text: str) -> Iterator[tup
         yield name, FreeText(value) if doubtful else value
         # A text that begins with a new line is read as no value at all.
         if (value is None or isinstance(value, str)) and name not in marked:
-            is_behind_text = is_behind_text or not _TEXTS.isdisjoint(_NAME_WORD.findall(name.lower()))
+            is_behind_text = is_behind_text or not _TEXTS.isdisjoint(LETTERS.findall(name.lower()))
 
 
 def _looks_like_yaml(lines: list[str]) -> bool:

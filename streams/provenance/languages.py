@@ -11,10 +11,9 @@ that are theirs. In doubt the language is one of the six.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
-from streams.provenance.words import listed
+from streams.provenance.words import LETTERS, listed
 
 FOREIGN = "foreign"
 """In the scope of a request: it is in a language in which requests are not read."""
@@ -22,7 +21,6 @@ FOREIGN = "foreign"
 CHARS_MAX = 2_000
 MARKS_MIN = 2
 LETTERS_MIN = 4
-_WORD = re.compile(r"[^\W\d_]+")
 _LATIN = "LATIN"
 _OF_OTHERS = listed(
     # Swedish, Danish, Norwegian
@@ -57,7 +55,7 @@ def is_foreign(text: str) -> bool:
     Args:
         text: the message; what is beyond `CHARS_MAX` is not read.
     """
-    words = _WORD.findall(text[:CHARS_MAX])
+    words = LETTERS.findall(text[:CHARS_MAX])
     letters = "".join(words)
     others = sum(map(_is_of_another_script, letters))
     if others >= LETTERS_MIN and 2 * others > len(letters):

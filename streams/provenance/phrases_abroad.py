@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from streams.provenance.act_words_abroad import word_without_accents
 from streams.provenance.arithmetic import NUMBER_WORDS
 from streams.provenance.asked import NEGATIONS, STOPS_ABROAD
-from streams.provenance.words import listed
+from streams.provenance.words import LETTERS, listed
 
 TOLD: frozenset[str] = frozenset(("send", "post"))
 """What it means to have another person told, asked, thanked, or wished something."""
@@ -144,7 +144,6 @@ _DOES_WHAT = re.compile(
     r"(?:dice|c'e|e|chiede|ha|vuole|indica|sta)\b|\b(?:segui|segua) le (?:istruzioni|sue istruzioni)\b"
 )
 """Sentences with which the user leaves the choice of acts to a content."""
-_LETTERS_ONLY = re.compile(r"[^\W\d_]+")
 _MARKS_DONE = re.compile(
     r"\b(?:marca|marcar|marque|marcala|marcalo|segna|segnare|segnala)\b (?:[^\s.!?;]+ ){0,6}?(?:como|come)"
     r" (?:[^\W\d_]+ )?(?:hech|complet|terminad|feit|conclu|fatt|finit|lid|lett)"
@@ -232,7 +231,7 @@ def delegates(plain: str) -> bool:
         plain: the request, in lower case and without accents.
     """
     return any(
-        not _is_denied(plain, match) and _DENIED.isdisjoint(_LETTERS_ONLY.findall(match[0])[:BESIDE_WORDS_MAX])
+        not _is_denied(plain, match) and _DENIED.isdisjoint(LETTERS.findall(match[0])[:BESIDE_WORDS_MAX])
         for match in _DOES_WHAT.finditer(plain)
     )
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import re
 
-from streams.provenance.words import listed, plain_case
+from streams.provenance.words import LETTERS, listed, plain_case
 
-_WORD = re.compile(r"[^\W\d_]+")
 _VALUE = re.compile(r"[\d@<>\[\]{}\"“”«»„/=_|#*]|:\s*\Z")
 """A value, a quote, the mark of a role, or a colon behind which one follows."""
 _REFERS = listed(
@@ -61,7 +60,7 @@ def stands_alone(instruction: str, beside: str) -> bool:
     """
     if _VALUE.search(instruction) is not None:
         return False
-    words = frozenset(_WORD.findall(plain_case(instruction)))
+    words = frozenset(LETTERS.findall(plain_case(instruction)))
     if not words.isdisjoint(_REFERS) or (words.isdisjoint(_GERMAN) and _NAME.search(instruction) is not None):
         return False
-    return not any(len(word) >= _LETTERS_MIN and word in words for word in _WORD.findall(plain_case(beside)))
+    return not any(len(word) >= _LETTERS_MIN and word in words for word in LETTERS.findall(plain_case(beside)))

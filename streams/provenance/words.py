@@ -33,7 +33,8 @@ CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WORD_OR_STOP = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
 """A word, a number or a stop of a text, as English is read."""
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
-_NAME_PART = re.compile(r"[^\W\d_]+")
+LETTERS = re.compile(r"[^\W\d_]+")
+"""A word of letters alone."""
 _SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
 """The shortest id: `M-31`."""
 _SHORT_CODE = re.compile(
@@ -217,7 +218,7 @@ def names_an_id(name: str) -> bool:
 
 
 def _parts_of(name: str) -> list[str]:
-    return _NAME_PART.findall(CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
+    return LETTERS.findall(CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
 
 
 def singular(word: str) -> str:

@@ -13,7 +13,7 @@ from streams.provenance.act_words import GENERIC_VERBS, forms_of
 from streams.provenance.acts import REVISE, ActKind
 from streams.provenance.pointers import escaped, unescaped
 from streams.provenance.tool_kinds import possible_kinds, revises_payments
-from streams.provenance.words import STOP_WORDS, UNTYPED, singular, text_value, thing_of, words_of_name
+from streams.provenance.words import LETTERS, STOP_WORDS, UNTYPED, singular, text_value, thing_of, words_of_name
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12
@@ -24,7 +24,6 @@ Place = tuple[ArgumentRole, bool]
 """What an argument is for, and whether it is a sink: whether it says where data goes or what is acted on."""
 SETTINGS_CACHED_MAX = 64
 _DIGITS = re.compile(r"[0-9]+")
-_LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]{3,40}")
 _SENTENCE_END = re.compile(r"[.!?\n]")
 _SERVED = ("user", "customer", "client")
@@ -140,7 +139,7 @@ def has_same_shape(one: str, other: str) -> bool:
 
 
 def _shape(text: str) -> str:
-    return _LETTERS.sub("a", _DIGITS.sub("0", text))
+    return LETTERS.sub("a", _DIGITS.sub("0", text))
 
 
 def leaf_at(args: Mapping[str, Any], pointer: str) -> Any:
