@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -62,13 +63,24 @@ class Office:
         self.folder = folder
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("STOPLOG_")}
         self.env["PYTHONPATH"] = str(ROOT)
-        self.keys = {}
+        self.keys: dict[str, str] = {}
+
+    @classmethod
+    def made(cls, folder: Path) -> Office:
+        office = cls(folder)
         for name in ("ann", "bob", "eve"):
-            made = self.run("keys", "reviewer", "new", "--out", f"{name}.pem")
-            self.keys[name] = made.record["public_key"]
-        self.settle(required=1)
-        assert self.run("topics", "apply").status == 0
-        assert self.run("rules", "publish", str(ROOT / "rules")).status == 0
+            made = office.run("keys", "reviewer", "new", "--out", f"{name}.pem")
+            office.keys[name] = made.record["public_key"]
+        office.settle(required=1)
+        assert office.run("topics", "apply").status == 0
+        assert office.run("rules", "publish", str(ROOT / "rules")).status == 0
+        return office
+
+    def copied(self, folder: Path) -> Office:
+        """The same in another folder. No process uses this one."""
+        copy = Office(Path(shutil.copytree(self.folder, folder)))
+        copy.keys = dict(self.keys)
+        return copy
 
     def settle(self, *, required: int) -> None:
         named = "\n".join(f'{name} = "{self.keys[name]}"' for name in ("ann", "bob"))
@@ -114,15 +126,16 @@ class Office:
         return SystemClock().now_ms()
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def empty_office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     """One in which nothing is ever decided."""
-    return Office(tmp_path_factory.mktemp("office"))
+    return Office.made(tmp_path_factory.mktemp("office"))
+
+
+@pytest.fixture
+def office(empty_office: Office, tmp_path: Path) -> Office:
+    """A copy: to make one takes seconds."""
+    return empty_office.copied(tmp_path / "office")
 
 
 def reference(ran: Ran, tool: str) -> str:
