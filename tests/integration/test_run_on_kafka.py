@@ -273,15 +273,15 @@ def test_the_sdk_page_works_with_what_this_page_has_made(followed: Followed) -> 
     ):
         toolset = Toolset.from_listings({"mail": MAIL_TOOLS})
         executors["agent"] = Agent(transport, agents["credential"], toolset=toolset)
-        executors["executor"] = Executor(
+        with Executor(
             executors["transport"],
             ["mail"],
             executors["tools"],
             executors["store"],
             report_keys=executors["key"],
             seal_keys=executors["seals"],
-        )
-        exec(snippet(followed, "VerdictReader("), executors)  # noqa: S102 - the page's own code
+        ) as executors["executor"]:
+            exec(snippet(followed, "VerdictReader("), executors)  # noqa: S102 - the page's own code
     assert executors["answer"].outcome is Outcome.ALLOW
 
 
