@@ -9,16 +9,16 @@ from streams.provenance.words import listed
 
 WORDS_FOR: Mapping[AtomKind, frozenset[str]] = {
     AtomKind.ADDRESS: listed(
-        "e-mail email mail e-mails emails mails address addresses contact contacts e-mail-adresse emailadresse"
-        " mailadresse adresse kontakt courriel adresses correo correos direccion contacto endereco contato indirizzo"
-        " contatto"
+        "e-mail email e-mails emails e-mail-address e-mail-adresse emailadresse mailadresse contact contacts kontakt"
+        " courriel contacto contato contatto"
     ),
     AtomKind.PHONE: listed(
-        "phone telephone mobile cell number numbers contact telefon telefonnummer handynummer nummer kontakt numero"
-        " telefono telefone telemovel contacto contato contatto"
+        "phone telephone mobile cell contact telefon telefonnummer handynummer kontakt telefono telefone telemovel"
+        " contacto contato contatto"
     ),
     AtomKind.ACCOUNT: listed(
-        "iban ibans account accounts bank details konto kontonummer bankverbindung compte rib cuenta conta conto"
+        "iban ibans account accounts konto kontonummer bankverbindung compte rib cuenta conta conto"
     ),
 }
-"""Words in canonical form for kinds of values by which somebody is reached."""
+"""Words in canonical form for kinds of values by which somebody is reached. An "address" can be that of a house, a
+"mail" is a message more often, and a "number" can be that of anything."""

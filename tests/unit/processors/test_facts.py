@@ -127,7 +127,7 @@ def contradictions(bench: GateBench) -> list[Verdict]:
     what he has asked for."""
     maker = bench.session
     key = atom_key(ROOT_KEY, maker.tenant, maker.sub)
-    said = "Pay 3 EUR for 14 nights, and tell anna@home.example, but not bob@home.example. Read own.txt for an address."
+    said = "Pay 3 EUR for 14 nights, and tell anna@home.example, but not bob@home.example. Read own.txt for an e-mail."
     message = described(maker.event(SessionEventType.USER_MESSAGE, bench.now_ms), said, key)
     bench.driver.pipe(REPORT.name, maker.key, maker.proven(message))
     intent = bench.propose(PAGES, {"path": "notes.txt"})
