@@ -28,8 +28,8 @@ contracts would have read one thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.acts import changes, destroys, is_of_secrets, only_reads, only_writes
@@ -49,35 +49,42 @@ DELETIONS_FACTOR = 2.0
 HOURS_FACTOR = 1.25
 """How many times its threshold something has to be where it is the only sign: what only reads, what writes, what is
 deleted after a look at it, and an hour."""
-SIGNS = frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"})
-"""Kinds of detectors that are about something else than how much there is."""
-SIGNS_OF_WRITES = frozenset({"off_hours", "two_places"})
+BATCH_SHARE = 0.75
+"""What a batch adds to risk at most, as a share of the threshold: how many things and how many people it is about are
+the same batch. Its second sign is at least as strong: half, as for others, is an hour at which one day in seven has
+work."""
+
+
+class Needed(NamedTuple):
+    """The second sign that something needs.
+
+    Attributes:
+        kinds: the kinds of detectors that can give it.
+        least: from which share of its threshold on something is one.
+        factor: how much less it counts for correlations than other work; more than 1 of a batch.
+    """
+
+    kinds: frozenset[str]
+    least: float = 0.5
+    factor: float = 1.0
+
+
+SIGNS = Needed(frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"}))
+"""One that is about something else than how much there is."""
+SIGNS_OF_WRITES = Needed(frozenset({"off_hours", "two_places"}), BATCH_SHARE, WRITES_FACTOR)
 """The same of what writes: among many customers some are new, they are many people, a tool for what is done once in a
 quarter is new each time, and so is it to the version."""
-SIGNS_OF_DELETIONS = SIGNS_OF_WRITES | {"odd_contact"}
-SIGNS_OF_ANSWERS = SIGNS - {"new_contact"} | {BREADTH}
+SIGNS_OF_DELETIONS = Needed(SIGNS_OF_WRITES.kinds | {"odd_contact"}, BATCH_SHARE, DELETIONS_FACTOR)
+SIGNS_OF_ANSWERS = Needed(SIGNS.kinds - {"new_contact"} | {BREADTH})
 """The same of a long answer. That it brings much to whoever has asked is what needs a sign."""
-SIGNS_OF_HOURS = frozenset({BREADTH, OF_PEOPLE, "novel_cusum", "odd_contact", "epoch_drift", "two_places"})
-"""The same of an hour: what a stranger looks for. That the hour is busy does not count."""
-BATCH_SHARE = 0.75
-"""What a batch of writes adds to risk at most, as a share of the threshold: how many things and how many people it is
-about are the same batch."""
-NONE_NEEDED: frozenset[str] = frozenset()
-SIGN_SHARE = 0.5
-HOURS_SHARE = 0.35
-"""From which share of its threshold on something is a second sign: of most, and of an hour, which is unusual itself."""
-LEAST: Mapping[frozenset[str], float] = MappingProxyType(
-    {SIGNS_OF_WRITES: BATCH_SHARE, SIGNS_OF_DELETIONS: BATCH_SHARE, SIGNS_OF_HOURS: HOURS_SHARE}
+SIGNS_OF_HOURS = Needed(
+    frozenset({BREADTH, OF_PEOPLE, "novel_cusum", "odd_contact", "epoch_drift", "two_places"}), least=0.35
 )
-"""The same where it is another share: of a batch, half is an hour at which one day in seven has work."""
-BATCH_FACTORS: Mapping[frozenset[str], float] = MappingProxyType(
-    {SIGNS_OF_WRITES: WRITES_FACTOR, SIGNS_OF_DELETIONS: DELETIONS_FACTOR}
-)
-"""How much less a batch counts for correlations than other work."""
+"""The same of an hour, which is unusual itself: what a stranger looks for. That the hour is busy does not count."""
 
 
-def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset[str]:
-    """Return of which kinds there has to be a second sign; none if a finding says more than that there is much.
+def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | None:
+    """Return which second sign there has to be; None if a finding says more than that there is much.
 
     Args:
         it: the detector.
@@ -87,11 +94,11 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset
     kind = it.kind
     if kind in VOLUMES:
         is_long = it.value is not None and share < ALONE_FACTOR
-        return SIGNS_OF_ANSWERS if is_long and activity.is_answer else NONE_NEEDED
+        return SIGNS_OF_ANSWERS if is_long and activity.is_answer else None
     if kind == HOURS:
-        return SIGNS_OF_HOURS if share < HOURS_FACTOR else NONE_NEEDED
+        return SIGNS_OF_HOURS if share < HOURS_FACTOR else None
     if not activity.is_trusted:
-        return NONE_NEEDED
+        return None
     is_reading = False
     if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
         if only_writes(activity.tool) or works_one_by_one(kind, activity):
@@ -101,7 +108,7 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> frozenset
         is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
     elif kind == BUSY:
         is_reading = _goes_on_reading(activity) or works_one_by_one(kind, activity)
-    return SIGNS if is_reading and share < ALONE_FACTOR else NONE_NEEDED
+    return SIGNS if is_reading and share < ALONE_FACTOR else None
 
 
 def _goes_on_reading(activity: Activity) -> bool:
@@ -144,7 +151,7 @@ def has_sign(
     rows: Iterable[tuple[RiskRow | None, int]],
     now_ms: int,
     signs: frozenset[str],
-    least: float = SIGN_SHARE,
+    least: float,
 ) -> bool:
     """Return whether there is a second sign.
 

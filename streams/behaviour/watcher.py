@@ -21,7 +21,7 @@ import msgspec
 from streams.behaviour import correlations
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
 from streams.behaviour.announced import EXPECTED, Announcements, Expected, counted_off
-from streams.behaviour.breadth import BATCH_FACTORS, BATCH_SHARE, LEAST, SIGN_SHARE, has_sign, signs_needed
+from streams.behaviour.breadth import BATCH_SHARE, has_sign, signs_needed
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -223,23 +223,21 @@ class Watcher:
         it = self._declarations[signal.name]
         if signal.share < 1.0 or not it.alerts:
             return False
-        kinds = signs_needed(it, signal.share, case.activity)
-        if not kinds:
+        needed = signs_needed(it, signal.share, case.activity)
+        if needed is None:
             return True
-        signs = frozenset(name for name, each in self._declarations.items() if each.kind in kinds)
-        least = LEAST.get(kinds, SIGN_SHARE)
-        return has_sign(signals, self._risks.evidence(case), case.activity.time_ms, signs, least)
+        signs = frozenset(name for name, each in self._declarations.items() if each.kind in needed.kinds)
+        return has_sign(signals, self._risks.evidence(case), case.activity.time_ms, signs, needed.least)
 
     def _counted_as(self, signal: Signal, case: Case) -> Signal:
         """Return a signal as it counts in risk and in correlations.
 
         Of a batch, risk has `BATCH_SHARE` at most, and correlations need as much more as an alert does.
         """
-        kinds = signs_needed(self._declarations[signal.name], signal.share, case.activity)
-        factor = BATCH_FACTORS.get(kinds)
-        if factor is None:
+        needed = signs_needed(self._declarations[signal.name], signal.share, case.activity)
+        if needed is None or needed.factor <= 1.0:
             return signal
-        return replace(signal, score=signal.score / factor, share=min(signal.share, BATCH_SHARE))
+        return replace(signal, score=signal.score / needed.factor, share=min(signal.share, BATCH_SHARE))
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]

@@ -296,7 +296,7 @@ class Egress(Keyed):
                     mean = with_letter(mean, volume.largest)
                     z = (counted_log - mean) / deviation
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
-                if z >= it.threshold and not signs_needed(it, z / it.threshold, activity):
+                if z >= it.threshold and signs_needed(it, z / it.threshold, activity) is None:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
                     good, known_good = volume.good, volume.known_good
                     kept = (replace(volume, total=good, known=known_good), *rows[1:])
