@@ -12,6 +12,9 @@ they tell a denial from a question. Whoever evades them gains a question to a pe
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, TOOL_VERBS
 from streams.provenance.acts import ActKind
@@ -35,6 +38,7 @@ UNKNOWN = 1 << 12
 """None of its words is known."""
 
 ALL_CALLS = UNKNOWN * 2 - 1
+
 _FAMILIES = tuple(
     sum(BITS[kind] for kind in kinds) | more
     for kinds, more in (
@@ -81,6 +85,11 @@ _SENDS_SUM = re.compile(
     r"|\bsend(?:ing)? (?:[a-z]{3} |[$€£¥₹] ?)?\d{1,12}(?:[.,]\d{1,3})?(?: ?[a-z]{3}| ?[$€£¥₹])? to\b"
 )
 """Send him 90, send 90 to him: money has no other name where a number is beside whoever gets it."""
+
+
+def bits_of(kinds: Iterable[str]) -> int:
+    """Return kinds of acts as a set of bits; what is no kind of act, such as `fill`, has none."""
+    return reduce(or_, [BITS.get(kind, 0) for kind in kinds], 0)
 
 
 def calls_of(sentence: str) -> int:
@@ -147,7 +156,7 @@ def compare(calls: int, kinds: frozenset[str], *, is_content: bool, near: int = 
             "write to us at this address" is found in mails that are summarised for somebody.
         near: further calls that may mean this act where this value is concerned, a set of bits.
     """
-    wanted = INCLUDE if is_content else sum(BITS.get(kind, 0) for kind in kinds)
+    wanted = INCLUDE if is_content else bits_of(kinds)
     if calls & wanted:
         return Calls.THIS
     related = near | sum(family for family in _FAMILIES if family & wanted)

@@ -87,9 +87,14 @@ def extract_content(content: str, content_type: str | None = None, *, with_calls
     return collected.extraction()
 
 
-def extract_message(content: str) -> Extraction:
+def extract_message(content: str, *, with_ties: bool = True) -> Extraction:
     """Return the values of what the user says: also sequences of its words, every number as an amount, and what he has
-    the agent work out of his own numbers."""
+    the agent work out of his own numbers.
+
+    Args:
+        content: the message.
+        with_ties: whether to state beside which acts he names each (`streams.provenance.tied`).
+    """
     collected = Collected(by_user=True)
     if len(content) > CONTENT_CHARS_MAX:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
@@ -108,7 +113,7 @@ def extract_message(content: str) -> Extraction:
         collected.add(AtomKind.AMOUNT, amount, Leaf(content, IN_WORDS_PATH), whole=False, decoded=False)
     for excluded in excluded_in(content):
         _read_excluded(excluded, collected)
-    for tied in tied_in(content):
+    for tied in tied_in(content) if with_ties else ():
         leaf = Leaf(content, f"{TIED_PATH}{tied.calls}")
         collected.add(tied.kind, tied.value, leaf, whole=False, decoded=False)
     return collected.extraction()

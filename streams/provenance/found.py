@@ -38,6 +38,8 @@ WHOLE_KINDS = frozenset(
     (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
 )
 """Kinds of values with a shape that mean one thing as a whole, so that their words mean nothing."""
+REACHES = frozenset((AtomKind.ADDRESS, AtomKind.PHONE, AtomKind.ACCOUNT))
+"""Kinds of values by which somebody is reached."""
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):

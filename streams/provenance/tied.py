@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 from streams.provenance.act_words import FORMS, REQUEST_KINDS
@@ -22,9 +24,9 @@ from streams.provenance.act_words_abroad import DETERMINERS_ABROAD, kinds_abroad
 from streams.provenance.acts import DELEGATE, FILL, ActKind
 from streams.provenance.asked import DETERMINERS
 from streams.provenance.asked_kinds import asked_kinds
-from streams.provenance.calls import BITS
+from streams.provenance.calls import BITS, bits_of
 from streams.provenance.excluded_words import EMPTY, RECIPIENTS
-from streams.provenance.found import WHOLE_KINDS, AtomKind, Shape, kind_of_words
+from streams.provenance.found import REACHES, WHOLE_KINDS, AtomKind, Shape, kind_of_words
 from streams.provenance.object_named import DAYS
 from streams.provenance.request_kinds import request_kinds
 from streams.provenance.shapes import shapes_in
@@ -126,14 +128,7 @@ def tied_in(text: str) -> list[Tied]:
         return []
     is_german = _GERMAN.search(plain) is not None
     clauses = [_read(piece, calls, is_german=is_german) for piece, calls in pieces if calls & _ACTS]
-    unplaced = _bits(kinds)
-    for clause in clauses:
-        unplaced &= ~clause.calls
-    return _tied(clauses, unplaced)
-
-
-def _bits(kinds: frozenset[str]) -> int:
-    return sum(BITS.get(kind, 0) for kind in kinds)
+    return _tied(clauses, bits_of(kinds))
 
 
 def _clauses_of(text: str) -> list[tuple[str, int]]:
@@ -150,7 +145,7 @@ def _clauses_of(text: str) -> list[tuple[str, int]]:
             count += 1
             if count > PIECES_MAX:
                 return []
-            calls = _bits(asked_kinds(_masked(piece).lower(), by_user=True))
+            calls = bits_of(asked_kinds(_masked(piece).lower(), by_user=True))
             if parts and (not calls or not parts[-1][1] or _continues_list(piece)):
                 parts[-1] = f"{parts[-1][0]},{piece}", parts[-1][1] | calls
             else:
@@ -194,7 +189,7 @@ def _objects_of(clause: str, *, is_german: bool, starts: frozenset[int] = _START
         if shape.part or not _is_object(shape):
             continue
         written = clause[shape.start : shape.end]
-        is_person = shape.kind in _REACHES
+        is_person = shape.kind in REACHES
         yield _Object(shape.kind, shape.value, written, shape.start, is_person)
         if value := text_value(written) or short_value(written):
             yield _Object(kind_of_words(value), value, written, shape.start, is_person)
@@ -208,9 +203,6 @@ def _is_object(shape: Shape) -> bool:
         thing, _, digits = shape.value.partition(":")
         return thing in _THINGS or (len(digits) >= _ID_DIGITS_MIN and digits.isdigit())
     return shape.kind is AtomKind.PHONE or (shape.kind in WHOLE_KINDS and _ORDINAL.match(shape.value) is None)
-
-
-_REACHES = (AtomKind.ADDRESS, AtomKind.PHONE, AtomKind.ACCOUNT)
 
 
 def _named(clause: str, place: int, name: str, *, is_german: bool) -> Iterator[_Object]:
@@ -238,14 +230,16 @@ def _is_verb(word: str) -> bool:
     return FORMS.get(lowered, lowered) in REQUEST_KINDS or bool(kinds_abroad(without_accents(lowered)))
 
 
-def _tied(clauses: list[_Clause], unplaced: int) -> list[Tied]:
+def _tied(clauses: list[_Clause], asked: int) -> list[Tied]:
     """Return the values of clauses with the kinds that may be meant of each.
 
     Args:
         clauses: those that ask for acts.
-        unplaced: what the message asks for, and none of its clauses alone.
+        asked: what the message asks for as a whole, with kinds as bits.
     """
-    loose = {True: unplaced, False: unplaced}
+    placed = reduce(or_, [clause.calls for clause in clauses], 0)
+    # What no clause alone asks for may be about any object.
+    loose = dict.fromkeys((True, False), asked & ~placed)
     for clause in clauses:
         sorts = {each.is_person for each in clause.objects}
         for is_person in (True, False):
@@ -256,8 +250,9 @@ def _tied(clauses: list[_Clause], unplaced: int) -> list[Tied]:
         for each in clause.objects:
             key = each._replace(place=0)
             called[key] = called.get(key, loose[each.is_person]) | clause.calls
+    if len({(each.kind, each.value) for each in called}) > TIED_MAX:
+        return []
     words = {each: frozenset(_alike(each.written)) if each.is_person else _NONE for each in called}
-    asked = _bits_of_all(clauses) | unplaced
     found: dict[tuple[AtomKind, str], int] = {}
     for each in called:
         calls = 0
@@ -265,17 +260,9 @@ def _tied(clauses: list[_Clause], unplaced: int) -> list[Tied]:
             if not words[each].isdisjoint(words[other]) or other.value in each.value or each.value in other.value:
                 calls |= more
         found[each.kind, each.value] = found.get((each.kind, each.value), 0) | calls
-    is_any_narrower = any(asked & _ACTS & ~calls for calls in found.values())
-    if not is_any_narrower or len(found) > TIED_MAX:
+    if not any((asked | placed) & _ACTS & ~calls for calls in found.values()):
         return []
     return [Tied(kind, value, calls) for (kind, value), calls in found.items()]
-
-
-def _bits_of_all(clauses: list[_Clause]) -> int:
-    asked = 0
-    for clause in clauses:
-        asked |= clause.calls
-    return asked
 
 
 def _alike(written: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ user has named one field of a record, he has pointed at all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import filterfalse
 from typing import NamedTuple
 
 import msgspec
@@ -22,7 +23,7 @@ from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import Amounts, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
-from streams.provenance.found import AtomKind
+from streams.provenance.found import REACHES, AtomKind
 from streams.provenance.given_names import GIVEN
 from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
 from streams.provenance.pointers import steps_of
@@ -32,8 +33,6 @@ replace = msgspec.structs.replace
 
 _AMOUNT = AtomKind.AMOUNT
 _GIVEN_END = f"/{GIVEN}"
-_REACHES = frozenset((AtomKind.ADDRESS, AtomKind.PHONE, AtomKind.ACCOUNT))
-"""Kinds of values by which somebody is reached."""
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
 
@@ -51,7 +50,7 @@ def with_content(
         label: the label of the content as a whole: the catalog's, made worse by what the writer claims.
         sub: the session's subject.
     """
-    event, given = _without_given_names(event)
+    event, given = parted(event, _is_given_name)
     audiences = Audiences(_label_at_of(use), event.label)
     row, number, paths = memory.number_event(row, event, audiences)
     selected = event.intent_id is not None and event.intent_id in row.selected
@@ -152,7 +151,7 @@ class _Content:
             # That he says "new" points at no record with such a state.
             if known is not None and known.flags & Seen.USER and atom.kind != AtomKind.SHORT:
                 self._pointed.add(steps[:-1])
-            if known is not None and known.flags & Seen.EXCLUDED and atom.kind not in _REACHES:
+            if known is not None and known.flags & Seen.EXCLUDED and atom.kind not in REACHES:
                 self._excluded.add(steps[:-1])
             if self._is_owner(atom.path):
                 name = steps[-1]
@@ -195,7 +194,7 @@ class _Content:
         others: set[bytes] = set()
         left_out: set[bytes] = set()
         for atom, digest in self.atoms:
-            if atom.kind in _REACHES and atom.whole_field:
+            if atom.kind in REACHES and atom.whole_field:
                 known = memory.find(digest)
                 is_users = known is not None and known.flags & Seen.USER
                 (left_out if steps_at[atom.path][:-1] in self._excluded and not is_users else others).add(digest)
@@ -216,12 +215,15 @@ class _Content:
         return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)
 
 
-def _without_given_names(event: SessionEvent) -> tuple[SessionEvent, tuple[Atom, ...]]:
-    """Return a content without the given names of persons, and these: they only tell which records are meant."""
-    given = tuple(atom for atom in event.atoms if atom.path.endswith(_GIVEN_END))
-    if not given:
-        return event, given
-    return replace(event, atoms=tuple(atom for atom in event.atoms if not atom.path.endswith(_GIVEN_END))), given
+def parted(event: SessionEvent, is_apart: Callable[[Atom], bool]) -> tuple[SessionEvent, tuple[Atom, ...]]:
+    """Return an event without the values that its writer states for a purpose of their own, and these."""
+    apart = tuple(filter(is_apart, event.atoms))
+    return (replace(event, atoms=tuple(filterfalse(is_apart, event.atoms))) if apart else event), apart
+
+
+def _is_given_name(atom: Atom) -> bool:
+    """Return whether a value only tells which records are meant."""
+    return atom.path.endswith(_GIVEN_END)
 
 
 def _called_by_name(given: Iterable[Atom], atoms: Iterable[tuple[Atom, bytes]], memory: Memory) -> set[tuple[str, ...]]:
@@ -249,7 +251,7 @@ def _sole_ones(atoms: Iterable[tuple[Atom, bytes]]) -> frozenset[bytes]:
     """Return the values by which somebody is reached that a content holds no other one of."""
     found: dict[str, set[bytes]] = {}
     for atom, digest in atoms:
-        if atom.kind in _REACHES:
+        if atom.kind in REACHES:
             found.setdefault(atom.kind, set()).add(digest)
     return frozenset(digest for digests in found.values() if len(digests) == 1 for digest in digests)
 

@@ -29,6 +29,7 @@ def is_requested(examined: Examined) -> bool:
     """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
     scopes = examined.row.scopes
     if not examined.use.is_read:
+        # Most messages tie nothing, and each intent comes here.
         is_other = bool(examined.row.tied) and is_for_another(examined)
         return examined.is_named or any(
             not (is_other and scope.source == DERIVED) and _asks_for(scope, examined) and covers(scope, examined)

@@ -7,29 +7,25 @@ They hold until he says something else, which may be about any of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-import msgspec
+from functools import reduce
+from operator import or_
 
 from streams.model.session import Atom, SessionEvent
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.contents import is_trusted
 from streams.processors.provenance.examined import OF_RECORDS, Examined, is_pointed
-from streams.provenance.calls import ALL_CALLS, BITS
+from streams.provenance.calls import ALL_CALLS, bits_of
 from streams.provenance.extract import TIED_PATH
 from streams.provenance.memory import DIGEST_BYTES, Seen
 from streams.provenance.tied import TIED_MAX
 
-replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _USER = ValueOrigin.USER
 
 
-def without_ties(event: SessionEvent) -> tuple[SessionEvent, tuple[Atom, ...]]:
-    """Return a user's message without the values that are tied, and these."""
-    tied = tuple(atom for atom in event.atoms if atom.path.startswith(TIED_PATH))
-    if not tied:
-        return event, tied
-    return replace(event, atoms=tuple(atom for atom in event.atoms if not atom.path.startswith(TIED_PATH))), tied
+def is_tied(atom: Atom) -> bool:
+    """Return whether a value of a message only says beside which acts the user has named it."""
+    return atom.path.startswith(TIED_PATH)
 
 
 def ties_of(event: SessionEvent, tied: Iterable[Atom]) -> dict[bytes, int]:
@@ -49,11 +45,9 @@ def ties_of(event: SessionEvent, tied: Iterable[Atom]) -> dict[bytes, int]:
     }
     if len(ties) > TIED_MAX:
         return {}
-    known = 0
-    for calls in ties.values():
-        known |= calls
+    known = reduce(or_, ties.values(), 0)
     # A deriver of another kind may have understood more acts, and does not say which of them is about what.
-    others = sum(BITS.get(scope.kind or "", 0) for scope in event.task_scopes) & ~known
+    others = bits_of(scope.kind or "" for scope in event.task_scopes) & ~known
     return {digest: calls | others for digest, calls in ties.items()}
 
 
@@ -67,8 +61,7 @@ def is_for_another(examined: Examined) -> bool:
     Kim may mean that Kim gets the file.
     """
     tied = examined.row.tied
-    wanted = sum(BITS.get(kind, 0) for kind in examined.kinds)
-    found = False
+    wanted, found = bits_of(examined.kinds), False
     for value in examined.values:
         traced = value.traced
         if not value.is_sink or value.is_part or traced.flags & Seen.SUBJECT:

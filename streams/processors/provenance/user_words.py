@@ -10,15 +10,15 @@ import msgspec
 
 from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, ScopeSource, SessionEvent
-from streams.processors.provenance.contents import calls_in, is_trusted, with_calls
+from streams.processors.provenance.contents import calls_in, is_trusted, parted, with_calls
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import AGREED_ACTS_MAX, Amounts, ProvenanceRow
 from streams.processors.provenance.task_scopes import holds_for_request, with_scopes
-from streams.processors.provenance.ties import ties_of, without_ties
+from streams.processors.provenance.ties import is_tied, ties_of
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import USUAL, ActKind
 from streams.provenance.agreed import AGREE
-from streams.provenance.extract import EXCLUDED_PATH, IN_WORDS_PATH, TIED_PATH, extract_message
+from streams.provenance.extract import EXCLUDED_PATH, IN_WORDS_PATH, extract_message
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
 from streams.provenance.scope import derive_scopes
@@ -64,14 +64,14 @@ def _is_users_purpose(session: SessionRow, memory: Memory) -> bool:
 
 def with_purpose_words(row: ProvenanceRow, purpose: str, memory: Memory) -> ProvenanceRow:
     """Return the row with a purpose that the token service has stated: its words are the user's."""
-    found = [each for each in extract_message(purpose).found if not each.path.startswith(TIED_PATH)]
+    found = extract_message(purpose, with_ties=False).found
     entries = [Entry(memory.digest(each.kind, each.value), _as_users(each)) for each in found]
     return with_scopes(memory.add(row, entries), derive_scopes(purpose), ScopeSource.DERIVED, memory)
 
 
 def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, label: Label) -> ProvenanceRow:
     """Return the row after the user has said something."""
-    event, tied = without_ties(event)
+    event, tied = parted(event, is_tied)
     row, number, paths = memory.number_event(row, event)
     is_users = label.integrity is _TRUSTED
     entries = [

@@ -60,11 +60,12 @@ def test_whatever_he_asks_for_next_may_be_about_the_same(then: str) -> None:
     assert not _is_asked_about(session, CANCEL, booking="QX-7002")
 
 
-def test_what_another_deriver_has_understood_is_not_tied() -> None:
+@pytest.mark.parametrize("payments", [1, 2])
+def test_what_another_deriver_has_understood_is_not_tied(payments: int) -> None:
     pays = tool_entry("desk", "pay_booking", **ACTS, kind="pay", sink_args=("/booking",))
     session = talk(MOVE, pays)
     event = session.session.event(SessionEventType.USER_MESSAGE, session.now_ms)
-    scopes = tuple(TaskScope(kind=kind) for kind in ("change", "delete", "pay"))
+    scopes = tuple(TaskScope(kind=kind) for kind in ("change", "delete", *["pay"] * payments))
     event = replace(event, task_scopes=scopes, scope_source=ScopeSource.DERIVED)
     event = session.describe(event, SAID, session.session)
     session.driver.pipe(REPORT.name, session.session.key, session.session.proven(event))
