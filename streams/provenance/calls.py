@@ -88,7 +88,7 @@ _SENDS_SUM = re.compile(
 
 
 def bits_of(kinds: Iterable[str]) -> int:
-    """Return kinds of acts as a set of bits; what is no kind of act, such as `fill`, has none."""
+    """Return kinds of acts as a set of bits; what is not one, such as `fill`, has none."""
     return reduce(or_, [BITS.get(kind, 0) for kind in kinds], 0)
 
 
