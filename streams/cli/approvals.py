@@ -24,7 +24,7 @@ from streams.operations.approvals.answers import Answer, check_answer, check_rev
 from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match
 from streams.operations.approvals.followed import Followed, following
 from streams.operations.approvals.grants import list_grants, revoke_grant
-from streams.operations.approvals.questions import Question, find_questions, open_questions
+from streams.operations.approvals.questions import Question, asked_words, find_questions, open_questions
 from streams.operations.operator import Operator
 from streams.wiring.operators import open_operator
 
@@ -344,12 +344,11 @@ def _tell_followed(
         screen.say(f"the gate has decided: {', '.join(sorted(set(followed.outcomes.values())))}", OK)
     asked = followed.asked
     if asked is not None:
-        groups = ", ".join(asked.eligible_approvers) or "anybody"
-        screen.say(f"now question {asked.task_id[:QUESTION_CHARS]} asks {groups}", WARN)
+        screen.say(f"now question {asked.task_id[:QUESTION_CHARS]} asks {asked_words(asked)}", WARN)
         return [("to see what is asked now", f"approvals show {asked.task_id[:QUESTION_CHARS]}")]
     if not followed.outcomes and request.quorum > 1:
-        groups = ", ".join(request.eligible_approvers) or "anybody"
-        screen.say(f"{request.quorum} people have to approve: {groups} is asked until that many have", WARN)
+        whom = asked_words(request)
+        screen.say(f"{request.quorum} people have to approve: {whom} is asked until that many have", WARN)
     is_over = len(followed.outcomes) == len(calls)
     return [] if is_over else [("to see whether others are asked next", "approvals list")]
 

@@ -17,7 +17,7 @@ from streams.model.types import tool_text
 from streams.model.verdict import ArgumentOrigin, Origin, ValueOrigin
 from streams.operations.approvals.bounds import grant_words
 from streams.operations.approvals.grants import Granted, GrantState
-from streams.operations.approvals.questions import Question, calls_of
+from streams.operations.approvals.questions import Question, asked_words, calls_of
 from streams.provenance.pointers import unescaped
 
 VALUE_CHARS_MAX = 400
@@ -90,7 +90,7 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
                 str(len(waiting)),
                 duration(max(call.expires_at for call in waiting) - now_ms) if waiting else _end_of(question),
                 request.sub,
-                ", ".join(request.eligible_approvers) or "anybody",
+                asked_words(request),
                 request.reason_text,
             )
         )
@@ -162,8 +162,8 @@ def _show_call(screen: Screen, question: Question, call: PendingCall, told: str,
         state, style = f"decided: {outcome.value}", FAINT
     elif call.intent_id in question.passed_on:
         asked = question.passed_on[call.intent_id]
-        groups = ", ".join(asked.eligible_approvers) or "anybody"
-        state, style = f"answered: now question {asked.task_id[:QUESTION_CHARS]} asks {groups}", WARN
+        state = f"answered: now question {asked.task_id[:QUESTION_CHARS]} asks {asked_words(asked)}"
+        style = WARN
     else:
         state, style = "its time is over", FAINT
     name = printable(tool_text(call.tool))

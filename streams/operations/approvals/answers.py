@@ -16,7 +16,7 @@ from streams.model.approval import (
 from streams.model.topics import APPROVAL_DECISION
 from streams.model.types import Actor, Header, SubProfile, same_person
 from streams.operations.approvals.errors import ApprovalError
-from streams.operations.approvals.questions import Question, calls_of
+from streams.operations.approvals.questions import Question, asked_words, calls_of
 from streams.operations.operator import SOURCE, Operator
 
 
@@ -49,8 +49,8 @@ def check_answer(question: Question, approver: str, groups: Sequence[str], now_m
             raise ApprovalError(f"question `{request.task_id}` is decided: {', '.join(sorted(decided))}")
         if question.passed_on:
             asked = next(iter(question.passed_on.values()))
-            whom = ", ".join(asked.eligible_approvers) or "anybody"
-            raise ApprovalError(f"question `{request.task_id}` is answered: now question `{asked.task_id}` asks {whom}")
+            now = f"now question `{asked.task_id}` asks {asked_words(asked)}"
+            raise ApprovalError(f"question `{request.task_id}` is answered: {now}")
         raise ApprovalError(f"question `{request.task_id}` has expired: its calls were denied")
     if same_person(approver) in (same_person(request.sub), same_person(request.act.sub)):
         raise ApprovalError(f"`{approver}` may not decide on their own call")

@@ -44,6 +44,11 @@ class Question(NamedTuple):
         )
 
 
+def asked_words(request: ApprovalRequest) -> str:
+    """Return whom a question asks: its groups, or anybody."""
+    return ", ".join(request.eligible_approvers) or "anybody"
+
+
 def calls_of(request: ApprovalRequest) -> tuple[PendingCall, ...]:
     """Return the calls that a request shows, each with its arguments. Requests of version 1 show one call."""
     own = PendingCall(
