@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
 
 from streams.audit.receipts import Receipt
 from streams.audit.report_keys import ReportKey
@@ -42,6 +41,7 @@ from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.seal_checks import NO_RECEIPT_TEXT, SealGuard, SealKeySource, Unproven
 from streams.sdk.single_use import SingleUseStore
+from streams.sdk.started import Started
 from streams.sdk.tools import ToolRunner
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import FieldReader, Transport
@@ -64,7 +64,7 @@ _UNREADABLE = ToolOutcome(
 )
 
 
-class Executor:
+class Executor(Started):
     """Runs the calls of one or more servers. Thread-safe.
 
     Use it as a context manager, or call `start`: nothing runs before all revocations have been read.
@@ -222,18 +222,6 @@ class Executor:
         self._revocations.unlisten(self._stop_running)
         if self._owns_revocations:
             self._revocations.close()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            # Nobody leaves what was not entered: the thread would follow the log until the process ends.
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     # -- the steps, as `streams.sdk.verdict_consumer` takes them, too ------------------------------------------------
 

@@ -16,7 +16,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Self
 
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
@@ -28,6 +27,7 @@ from streams.model.types import Record
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
+from streams.sdk.started import Started
 from streams.sdk.transport import Transport
 
 STALE_AFTER_MS = 5_000
@@ -61,7 +61,7 @@ class Stop:
     latency_ms: int
 
 
-class RevocationWatch:
+class RevocationWatch(Started):
     """Follows the revocation topic in a thread of its own. Thread-safe.
 
     It confirms regularly that it has read to the end. While it cannot, it is stale (`is_stale`), and nothing may run.
@@ -157,18 +157,6 @@ class RevocationWatch:
             self._changed.notify_all()
         if thread is not None:
             thread.join(START_TIMEOUT_MS / 1000)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            # Nobody leaves what was not entered: the thread would follow the log until the process ends.
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _is_stale(self) -> bool:
         confirmed_ms = self._confirmed_ms
