@@ -63,8 +63,6 @@ class Seen:
     """It is the session's subject itself."""
     SHOWN: Final = 1024
     """Inside text that others may write, in a content that the user asked for."""
-    SOLE: Final = 32768
-    """Inside text of a content that the user asked for, and the only address, phone or account number in it."""
     WRITTEN: Final = 4096
     """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
     EXCLUDED: Final = 8192
@@ -75,8 +73,11 @@ class Seen:
     """It says when the user has asked for something last (`streams.provenance.carried`)."""
     ALIKE: Final = 262144
     """Never kept: the session has seen another host that differs from that of the value by one slip."""
-    ALIKE_KNOWN: Final = 524288
+    ALIKE_KNOWN: Final = 32768
     """Never kept: that host is the user's, or in trusted data."""
+    SOLE: Final = 524288
+    """Never kept: it stands inside text of contents that the user asked for, which show nothing else of its kind by
+    which somebody is reached, and he has said what kind that is."""
     NOT_COMPARED: Final = 65536
     """Never kept: the host of the value may look like another one; there were too many to compare it with all."""
     NAMED: Final = 2048

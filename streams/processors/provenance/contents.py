@@ -74,6 +74,7 @@ def with_content(
         for (atom, _), entry in zip(contents.atoms, entries, strict=True)
     )
     untrusted = label.integrity is not _TRUSTED or accused
+    has_shown = any(entry.flags & Seen.SHOWN for entry in entries)
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
     has_text = untrusted and event.has_text
     row = replace(
@@ -86,7 +87,8 @@ def with_content(
         calls_for=row.calls_for | calls_in(entries),
         amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
         selected=tuple(each for each in row.selected if each != event.intent_id),
-        has_pointed_text=row.has_pointed_text or any(entry.flags & Seen.SHOWN for entry in entries),
+        has_pointed_text=row.has_pointed_text or has_shown,
+        reached=_reached(row.reached, contents.atoms, complete=event.atoms_complete) if has_shown else row.reached,
         agreed_acts=0 if has_text or (untrusted and not event.atoms_complete) else row.agreed_acts,
     )
     return memory.add(row, entries)
@@ -162,7 +164,6 @@ class _Content:
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
-        self._sole = _sole_ones(self.atoms) if event.atoms_complete else frozenset[bytes]()
 
     def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
         """Return where a value was seen."""
@@ -177,8 +178,6 @@ class _Content:
             flags |= Seen.FOREIGN
         if place.is_trusted and is_trusted(atom.label):
             return flags | Seen.TRUSTED | (Seen.POINTED if flags & Seen.SHOWN else 0)
-        if flags & Seen.SHOWN and digest in self._sole:
-            flags |= Seen.SOLE
         flags |= Seen.TEXT if is_text else Seen.FIELD
         if not atom.decoded:
             flags |= Seen.PLAIN
@@ -247,13 +246,21 @@ def _called_by_name(given: Iterable[Atom], atoms: Iterable[tuple[Atom, bytes]], 
     return meant
 
 
-def _sole_ones(atoms: Iterable[tuple[Atom, bytes]]) -> frozenset[bytes]:
-    """Return the values by which somebody is reached that a content holds no other one of."""
-    found: dict[str, set[bytes]] = {}
+def _reached(known: Mapping[str, bytes], atoms: Iterable[tuple[Atom, bytes]], *, complete: bool) -> dict[str, bytes]:
+    """Return the only values by which somebody is reached after one more content: see `ProvenanceRow.reached`.
+
+    Over contents, because one can be read in parts, and again.
+    """
+    if not complete:
+        return dict.fromkeys(REACHES, _SEVERAL)
+    found = dict(known)
     for atom, digest in atoms:
         if atom.kind in REACHES:
-            found.setdefault(atom.kind, set()).add(digest)
-    return frozenset(digest for digests in found.values() if len(digests) == 1 for digest in digests)
+            found[atom.kind] = digest if found.get(atom.kind, digest) == digest else _SEVERAL
+    return found
+
+
+_SEVERAL = b""
 
 
 def with_calls(entry: Entry, atom: Atom) -> Entry:

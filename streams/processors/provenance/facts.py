@@ -114,7 +114,7 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["money"] = True
     if flags & Seen.SHOWN and traced.origin in OF_RECORDS and not fact["pointed"]:
         fact["shown"] = True
-    if flags & Seen.SOLE and value.is_sink and traced.origin is ValueOrigin.TEXT:
+    if flags & Seen.SOLE:
         fact["sole"] = True
     return fact
 

@@ -49,6 +49,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         has_pointed_text: whether free text was read in a content that the user has pointed at.
         tied: the values that the user's last message names only beside some acts, by their digests, with these acts as
             bits of `streams.provenance.calls`.
+        reached: of each kind of value by which somebody is reached, the digest of the only one in contents with text
+            that the user has pointed at since he last asked for something; empty if there are several.
     """
 
     atoms_count: int = 0
@@ -72,6 +74,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     asked_s: int = 0
     has_pointed_text: bool = False
     tied: dict[bytes, int] = {}
+    reached: dict[str, bytes] = {}
 
 
 class Amounts:

@@ -21,6 +21,7 @@ from streams.provenance.acts import USUAL
 from streams.provenance.arguments import Argument, extract_unusual, usual_reading
 from streams.provenance.arithmetic import operands
 from streams.provenance.found import AtomKind, Found, kind_of_words
+from streams.provenance.kinds_said import WORDS_FOR
 from streams.provenance.lookalikes import Comparison
 from streams.provenance.memory import ATOMS_MAX, Seen
 from streams.provenance.numbers import ORDERED
@@ -42,7 +43,7 @@ _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
 _OPERANDS = (_USER, ValueOrigin.TRUSTED, ValueOrigin.FIELD)
 """Where an amount can come from that another one was worked out of, the best source first."""
 # A name of a module is found at once, one of a class after a search of the class.
-_SAID, _INSTRUCTED, _LEFT_OUT = Seen.USER, Seen.INSTRUCTED, Seen.EXCLUDED
+_SAID, _INSTRUCTED, _LEFT_OUT, _SHOWN = Seen.USER, Seen.INSTRUCTED, Seen.EXCLUDED, Seen.SHOWN
 
 
 class Tracer:
@@ -62,6 +63,7 @@ class Tracer:
         "_is_full",
         "_limits",
         "_missing",
+        "_reached",
         "_scopes",
         "_subject",
         "_targets",
@@ -82,10 +84,23 @@ class Tracer:
         self._targets = targets
         self._limits = limits
         self._scopes = row.scopes
+        self._reached = row.reached
         self._undone_left = UNDONE_MAX
         self._is_full = row.atoms_count >= ATOMS_MAX
         self._subject = subject
         self._comparison: Comparison | None = None
+
+    def is_sole(self, traced: Traced, kinds: Iterable[AtomKind]) -> bool:
+        """Return whether a value stands where the user says that such a one does, and no other of its kind.
+
+        Args:
+            traced: where the value was seen.
+            kinds: the kinds that it can have.
+        """
+        entry = traced.entry
+        if entry is None or not traced.flags & _SHOWN or traced.origin is not _TEXT:
+            return False
+        return any(self._reached.get(kind) == entry.digest and self.has_said_any(WORDS_FOR[kind]) for kind in kinds)
 
     def has_said_any(self, words: Iterable[str]) -> bool:
         """Return whether the user has said one of some words, in canonical form."""

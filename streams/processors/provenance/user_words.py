@@ -108,7 +108,7 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     ties = ties_of(event, tied)
     row = replace(row, has_message=True, agreed_acts=agreed_acts, amounts=amounts, scopes=scopes, tied=ties)
     if asks:
-        row = replace(row, asked_s=max(row.asked_s, event.header.time // 1_000))
+        row = replace(row, asked_s=max(row.asked_s, event.header.time // 1_000), reached={})
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
 
 

@@ -20,7 +20,6 @@ from streams.processors.provenance.tools import Place, ToolUse
 from streams.processors.provenance.tracer import Tracer
 from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.kinds_said import WORDS_FOR
 from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
 from streams.provenance.memory import Seen
 from streams.provenance.origins import NOWHERE, SHAPED, Traced, day_ordered, trace, unnamed
@@ -206,8 +205,8 @@ def _in_sink(traced: Traced, argument: Argument, tracer: Tracer, *, is_told: boo
     if traced.origin is _KNOWN and tracer.is_usual:
         # "Same account as always": he has pointed at what trusted data show, whoever names it as well.
         return replace(traced, flags=traced.flags | Seen.POINTED)
-    if traced.flags & _SOLE and not any(tracer.has_said_any(WORDS_FOR.get(each.kind, ())) for each in argument.wholes):
-        traced = replace(traced, flags=traced.flags & ~_SOLE)
+    if is_shaped and tracer.is_sole(traced, [each.kind for each in argument.wholes]):
+        traced = replace(traced, flags=traced.flags | _SOLE)
     if is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
         return tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
     return traced
