@@ -8,7 +8,8 @@ A request names things in many ways, so a kind of act is tied to objects only wh
 holds for all objects of a sort (ids and the like, or persons and where they are reached) if one of its clauses names
 none of that sort ("and cancel the other meeting"), refers to several ("cancel both"), or to one that stands before it
 ("cancel it"). Objects that share a word are one ("Kim Lee", "Kim"). Where a message compares ("the same for QX-3") or
-leaves anything to a content, nothing is tied. Nor is an object that stands in no clause that asks for an act.
+leaves anything to a content, nothing is tied, nor where a sentence that follows and asks for no act refers to several
+("I mean the other way round"). An object that such a sentence names may be what any act is about.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import reduce
+from itertools import dropwhile
 from operator import or_
 from typing import NamedTuple
 
@@ -46,17 +48,17 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 _COMPARES = re.compile(
-    r"\b(?:same|likewise|ditto|respectively|vice versa|similarly|gleiche\w?|dasselbe|ebenso|genauso|jeweils|meme|pareil"
-    r"|respectivement|mismo|misma|igual|mesmo|mesma|stess[oa]|altrettanto|tak samo)\b"
+    r"\b(?:same|likewise|ditto|respectively|vice[ -]versa|similarly|gleiche\w?|dasselbe|ebenso|genauso|jeweils|meme"
+    r"|pareil|respectivement|mismo|misma|igual|mesmo|mesma|stess[oa]|altrettanto|tak samo)\b"
 )
 """What is said of one object holds for another one."""
 _ADDS = re.compile(r"\b(?:too|also|as well|auch|aussi|tambien|tambem|anche|pure|tez)\b")
 """The same in a clause without a verb: "QX-3, too"."""
 _SEVERAL = listed(
     "them these those both all each every everything everybody everyone any either one ones other others rest whole "
-    "beide beiden alle allen alles jede jeden jedes diese diesen andere anderen tous toutes tout chaque deux autre "
-    "autres ceux celles todos todas todo cada ambos ambas otro otra otros otras tutti tutte tutto ogni entrambi "
-    "entrambe altro altra altri altre outro outra outros outras"
+    "neither none reverse beide beiden alle allen alles jede jeden jedes diese diesen andere anderen tous toutes tout "
+    "chaque deux autre autres ceux celles todos todas todo cada ambos ambas otro otra otros otras tutti tutte tutto "
+    "ogni entrambi entrambe altro altra altri altre outro outra outros outras"
 )
 """Words that refer to several objects, or to another one."""
 _ONE = listed(
@@ -118,17 +120,27 @@ def tied_in(text: str) -> list[Tied]:
     plain = without_accents(text.lower())
     if _COMPARES.search(plain) is not None:
         return []
-    pieces = _clauses_of(text)
-    if sum(1 for _, calls in pieces if calls & _ACTS) < 2 or any(
-        not calls and _ADDS.search(without_accents(piece.lower())) for piece, calls in pieces
-    ):
+    # What stands before the first act introduces it, and what asks only for reads says nothing of acts. A sentence that
+    # follows and asks for nothing may correct what was said.
+    pieces = [piece for piece in dropwhile(_asks_for_no_act, _clauses_of(text)) if not piece[1] or piece[1] & _ACTS]
+    remarks = [piece for piece, calls in pieces if not calls]
+    if len(pieces) < len(remarks) + 2 or any(map(_is_about_others, remarks)):
         return []
     kinds = request_kinds(text)
     if not kinds.isdisjoint((DELEGATE, FILL)):
         return []
     is_german = _GERMAN.search(plain) is not None
-    clauses = [_read(piece, calls, is_german=is_german) for piece, calls in pieces if calls & _ACTS]
-    return _tied(clauses, bits_of(kinds))
+    return _tied([_read(piece, calls, is_german=is_german) for piece, calls in pieces], bits_of(kinds))
+
+
+def _asks_for_no_act(piece: tuple[str, int]) -> bool:
+    return not piece[1] & _ACTS
+
+
+def _is_about_others(piece: str) -> bool:
+    """Return whether a sentence that asks for nothing by itself adds an object, or refers to several."""
+    plain = without_accents(piece.lower())
+    return _ADDS.search(plain) is not None or not _SEVERAL.isdisjoint(WORD.findall(plain))
 
 
 def _clauses_of(text: str) -> list[tuple[str, int]]:
@@ -234,7 +246,7 @@ def _tied(clauses: list[_Clause], asked: int) -> list[Tied]:
     """Return the values of clauses with the kinds that may be meant of each.
 
     Args:
-        clauses: those that ask for acts.
+        clauses: those that ask for acts, and sentences that ask for nothing, which may be about any act.
         asked: what the message asks for as a whole, with kinds as bits.
     """
     placed = reduce(or_, [clause.calls for clause in clauses], 0)
@@ -249,7 +261,7 @@ def _tied(clauses: list[_Clause], asked: int) -> list[Tied]:
     for clause in clauses:
         for each in clause.objects:
             key = each._replace(place=0)
-            called[key] = called.get(key, loose[each.is_person]) | clause.calls
+            called[key] = called.get(key, loose[each.is_person]) | (clause.calls or asked | placed)
     if len({(each.kind, each.value) for each in called}) > TIED_MAX:
         return []
     words = {each: frozenset(_alike(each.written)) if each.is_person else _NONE for each in called}
