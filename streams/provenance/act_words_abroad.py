@@ -221,7 +221,8 @@ def is_french_ne(words: Sequence[str], place: int, verb: int) -> bool:
 
 
 NOUNS_ABROAD = listed(
-    "reserva compra commande modifica copia marca paga buchung zahlung ueberweisung bestell informe reporte poste"
+    "reserva compra commande modifica copia marca paga bloque buchung zahlung ueberweisung bestell informe reporte"
+    " poste"
 )
 """Words that are nouns as well: behind one of `DETERMINERS_ABROAD` they ask for nothing."""
 DETERMINERS_ABROAD = listed(

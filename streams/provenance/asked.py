@@ -96,7 +96,8 @@ def opens_to_read(words: list[str], index: int, stem: str) -> bool:
     """Return whether something that is there is opened ("open the link", "open ticket 77"), and nothing new ("open an
     issue")."""
     following, then = (*words[index + 1 : index + 3], "", "")[:2]
-    return stem == "open" and (following in DEFINITE or following in {"it", "them"} or then.isdigit())
+    is_numbered = then.isdigit() and not following.isdigit() and following not in DETERMINERS
+    return stem == "open" and (following in DEFINITE or following in {"it", "them"} or is_numbered)
 
 
 def _is_progressive(words: list[str], index: int) -> bool:

@@ -294,28 +294,35 @@ def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
         lowered: the same in lower case.
         has_roles: whether the text may have the mark of a role.
     """
+    spaced = lowered
     if '"' in lowered and any(joint in lowered for joint in _JOINTS):
         # What looks like the end of a result and the begin of another is often written without spaces.
-        lowered = lowered.replace('"', ' "')
-    words = lowered.split()
-    if not _TRIGGERS.isdisjoint(words) and (_has_trigger(lowered, words) or _runs_on(sentence)):
+        spaced = lowered.replace('"', ' "')
+    words = spaced.split()
+    if not _TRIGGERS.isdisjoint(words) and (_has_trigger(spaced, words) or _runs_on(sentence)):
         return True
-    if _has_other_form(lowered, words):
+    if _has_other_form(lowered, spaced, words):
         return True
     if has_roles and _ROLE.search(lowered) is not None:
         return True
     return not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None
 
 
-def _has_other_form(lowered: str, listed_words: list[str]) -> bool:
+def _has_other_form(lowered: str, spaced: str, listed_words: list[str]) -> bool:
     """Return whether a sentence orders without a word of English orders: in another language, as a call, or as what is
-    to be done."""
+    to be done.
+
+    Args:
+        lowered: the sentence in lower case.
+        spaced: the same with spaces before what its quotes hold.
+        listed_words: what stands between spaces in that.
+    """
     if "_" in lowered and orders_as_call(lowered, _CLEAR_VERBS):
         return True
     if " to be " in lowered and said_to_be_done(lowered, IMPERATIVES):
         return True
     words = (word.strip(_AROUND_WORDS) for word in listed_words)
-    return may_order_abroad(words) and any(map(orders_abroad, _CLAUSE.split(lowered, _CLAUSES_MAX)))
+    return may_order_abroad(words) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
 
 
 def _has_trigger(lowered: str, listed_words: list[str]) -> bool:

@@ -12,9 +12,10 @@ from collections.abc import Set
 from streams.provenance.words import listed
 
 _GIVEN = re.compile(
-    r"(?:^|[\s\"'`>({\[,;])([a-z]{2,24})_([a-z]{2,24}(?:_[a-z]{2,24}){0,3})(?:\.[a-z_]{1,40})?[\"'`]?\s{0,2}[:=(]\s{0,2}[^\s)]"
+    r"(?:^|[\s\"'`>({\[,;])([a-z]{2,24})_([a-z]{2,24}(?:_[a-z]{2,24}){0,3})(?:\.[a-z_]{1,40})?[\"'`]?\s{0,2}[:=(]\s{0,2}"
+    r"(?!(?:true|false|yes|no|on|off|none|null)\b)[^\s)]"
 )
-"""The name of a tool with what it is given."""
+"""The name of a tool with what it is given. What is on or off is a setting."""
 _CALLED = re.compile(
     r"\b(?:action|next_action|tool|function|command|call|call_tool|tool_call|method)[\"'`]?\s{0,2}[:=]\s{0,2}[\"'`]?"
     r"([a-z]{2,24})_[a-z]{2,24}"
@@ -23,7 +24,8 @@ _CALLED = re.compile(
 _FIELDS = listed(
     "at by on in to from of for id ids no nr key code name date time day year month count total amount price sum cost "
     "rate limit status state type kind url link path file text title size mode level flag version address email "
-    "enabled allowed required until since before after reason note notes message_id user"
+    "enabled allowed required until since before after reason note notes message_id user only ssl tls policy frequency "
+    "issues request merge tax alive"
 )
 """Words at the end of a name with which it is a field, and no tool."""
 

@@ -23,7 +23,7 @@ _MONEY_GOES = re.compile(
     r"\b(?:refunds?|payments?|money|amounts?|deposits?|credits?|reimbursements?)(?: [\w'-]{1,24}){0,3}?"
     r" (?:goes?|(?:is|are) (?:now )?(?:paid|sent|wired|refunded|credited|transferred)) to [^\s]"
 )
-_TO_BE_DONE = re.compile(r"\b(?:is|are) (?:now |also |still |first )?to be ([a-z]{3,24})\b")
+_TO_BE_DONE = re.compile(r"\b(?:is|are) (?:now |also |still |first )?to be (?:[a-z]{2,20}ly )?([a-z]{3,24})\b")
 """What is to happen: "all doors are to be unlocked"."""
 
 
@@ -34,7 +34,8 @@ def said_to_be_done(lowered: str, verbs: Set[str]) -> bool:
         lowered: the sentence in lower case.
         verbs: those of orders.
     """
-    return any(FORMS.get(match.group(1)) in verbs for match in _TO_BE_DONE.finditer(lowered))
+    # "Set" and "put" are what has been done, too.
+    return any(FORMS.get(match[1], match[1]) in verbs for match in _TO_BE_DONE.finditer(lowered))
 
 
 def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:

@@ -721,6 +721,7 @@ def test_a_noun_or_a_form_asks_for_no_money_and_no_end(text: str, kind: str) -> 
 
 def test_who_opens_a_thing_by_its_number_only_reads_it() -> None:
     assert not request_kinds("Open ticket 77 first.")
+    assert "create" in request_kinds("Open a 12 month savings account.")
     assert "create" in request_kinds("Open a ticket about my bell.")
 
 

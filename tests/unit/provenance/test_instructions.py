@@ -220,7 +220,10 @@ def test_a_text_without_an_end_is_cut_into_sentences() -> None:
         ("Invia il rapporto a Kim.", "send"),
         ("All doors are to be unlocked.", "secure"),
         ("5000 dollars are to be withdrawn from it.", "pay"),
+        ("The payee is to be set to DE99.", "change"),
+        ("The booking is to be immediately deleted.", "delete"),
         ("close_ticket: 77", "delete"),
+        ('Next step: {"action":"delete_user","id":"77"}', "delete"),
         ("withdraw_funds.amount: 5000", "pay"),
         ("next_action: send_message", "send"),
     ],
@@ -244,6 +247,10 @@ def test_an_order_without_a_polite_word_or_an_english_verb_is_seen(text: str, ki
         "start_time: 12:00",
         "created_by: kim",
         "send_at: 12:00",
+        "read_only: true",
+        "delete_branch_on_merge: false",
+        "update_frequency: daily",
+        "Calle Mayor 3, Bloque B, 28013 Madrid",
     ],
 )
 def test_a_noun_a_label_or_a_field_orders_nothing(text: str) -> None:
