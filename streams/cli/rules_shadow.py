@@ -28,9 +28,9 @@ def shadow(
     """Count the calls that rules in shadow have matched, and those that each would have decided otherwise.
 
     It answers what happens if you remove `mode: shadow` from a rule, for each rule by itself, from the verdicts on the
-    log: it needs the right to read them, and no root key. What would have followed is not known, nor
-    what other rules would have asked about a call that a permit lets through. A call that met what is as strict anyway
-    is not counted as a change. Once enforced, a rule that can't be evaluated for a call denies it, unless the rule
+    log: it needs the right to read them, and no root key. What would have followed is not known, nor what other rules
+    would have asked about a call that a permit lets through. A call that was already decided at least as strictly is
+    not counted as a change. Once enforced, a rule that can't be evaluated for a call denies it, unless the rule
     permits. To try several together, or rules that are not published, use `rules backtest` on a folder in which they
     are not in shadow.
     """

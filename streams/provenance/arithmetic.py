@@ -110,7 +110,7 @@ _HALVES = re.compile(
     r"|(?: [^\W\d_]{3,10})? (?:and|und|et|y|e) (?:a |one |eine? )?(?:half|halb|demie?|medi[ao]|mei[ao]|mezz[oa])\b)"
     r"(?! (?:of|the|an?|de|du|des|von|vom|del|di|da|do)\b)"
 )
-"""A number and a half: "2 and a half", "zweieinhalb", "due e mezzo"."""
+"""A number and a half: "2 and a half", "zweieinhalb", "quattro e mezzo"."""
 _COUNT = re.compile(rf"(?<![\w.,#/-])(\d{{1,3}}|{'|'.join(NUMBER_WORDS)})(?![\w%/:-])(?!\s?%|[.,]\d)")
 _SHARING = re.compile(
     r"\b(?:split|splits|share[sd]?|sharing|shares|each|divided?|equally|per (?:person|head|guest|capita)|apiece|ways"

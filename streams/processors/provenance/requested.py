@@ -80,11 +80,9 @@ def is_stated(examined: Examined) -> bool:
     """
     wholes = [value for value in examined.values if not value.is_part]
     sinks = [value for value in wholes if value.is_sink]
-    if (
-        is_for_another(examined)
-        or not sinks
-        or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks)
-    ):
+    if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
+        return False
+    if is_for_another(examined):
         return False
     uses = examined.use.tool.uses
     if any(_is_money(value, uses) and not _is_his_or_none(value, examined) for value in wholes):
