@@ -136,7 +136,8 @@ def merge(row: bytes | None, entries: Iterable[Entry], room: int, clears: int = 
         clears: flags that no longer hold for what is seen again.
 
     Returns:
-        The new row, how many entries it has more than before, and whether all of `entries` are in it.
+        The new row, how many entries it has more than before, and whether all of `entries` and of those before are in
+        it.
     """
     kept: dict[bytes, _Packed] = {} if row is None else {each[0]: each for each in _ENTRY.iter_unpack(row)}
     before, complete = len(kept), True
@@ -149,8 +150,9 @@ def merge(row: bytes | None, entries: Iterable[Entry], room: int, clears: int = 
                 kept[entry.digest] = _joined(known, entry)
         elif len(kept) - before < room:
             kept[entry.digest] = entry
-        elif not _make_room(kept, entry):
+        else:
             complete = False
+            _make_room(kept, entry)
     return b"".join([_ENTRY.pack(*each) for each in kept.values()]), len(kept) - before, complete
 
 
@@ -162,13 +164,12 @@ def _joined(known: _Packed, entry: Entry) -> _Packed:
     return entry.digest, known[1] | entry.flags, event, path, known[4] | entry.calls_for
 
 
-def _make_room(kept: dict[bytes, _Packed], entry: Entry) -> bool:
+def _make_room(kept: dict[bytes, _Packed], entry: Entry) -> None:
     """Let a value that clears take the place of one that only accuses: what is not found accuses anyway."""
     if not entry.flags & (Seen.USER | Seen.TRUSTED):
-        return False
+        return
     for digest, each in kept.items():
         if not each[1] & (Seen.USER | Seen.TRUSTED | Seen.FIELD):
             del kept[digest]
             kept[entry.digest] = entry
-            return True
-    return False
+            return

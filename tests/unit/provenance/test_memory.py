@@ -36,10 +36,10 @@ def test_without_room_a_value_that_accuses_is_left_out_and_said_to_be() -> None:
     assert find(row, OTHER) is None
 
 
-def test_what_clears_takes_the_place_of_what_only_accuses() -> None:
+def test_what_clears_takes_the_place_of_what_only_accuses_and_says_so() -> None:
     row, _, _ = merge(None, [Entry(ONE, Seen.TEXT), Entry(OTHER, Seen.FIELD)], 2)
     row, more, complete = merge(row, [Entry(THIRD, Seen.USER)], 0)
-    assert (more, complete) == (0, True)
+    assert (more, complete) == (0, False)
     assert find(row, ONE) is None
     assert find(row, OTHER) is not None
     assert find(row, THIRD) is not None
