@@ -218,15 +218,21 @@ def _is_object(shape: Shape) -> bool:
 
 
 def _named(clause: str, place: int, name: str, *, is_german: bool) -> Iterator[_Object]:
-    """Yield a name that is written with capitals, and its words. Behind an article it is a thing of some sort."""
+    """Yield a name that is written with capitals, and its words.
+
+    Behind an article it is a thing of some sort, and "on Twitter" says where.
+    """
     words = [word.removesuffix("'s") for word in name.split(" ")]
     before = clause[:place].split()
     if not before and _is_verb(words[0]):
         words = words[1:]
     last = without_accents(before[-1].lower()) if before else ""
-    if last in DETERMINERS or last in DETERMINERS_ABROAD or (is_german and last not in RECIPIENTS | _GERMAN_BEFORE):
+    if last in DETERMINERS or last in DETERMINERS_ABROAD or last == "on":
         return
-    words = [word for word in words if len(word) > 1]
+    if is_german and last not in RECIPIENTS | _GERMAN_BEFORE:
+        return
+    # "I'd" is nobody.
+    words = [word for word in words if len(word) > 1 and not word.startswith("I'")]
     if not words or any(map(str.isdigit, name)) or any(word.lower() in EMPTY or word.lower() in DAYS for word in words):
         return
     for written in dict.fromkeys((" ".join(words), *words)):

@@ -82,6 +82,12 @@ def test_words_with_capitals_are_no_names_behind_an_article_or_in_german() -> No
     assert not _is_tied("Bitte \u00e4ndere Adressen und storniere Buchungen.", "adressen", ActKind.DELETE)
 
 
+def test_neither_a_place_nor_the_user_himself_is_who_a_clause_is_about() -> None:
+    text = "I'd like to share my progress on Instagram. Draft a post for it that names @kim_lee and @bo_lind."
+    assert not _is_tied(text, "@kim_lee", ActKind.SHARE)
+    assert not _is_tied(text, "@kim_lee", ActKind.POST)
+
+
 def test_an_object_that_looks_like_a_verb_begins_no_clause() -> None:
     text = "Delete drafts/plan-v1.md and drafts/plan-v2.md, and send drafts/plan-v3.md to kim@home.example."
     assert not _is_tied(text, "drafts/plan-v2.md", ActKind.DELETE)
