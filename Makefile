@@ -8,6 +8,8 @@ KAFKA_PORT ?= 9092
 MINUTES ?= 30
 # How many processes run tests. One more than there are cores, since many tests wait for the processes they start.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# Tests start hundreds of processes. Without its bytecode kept, each of them would compile stoplog anew.
+unexport PYTHONDONTWRITEBYTECODE
 # The checks of `lint` run side by side where make can keep their output apart (GNU make 4 or newer).
 SIDE_BY_SIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=2 --output-sync=target)
 CHECKS := check-types check-style check-format check-imports check-schemas check-wording
