@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.shared_broker import SharedBroker, ask
 from tests.turns import Turns
 
 INTEGRATION = Path(__file__).parent / "integration"
+OTHERS_PER_INTEGRATION = 6
+"""So many files of other tests come after each of integration tests, which then keep two of three workers busy."""
 SHARED = pytest.StashKey[dict[str, str]]()
 TURNS = pytest.StashKey[Turns]()
 BROKER_ADDRESS = "stoplog_broker_address"
@@ -54,11 +57,28 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the tests of a worker.
 
-    Files of integration tests come first: they take longest, and one that begins last keeps the other workers waiting.
-    Tests that run alone come last in their file, in one go: before each of them the workers wait for each other.
+    Files of integration tests are spread among the others from the beginning on, and are through well before the end:
+    they wait as long as they compute, so that several at a time leave cores idle, and one that begins last keeps the
+    other workers waiting. Files with tests that run alone come after all of them, and those tests last in their file,
+    in one go: before each of them the workers wait for each other, and for whatever long test one of them is in.
     """
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (is_timed(item), not item.path.is_relative_to(INTEGRATION)))
+        places = places_of_files(items)
+        items.sort(key=lambda item: (is_timed(item), places[item.path]))
+
+
+def places_of_files(items: Iterable[pytest.Item]) -> dict[Path, tuple[int, bool]]:
+    """Where each file comes in the order: the earlier, the smaller."""
+    files = dict.fromkeys(item.path for item in items)
+    alone = {item.path for item in items if is_timed(item)}
+    counted: Counter[bool] = Counter()
+    places: dict[Path, tuple[int, bool]] = {}
+    for path in files:
+        is_other = not path.is_relative_to(INTEGRATION)
+        place = counted[is_other] * (1 if is_other else OTHERS_PER_INTEGRATION)
+        places[path] = (place + len(files) * OTHERS_PER_INTEGRATION * (path in alone), is_other)
+        counted[is_other] += 1
+    return places
 
 
 # First, so that the time limit of a test begins when its turn has come.
