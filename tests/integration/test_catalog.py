@@ -23,11 +23,13 @@ from streams.operations.topics.reader import read_to_end
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from streams.wiring.settings_loading import load_settings
+from tests.commands import run_command
 from tests.ocsf import faults
 from tests.waiting import until_open
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60.0
+COMMAND_S_MAX = 120.0
 SEND = {
     "name": "send_mail",
     "description": "Sends an e-mail.",
@@ -90,12 +92,11 @@ class Office:
         )
 
     def run(self, *args: str, json_lines: bool = True) -> Ran:
-        command = [sys.executable, "-m", "streams.cli", *args]
+        command = list(args)
         if json_lines and args[0] != "topics":
             at = command.index("--") if "--" in command else len(command)
             command.insert(at, "--json")
-        done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, timeout=120, check=False)
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Ran(*run_command(command, self.folder, self.env, COMMAND_S_MAX))
 
     def lists(self, *tools: dict[str, Any], folder: str = "server") -> list[str]:
         """Have a server list these; the command that starts it."""

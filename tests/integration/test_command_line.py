@@ -26,6 +26,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings_loading import load_settings
+from tests.commands import run_command
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -79,18 +80,10 @@ class CommandLine:
 
     def run(self, *args: str, status: int = 0) -> list[dict[str, Any]]:
         """Run a command that must end with this status; gives what it wrote."""
-        done = subprocess.run(
-            [sys.executable, "-m", "streams.cli", *args],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
-        assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        ran = run_command(args, self.folder, self.environment, SECONDS_MAX)
+        assert ran.status == status, (args, ran)
+        assert "Traceback" not in ran.err
+        return [json.loads(line) for line in ran.out.splitlines()]
 
     def spawn(self, *args: str) -> subprocess.Popen[str]:
         """Start a command that goes on."""
