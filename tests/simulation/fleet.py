@@ -38,6 +38,7 @@ from streams.processors.settings import GateSettings
 from streams.topology import BUDGETS, GATE
 from tests.keeping import REFUND, SEND, bundle_files
 from tests.kit import START_MS, compile_published, wire
+from tests.simulation.caught_by import seeds_for
 
 SPAN_MS = 60_000
 WINDOW_MS = 20_000
@@ -371,7 +372,7 @@ def assert_kept(fleet: Callable[[int], Fleet], seeds: Iterable[int]) -> Report:
 
 def assert_caught(fleet: Callable[[int], Fleet], plant: str, seeds_max: int) -> None:
     """Run a fleet with one seed after the other until one breaks a promise, as a planted bug must make one do."""
-    assert any(fleet(seed).run().violations for seed in range(seeds_max)), (
+    assert any(fleet(seed).run().violations for seed in seeds_for(plant, seeds_max)), (
         f"`{plant}` was not caught by {seeds_max} seeds"
     )
 

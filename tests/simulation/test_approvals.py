@@ -12,9 +12,10 @@ from simulation.workload_session import WorkloadSize
 from streams.ports.processor import StateView
 from streams.processors.gate import approval_grants, judge
 from streams.processors.state import ApprovalGrantRow
+from tests.simulation.caught_by import seeds_for
 from tests.simulation.ingredients import ingredients
 
-SEEDS = range(45)
+SEEDS = 45
 SIZE = WorkloadSize(sessions=8, steps_per_session_max=24, control_acts=3, span_ms=60_000, session_life_ms=90_000)
 
 
@@ -39,7 +40,7 @@ def uses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_no_call_is_approved_that_nobody_has_approved(uses: list[str]) -> None:
     made = ingredients()
-    for seed in SEEDS:
+    for seed in range(SEEDS):
         simulate(seed, made, SIZE)
     assert len(set(uses)) > 5, "hardly any grant was used"
 
@@ -51,12 +52,12 @@ def uncounted(_key: bytes, used: Sequence[ApprovalGrantRow], _state: StateView) 
 
 def test_a_grant_that_is_used_more_often_than_it_may_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "spend", uncounted)
-    assert any(is_noticed(seed) for seed in SEEDS)
+    assert any(is_noticed(seed) for seed in seeds_for("uncounted", SEEDS))
 
 
 def test_so_is_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approval_grants, "is_over", lambda *_: False)
-    assert any(is_noticed(seed) for seed in SEEDS)
+    assert any(is_noticed(seed) for seed in seeds_for("never_ends", SEEDS))
 
 
 def is_noticed(seed: int) -> bool:
