@@ -9,13 +9,12 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.commands import run_command
 from tests.integration.deployment import ROOT
 from tests.integration.page import text_of
 from tests.ocsf import faults
@@ -57,17 +56,9 @@ class Shell(NamedTuple):
             self.exported[name] = value
             return []
         assert words[0] == "stoplog"
-        done = subprocess.run(
-            [sys.executable, "-m", "streams.cli", *words[1:]],
-            cwd=self.folder,
-            env={**own, "PYTHONPATH": path, **self.exported},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S_MAX,
-            check=False,
-        )
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        ran = run_command(words[1:], self.folder, {**own, "PYTHONPATH": path, **self.exported}, COMMAND_S_MAX)
+        assert ran.status == 0, (command, ran)
+        return [json.loads(line) for line in ran.out.splitlines()]
 
 
 @pytest.fixture(scope="module")
