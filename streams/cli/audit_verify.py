@@ -123,7 +123,7 @@ def verify(
         text = (
             "whether the end was cut off is not known: keep heads (--heads FILE), and compare them later (--since FILE)"
         )
-        screen.say(text, FAINT)
+        screen.prose(text, FAINT)
     if not report.is_proven:
         raise typer.Exit(NOT_PROVEN)
 
@@ -246,7 +246,7 @@ def _common_fields(report: PartitionReport) -> dict[str, object]:
 def _tell(screen: Screen, report: PartitionReport) -> None:
     offence = report.offence
     for text in report.unknown:
-        screen.say(f"partition {report.partition}: can't be known: {text}", WARN)
+        screen.prose(f"partition {report.partition}: can't be known: {text}", WARN)
     if offence is not None:
         screen.say(f"partition {report.partition}: {offence.kind.value} at {offence.place}", FAIL)
         screen.say(f"    {offence.text}")
@@ -283,20 +283,20 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
     told = f"{', '.join(counted[:-1])} and {counted[-1]} under {many(seals, 'seal')}"
     if offences:
         bad = f"{offences} of {many(len(found), 'partition')} can't be relied on"
-        screen.say(f"{told} are as they were sealed; {bad}", FAIL)
+        screen.prose(f"{told} are as they were sealed; {bad}", FAIL)
     elif not seals:
-        screen.say("NOT PROVEN: nothing is sealed on this log, so nobody can tell whether it was changed", WARN)
+        screen.prose("NOT PROVEN: nothing is sealed on this log, so nobody can tell whether it was changed", WARN)
     else:
-        screen.say(f"{told}: nothing was changed, dropped, reordered or forked", OK)
+        screen.prose(f"{told}: nothing was changed, dropped, reordered or forked", OK)
     if seals and report.unsealed:
         where = ", ".join(map(str, report.unsealed))
         text = f"NOT PROVEN: {many(sum(report.unsealed.values()), 'verdict')} on partitions without a seal ({where})"
-        screen.say(f"{text}: nobody can tell whether they were changed", WARN)
+        screen.prose(f"{text}: nobody can tell whether they were changed", WARN)
     left = sum(each.not_compared for each in found)
     if left:
-        screen.say(f"{many(left, 'report', _REPORTS)} could not be compared: their topics are not here", WARN)
+        screen.prose(f"{many(left, 'report', _REPORTS)} could not be compared: their topics are not here", WARN)
     if not others:
         text = f"what others put on the record (`{AUDIT_REPORTED.name}`): it is not here with its seals"
-        screen.say(f"not checked: {text}", FAINT)
+        screen.prose(f"not checked: {text}", FAINT)
     if is_derived:
-        screen.say("checked with the key of these settings; name the list that auditors keep with --keys", FAINT)
+        screen.prose("checked with the key of these settings; name the list that auditors keep with --keys", FAINT)

@@ -167,7 +167,7 @@ def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
             rows.append((name, short(_fact_text(value), _VALUE_CHARS), remark))
     screen.table(("fact", "value", "remark"), rows)
     if unstated:
-        screen.say(f"not stated: {', '.join(unstated)}", FAINT)
+        screen.prose(f"not stated: {', '.join(unstated)}", FAINT)
 
 
 def doubt(entry: ToolCatalogEntry, name: str) -> str:
@@ -225,7 +225,7 @@ def show_reach(screen: Screen, reach: Reach) -> None:
     """Write what an approval permits."""
     screen.say("according to its facts, the tool:", STRONG)
     for sentence in reach.can:
-        screen.say(f"  {sentence}")
+        screen.prose(f"  {sentence}")
     screen.say("rules in force that apply to it:", STRONG)
     if reach.rules_note:
         screen.say(f"  {reach.rules_note}", WARN)

@@ -92,7 +92,7 @@ def _show(screen: Screen, story: Story) -> None:
     screen.say()
     for hit in story.rules[:_RULES_SHOWN_MAX]:
         rule = f"  {hit.effect.value.lower().replace('_', ' ')}: {hit.reason}"
-        screen.rich(Text.assemble(("rule ", FAINT), (printable(hit.rule_id), STRONG), printable(rule)))
+        screen.prose(Text.assemble(("rule ", FAINT), (printable(hit.rule_id), STRONG), printable(rule)))
     if not story.rules:
         screen.say(f"no rule decided: {story.reason}: {story.reason_text}", FAINT)
 

@@ -219,7 +219,7 @@ def _tell_decided(screen: Screen, decided: Sequence[RuleExplanation], others: Se
         screen.say("rules that matched as well, and weigh less", STRONG)
     id_chars = max((len(each.rule_id) for each in matched), default=0)
     for each in matched:
-        screen.say(f"{each.rule_id:<{id_chars}}  {each.effect}{_mode_of(each)}: {each.reason}")
+        screen.prose(f"{each.rule_id:<{id_chars}}  {each.effect}{_mode_of(each)}: {each.reason}")
     _tell_counts(screen, others)
 
 
@@ -269,7 +269,7 @@ def _tell_others(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
     if others:
         screen.say()
     for outcome, rule_ids in sorted(others.items()):
-        screen.say(f"{outcome}: {', '.join(rule_ids)}", FAINT)
+        screen.prose(f"{outcome}: {', '.join(rule_ids)}", FAINT)
 
 
 def _tree(rule: RuleExplanation, whole: bool) -> Tree:

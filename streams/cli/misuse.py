@@ -33,6 +33,7 @@ OTHER_WORDS = {
 
 _BREAKS = re.compile(r"\n?\t")
 _QUOTED = re.compile(r"(?<!\w)'([^'`]*)'")
+_OPTION = re.compile(r"(?<=^Invalid value for )--[\w-]+|(?<=^No such option: )-[\w-]+")
 _NAME = re.compile(r"[A-Z]+")
 
 
@@ -51,7 +52,7 @@ def told(error: Any) -> str | None:
 def _in_our_words(text: str) -> str:
     """Return the text in one line, the input in backticks."""
     text = _BREAKS.sub(" ", text).replace(": Value error, ", ": ").replace(": Input should be ", ": it must be ")
-    text = _QUOTED.sub(r"`\1`", text.removeprefix("Invalid value: "))
+    text = _QUOTED.sub(r"`\1`", _OPTION.sub(r"`\g<0>`", text).removeprefix("Invalid value: "))
     # The first letter of an acronym stays as it is.
     first = text[:1] if text[1:2].isupper() else text[:1].lower()
     return f"{first}{text[1:].removesuffix('.')}"

@@ -112,7 +112,7 @@ def explain(
     _tell_rules(screen, explained, frozenset(rule or ()), whole=verbose)
     if history is None:
         _tell_limits(screen, explained, is_under_own_rules=directory is None, has_key=root_key is not None)
-        _tell_next(screen, explained, connection, settings.key_path, verbose=verbose)
+        _tell_next(screen, explained, connection, settings.key_path, reveal=reveal, verbose=verbose)
 
 
 def _check_rules_exist(explained: Explained, asked: Sequence[str]) -> None:
@@ -219,7 +219,9 @@ def _tell_unknown(screen: Screen, explained: Explained) -> None:
     )
 
 
-def _tell_next(screen: Screen, explained: Explained, connection: Connection, key_path: Path, *, verbose: bool) -> None:
+def _tell_next(
+    screen: Screen, explained: Explained, connection: Connection, key_path: Path, *, reveal: bool, verbose: bool
+) -> None:
     intent = explained.intent
     explain = f"rules explain --intent {intent.intent_id}"
     session = shlex.quote(f"{intent.header.tenant_uid}|{intent.session_id}")
@@ -228,8 +230,9 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, key
         ("in a sentence, with the origins", f"explain {intent.intent_id}"),
         ("what the session read and did", f"session show {session}"),
         ("what the tool is approved for", f"catalog show {tool}"),
-        ("with the values of arguments", f"{explain} --reveal"),
     ]
+    if not reveal:
+        steps.append(("with the values of arguments", f"{explain} --reveal"))
     if explained.lacks_facts:
         key = shlex.quote(str(key_path)) if key_path.is_file() else "FILE"
         steps.insert(0, ("with the key of the values", f"{explain} --root-key {key}"))
@@ -288,7 +291,7 @@ def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded
         return
     screen.say()
     digest = "none" if verdict.ruleset_digest is None else verdict.ruleset_digest.hex()
-    screen.rich(
+    screen.prose(
         Text.assemble(
             ("verdict on the log: " if recorded else "verdict: ", STRONG),
             (verdict.outcome.value, EFFECT_STYLES.get(Effect(verdict.outcome.value), WARN)),

@@ -106,10 +106,11 @@ class Screen:
         if not self.as_json:
             self.rich(Text(printable(text, lines=lines), style))
 
-    def prose(self, text: str, style: str = "") -> None:
+    def prose(self, text: str | Text, style: str = "") -> None:
         """Write sentences for a person, wrapped between words on a terminal: not for what is to be copied."""
         if not self.as_json:
-            self.console.print(Text(printable(text), style).rich(), soft_wrap=not sys.stdout.isatty())
+            told = text if isinstance(text, Text) else Text(printable(text), style)
+            self.console.print(told.rich(), soft_wrap=not sys.stdout.isatty())
 
     def quote(self, text: str) -> None:
         """Write the text of somebody else for a person: each of its lines is marked."""

@@ -6,7 +6,8 @@ Python would write them to standard error bare, without saying that they are war
 from __future__ import annotations
 
 import logging
-import sys
+
+import typer
 
 from streams.cli.text import label, printable
 
@@ -20,7 +21,7 @@ class LabelledHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record. The command goes on, whatever it is: if it fails, the error comes last."""
-        sys.stderr.write(f"{label('warning', 'yellow')} {printable(record.getMessage())}\n")
+        typer.echo(f"{label('warning', 'yellow')} {printable(record.getMessage())}", err=True)
 
 
 def label_warnings() -> None:

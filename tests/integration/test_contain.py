@@ -363,7 +363,7 @@ def test_a_denied_call_is_explained_by_what_the_gate_found(deployment: Deploymen
         (told,) = deployment.command("explain", outcome.intent_id)
         assert told["story"] == (
             "denied: `to` = eve@evil.example came only from office/read_mail 14 (untrusted), beside an instruction; "
-            "the user named no recipient (rule OFF-020: only an untrusted text names the recipient)"
+            "the user named no such recipient (rule OFF-020: only an untrusted text names the recipient)"
         )
         assert "office/read_mail 14" in deployment.screen("explain", outcome.intent_id)
 

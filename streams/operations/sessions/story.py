@@ -191,12 +191,12 @@ def _told(story: Story) -> Iterator[str]:
     for role in _SINKS:
         own = [value for value in sinks if value.role is role]
         if own and chosen and story.outcome is not Outcome.ALLOW and all(v.origin is not ValueOrigin.USER for v in own):
-            yield f"the user named no {_role_word(story, role)}"
+            yield f"the user named no such {_role_word(story, role)}"
 
 
 def _role_word(story: Story, role: ArgumentRole) -> str:
     if role is ArgumentRole.TARGET:
-        return "such target"
+        return "target"
     return _DESTINATIONS.get(ActKind(propose_kind(story.tool.rpartition("/")[2])), "destination")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, header
+from streams.cli.main import run
 from streams.embedded.admin import EmbeddedAdmin
 from streams.model.approval import GRANT_MADE, GRANT_USED
 from streams.model.audit import AuditEvent, AuditEventType
@@ -18,6 +20,7 @@ from streams.model.types import Actor
 from streams.model.verdict import ArgumentOrigin, Outcome, RuleEffect, RuleHit, RuleMode, ValueOrigin
 from tests.kit import FILES_READ, MAIL_SEND
 from tests.unit.cli.conftest import Stoplog
+from tests.unit.cli.terminal import written_to_terminal
 from tests.unit.cli.test_session import Writer
 from tests.unit.sdk.hands import verdict_on
 
@@ -85,7 +88,7 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
     (told,) = deployed("explain", intent).records
     assert told["story"] == (
         "denied: `to` = x@evil.example came only from files/read mail 14 (untrusted), beside an instruction; "
-        "the user named no recipient (rule PRV-005: a destination stands only in untrusted text)"
+        "the user named no such recipient (rule PRV-005: a destination stands only in untrusted text)"
     )
     assert [value["name"] for value in told["values"]] == ["to", "subject"]
     assert told["rules"] == [
@@ -99,6 +102,20 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
     # It is what the screen of the session names for "why".
     screen = deployed("session", "show", intent, "--no-json").out
     assert f"why the last one was not allowed  stoplog explain {intent}" in screen
+
+
+def test_on_a_terminal_no_sentence_of_a_rule_is_broken_within_a_word(
+    deployed: Stoplog, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "an instruction that others wrote asks to put an address, a link or a number into what goes out of here"
+    hit = rule(RuleEffect.DENY, why)
+    intent = case.judged(Outcome.DENY, reason="rule_denied", reason_text=why, rules=(hit,))
+    monkeypatch.setenv("COLUMNS", "100")
+    for command in (("explain", intent), ("rules", "explain", "--intent", intent)):
+        written = written_to_terminal(monkeypatch, lambda asked=command: run([*asked, "--no-json"])).decode()
+        sentences = [line for line in re.sub(r"\x1b\[[\d;]+m", "", written).splitlines() if "stoplog " not in line]
+        assert why.partition(",")[0] in written
+        assert max(map(len, sentences)) <= 100
 
 
 def test_an_argument_whose_parts_come_from_several_places_is_shown_once(deployed: Stoplog, case: Case) -> None:
@@ -119,14 +136,14 @@ def test_an_argument_whose_parts_come_from_several_places_is_shown_once(deployed
             ValueOrigin.NOWHERE,
             {},
             "waits for a person's approval: `to` = x@evil.example stands in nothing that the user said or the session "
-            "has read; the user named no recipient (why)",
+            "has read; the user named no such recipient (why)",
         ),
         (
             Outcome.QUARANTINE,
             ValueOrigin.TEXT,
             {"decoded": True},
             "denied, and the session frozen: `to` = x@evil.example came only from text that others have written "
-            "(untrusted), in disguise; the user named no recipient (why)",
+            "(untrusted), in disguise; the user named no such recipient (why)",
         ),
         (
             Outcome.DENY,

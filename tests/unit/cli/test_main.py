@@ -81,7 +81,7 @@ def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> Non
         (("nothing",), "no such command `nothing`"),
         (
             ("kill", "--all", "--why", "x", "--until", "soon"),
-            "invalid value for --until: `soon` is neither",
+            "invalid value for `--until`: `soon` is neither",
         ),
     ],
 )
@@ -100,7 +100,7 @@ def test_who_mistakes_how_a_command_is_written_learns_how_it_is(
     [
         (("tail",), "missing argument `SUBJECT`. Choose from: verdicts, audit, alerts, ocsf, "),
         (("tail", "nothing"), "invalid value for `SUBJECT`: `nothing` is not one of `verdicts`, `audit`, "),
-        (("tail", "alerts", "--no-follw"), "no such option: --no-follw"),
+        (("tail", "alerts", "--no-follw"), "no such option: `--no-follw`"),
         (("kill", "--why", "x"), "give exactly one of --session, --agent, "),
         (("tail", "alerts", "--max", "0"), "invalid value for `--max`: it must be greater than or equal to 1"),
     ],

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from simulation.records import header
 from streams.cli.log_output import JsonFormatter, LineFormatter
 from streams.cli.rows import Row, event_row, heading, letter_row, line_of, row_of
+from streams.cli.unlogged import LabelledHandler
 from streams.codec.ocsf import handled_finding
 from streams.model.alert_status import AlertState, AlertStatus
 from streams.model.audit import AuditCheckpoint
@@ -134,6 +135,11 @@ def test_log_lines_for_programs_are_json_and_for_people_are_harmless() -> None:
 def test_no_text_in_the_log_looks_like_another_line_of_it() -> None:
     line = LineFormatter().format(log_record("a\n12:00:00 warning: b"))
     assert line.split("\n")[1:] == ["  12:00:00 warning: b"]
+
+
+def test_a_warning_of_a_command_has_no_color_where_no_terminal_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    LabelledHandler().emit(log_record("the broker is away"))
+    assert capsys.readouterr().err == "warning: the broker is away\n"
 
 
 @pytest.mark.parametrize(("size", "told"), [(1, "1 record"), (2, "2 records")])

@@ -156,6 +156,8 @@ class TestExplain:
         titles = [line for line in lines if line.startswith("TRUE ")]
         assert [title.split()[1] for title in titles] == ["PROV-020", "PROV-062"]
         assert "rules: DENY from the records of the session, as on the log" in lines
+        assert any("--reveal" in line for line in lines)
+        assert "--reveal" not in triage(*asked, "--reveal", "--no-json").out, "a step that was just done"
         assert "│   ├── read.untrusted = true" in lines
         at = lines.index("rules that matched as well, and weigh less")
         assert [line.split()[0] for line in lines[at + 1 : at + 5]] == ["MAIL-002", "MAIL-020", "PROV-040", "PROV-060"]
