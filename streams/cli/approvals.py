@@ -180,20 +180,25 @@ def show(
         (question,) = find_questions(operator, [stated])
         now_ms = operator.clock.now_ms()
     show_question(screen, question, now_ms)
-    if question.waiting(now_ms):
-        screen.say()
-        groups = _groups(question)
-        prefix = question.request.task_id[:QUESTION_CHARS]
-        shown = f"{groups} --revision {question.request.revision}"
-        session = quote(f"{question.request.header.tenant_uid}|{question.request.session_id}")
-        steps = [
-            ("what it has read and done", f"session show {session}"),
-            ("approve these calls", f"approvals approve {prefix}{shown}"),
-            ("deny them", f"approvals deny {prefix}{groups}"),
-        ]
-        if question.request.widest_grant is not GrantScope.UNKNOWN:
-            steps.insert(2, ("the same ones again, too", f"approvals approve {prefix}{shown} --for task --times 3"))
-        tell_steps(screen, connection, steps)
+    screen.say()
+    tell_steps(screen, connection, _next_steps(question, now_ms))
+
+
+def _next_steps(question: Question, now_ms: int) -> list[tuple[str, str]]:
+    """Return what to type next: how to answer, or who has answered."""
+    request = question.request
+    session = quote(f"{request.header.tenant_uid}|{request.session_id}")
+    steps = [("what it has read and done", f"session show {session}")]
+    if not question.waiting(now_ms):
+        decided = next(iter(question.outcomes), request.intent_id)
+        return [("who has answered", f"audit why {decided}"), *steps]
+    groups = _groups(question)
+    prefix = request.task_id[:QUESTION_CHARS]
+    shown = f"{groups} --revision {request.revision}"
+    steps.append(("approve these calls", f"approvals approve {prefix}{shown}"))
+    if request.widest_grant is not GrantScope.UNKNOWN:
+        steps.append(("the same ones again, too", f"approvals approve {prefix}{shown} --for task --times 3"))
+    return [*steps, ("deny them", f"approvals deny {prefix}{groups}")]
 
 
 @takes_groups

@@ -112,6 +112,7 @@ def show_question(screen: Screen, question: Question, now_ms: int) -> None:
     request = question.request
     waiting = {call.intent_id for call in question.waiting(now_ms)}
     calls = calls_of(request)
+    covered = f"{many(len(waiting), 'call')} below, with exactly these arguments" if waiting else "nothing any more"
     screen.table(
         ("question", request.task_id),
         [
@@ -125,7 +126,7 @@ def show_question(screen: Screen, question: Question, now_ms: int) -> None:
             ("approvals needed", str(request.quorum)),
             ("may approve further", _FURTHER[request.widest_grant]),
             ("asked at", format_instant(question.first_ms)),
-            ("an answer covers", f"{many(len(waiting), 'call')} below, with exactly these arguments"),
+            ("an answer covers", covered),
         ],
     )
     for number, call in enumerate(calls, start=1):

@@ -242,7 +242,11 @@ def run(args: Sequence[str]) -> int:
         # The reader of our output has closed it.
         _drop_output()
         return FAILED
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as end:
+        if isinstance(end.__context__, EOFError):
+            why = "standard input ended before the question was answered"
+            instead = "where nobody can answer, give `--yes`, or `--passphrase-file` for a passphrase"
+            typer.echo(f"\n{label('error', 'red')} {why}; {instead}", err=True)
         return INTERRUPTED
     except Exception as error:
         if "--debug" in args:

@@ -105,6 +105,8 @@ def chosen_calls(question: Question, stated: Sequence[str], now_ms: int) -> tupl
     for text in stated:
         found = [call for call in waiting if text and call.intent_id.startswith(text)]
         if len(found) != 1:
+            if not waiting:
+                raise ApprovalError(f"no call of question `{question.request.task_id}` waits for an answer")
             named = ", ".join(call.intent_id for call in waiting)
             raise ApprovalError(f"`{text}` is the beginning of {len(found)} calls that wait; they are: {named}")
         chosen += found

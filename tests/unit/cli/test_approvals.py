@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -370,6 +373,32 @@ def test_of_a_question_that_is_decided_the_list_has_the_outcome_and_no_command_t
     assert "decided: ALLOW" in shown
     assert "stoplog approvals show" in shown
     assert "stoplog approvals approve" not in shown
+
+
+def test_a_question_that_is_decided_says_who_has_answered_and_not_how_to(office: Office) -> None:
+    office.ask(ONE)
+    task = task_of(office)
+    office.run("approvals", "approve", task, *LENA)
+    office.decided()
+    lines = office.text("show", task).splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("an answer covers")] == ["more"]
+    assert not [line for line in lines if "stoplog approvals" in line]
+    (step,) = [line for line in lines if line.startswith("who has answered")]
+    words = shlex.split(step.partition(" stoplog ")[2])
+    assert "approved by lena" in office.run(*words, "--no-json").out
+    again = office.run("approvals", "deny", task, *LENA, "--call", "0")
+    assert (again.status, again.err) == (1, f"error: no call of question `{task}` waits for an answer\n")
+
+
+def test_where_nobody_can_confirm_the_option_to_give_is_named(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.ask(ONE)
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        left = office.run("approvals", "deny", task_of(office), *LENA[:-1], "--no-json")
+    assert left.status != 0
+    assert "error: standard input ended before the question was answered" in left.err
+    assert "`--yes`" in left.err
+    assert "decided" not in left.out
 
 
 def test_numbers_are_bounded_from_above(office: Office) -> None:
