@@ -9,6 +9,9 @@ Needs the extra `sts`.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -29,6 +32,20 @@ class Posted(NamedTuple):
     def is_success(self) -> bool:
         """Return whether the status says that the receiver has accepted what was posted."""
         return httpx2.codes.is_success(self.status)
+
+
+def cause_of(error: httpx2.HTTPError) -> str:
+    """Return why there was no answer, for whoever has to mend it, without the URL, which can be a secret."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return f"certificate not accepted: {found.verify_message}"
+        if isinstance(found, socket.gaierror | ssl.SSLError):
+            return str(found.strerror)
+        if isinstance(found, OSError) and found.errno is not None:
+            return os.strerror(found.errno)
+        found = found.__cause__ or found.__context__
+    return (isinstance(error, httpx2.TimeoutException) and str(error)) or type(error).__name__
 
 
 class Poster:

@@ -43,7 +43,7 @@ from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.signing import signed_headers
 from streams.services.approvals.store import Sent, SentStore
-from streams.services.posting import UNREADABLE
+from streams.services.posting import UNREADABLE, cause_of
 from streams.services.sending import Backoff, Sender
 
 ASKED = "approval.requested"
@@ -263,7 +263,7 @@ class Webhook(Sender):
         try:
             answer = self._poster.post(self._section.url, body, {**headers, "content-type": "application/json"})
         except httpx2.HTTPError as error:
-            return str(error) or type(error).__name__
+            return cause_of(error)
         return None if answer.is_success else answer.status
 
     def _request(self, received: Received) -> ApprovalRequest | None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import httpx2
 
 from streams.desk.messages import Message
-from streams.services.posting import UNREADABLE, Poster
+from streams.services.posting import UNREADABLE, Poster, cause_of
 
 RETRY_AFTER_MS_MAX = 3_600_000
 SECONDS_DIGITS_MAX = 8
@@ -83,8 +83,7 @@ class HttpSink(Sink):
         try:
             answer = self._poster.post(self._url, request.body, headers)
         except httpx2.HTTPError as error:
-            # Its text can have the URL.
-            return Fault(f"no answer ({type(error).__name__})")
+            return Fault(f"no answer ({cause_of(error)})")
         return None if answer.is_success else _http_fault(answer.status, answer.headers.get("retry-after", ""))
 
     def close(self) -> None:

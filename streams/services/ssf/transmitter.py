@@ -22,6 +22,7 @@ from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
+from streams.services.posting import cause_of
 from streams.services.sending import Backoff, Sender
 from streams.services.ssf.consequences import CAEP
 from streams.services.ssf.errors import SsfError
@@ -125,7 +126,7 @@ class Push(Sender):
         try:
             answer = self._poster.post(self._section.url, token.encode(), headers, ANSWER_BYTES_MAX)
         except httpx2.HTTPError as error:
-            return str(error) or type(error).__name__
+            return cause_of(error)
         if answer.status == httpx2.codes.ACCEPTED:
             return None
         if answer.status == httpx2.codes.BAD_REQUEST and b'"invalid_request"' in answer.body:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from streams.desk.messages import Delivery
 from streams.services.desk.store import DeskStore
+from tests.certificates import make_certificate
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.desk.test_formats import message
-from tests.unit.services.desk.receivers import web
+from tests.unit.services.desk.receivers import syslog, web
 
 SETTINGS = """
 [desk.files.siem]
@@ -90,6 +93,24 @@ def test_a_test_says_what_each_sink_answers_and_fails_with_one(stoplog: Stoplog,
     assert second == "siem: accepted"
     assert stoplog("desk", "test", "siem").status == 0
     assert [json.loads(line)["kind"] for line in (configured / "alerts.jsonl").read_text().splitlines()] == ["test"] * 2
+
+
+def test_a_test_says_why_there_is_no_answer_and_not_where_it_was_sent(stoplog: Stoplog, home: Path) -> None:
+    url = home / "url"
+    (home / "stoplog.toml").write_text(f'[desk.slack.chat]\nurl_file = "{url}"\n')
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        nobody = taken.getsockname()[1]
+    certificate = make_certificate(home, x509.DNSName("localhost"))
+    with syslog(certificate.server()) as receiver:
+        for place, why in (
+            (f"http://127.0.0.1:{nobody}", "Connection refused"),
+            (f"https://localhost:{receiver.port}", "certificate not accepted: self-signed certificate"),
+        ):
+            url.unlink(missing_ok=True)
+            url.touch(mode=0o600)
+            url.write_text(f"{place}/services/secret")
+            tested = stoplog("desk", "test", "--no-json")
+            assert (tested.status, tested.out) == (1, f"chat: no answer ({why})\n")
 
 
 def test_a_test_without_sinks_is_no_success(stoplog: Stoplog) -> None:
