@@ -12,9 +12,11 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
 from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import end_ms
+from streams.cli.text import printable, warn
 from streams.codec.instants import format_instant
 from streams.model.alert_status import ANNOUNCED_CALLS_MAX, Announced, announced_text
 from streams.model.plurals import many
+from streams.model.revocation import RevocationKind
 from streams.operations.alert_handling import short_alert_ids
 from streams.operations.behaviour.announcements import (
     Announcement,
@@ -23,6 +25,8 @@ from streams.operations.behaviour.announcements import (
     withdraw_announcement,
     write_announcements,
 )
+from streams.operations.known_names import unknown_among
+from streams.operations.operator import Operator
 from streams.operations.topics.lookup import tenant_and_name
 from streams.wiring.operators import open_operator
 
@@ -53,7 +57,7 @@ def announce(
         list[str], typer.Argument(metavar="AGENT", help="Agents (`etl-3` or `tenant|etl-3`), each announced by itself.")
     ],
     tools: Annotated[
-        list[str], typer.Option("--tool", metavar="NAME", help="A tool, as `server.name`. Repeat it for several.")
+        list[str], typer.Option("--tool", metavar="NAME", help="A tool, `server.name` or `server/name`. Repeat it.")
     ],
     places: PlacesOption = None,
     calls: Annotated[
@@ -92,6 +96,8 @@ def announce(
     with open_operator(settings, name) as operator:
         now_ms = operator.clock.now_ms()
         from_ms, until_ms = end_ms(begins, now_ms, "--from") or now_ms, end_ms(until, now_ms) or now_ms
+        # As alerts, the catalog and other commands name a tool. What the watch compares always has a dot.
+        tools = [each if "." in each else _dotted(each) for each in tools]
         announced = []
         # An agent that is named twice gets its number of calls once.
         for tenant, its_name in dict.fromkeys(tenant_and_name(agent, settings.tenant) for agent in agents):
@@ -107,11 +113,33 @@ def announce(
             announced.append((tenant, it))
         made = write_announcements(operator, announced, why, key)
         where = operator.log.name
+        unknown = _unknown(operator, [f"{tenant}|{it.agent}" for tenant, it in announced], tools)
     signed = settings.alerts.key_option
     for each in made:
         screen.record(_fields(each))
         screen.say(f"announced {_line(each)}, recorded on the {where}", OK)
         tell_steps(screen, connection, [("end it at once", f"behaviour withdraw {each.uid} --why TEXT{signed}")])
+    for text in unknown:
+        warn(f"no {text}")
+
+
+def _dotted(tool: str) -> str:
+    """Return how the watch spells a tool that is written `server/name`."""
+    return tool.replace("/", ".", 1)
+
+
+def _unknown(operator: Operator, agents: Sequence[str], tools: Sequence[str]) -> list[str]:
+    """Return which agents and tools the log does not know, in words: about a mistyped one, alerts are raised."""
+    found = {
+        "agent": unknown_among(operator, RevocationKind.AGENT, agents),
+        "tool": unknown_among(operator, RevocationKind.TOOL, tools, _dotted),
+    }
+    return [
+        f"{kind} `{printable(name)}` is on the {operator.log.name}; it is announced for when there is one"
+        + (f". The nearest: {', '.join(map(printable, near))}" if near else "")
+        for kind, names in found.items()
+        for name, near in names.items()
+    ]
 
 
 @takes_groups

@@ -15,7 +15,7 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
 from streams.cli.screen import OK, Screen
 from streams.cli.stretches import end_ms
-from streams.cli.text import label, printable
+from streams.cli.text import printable, warn
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -222,7 +222,7 @@ def release(
         written = release_stop(operator, kind, stop.target, why, key)
         _tell_of_release(operator, written, output.screen(), was_stopped=was_stopped)
         if not was_stopped:
-            _warn(f"{_why_nothing_was_released(written, stop.until_ms)}; {_list_of_stops(connection)}")
+            warn(f"{_why_nothing_was_released(written, stop.until_ms)}; {_list_of_stops(connection)}")
 
 
 @contextmanager
@@ -326,7 +326,7 @@ def _check_end(operator: Operator, written: Revocation) -> None:
     if until_ms <= now_ms:
         raise UntilError(f"nothing is stopped: the stop ends at {format_instant(until_ms)}, and {clocks}")
     if now_ms - written.effective_at > CLOCK_BEHIND_MS_MAX:
-        _warn(f"the stop ends at {format_instant(until_ms)}, and {clocks}")
+        warn(f"the stop ends at {format_instant(until_ms)}, and {clocks}")
 
 
 def _check_name(operator: Operator, written: Revocation, connection: Connection) -> None:
@@ -351,7 +351,7 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
             f"If you meant one of these:{steps}"
         )
     other = f". If you meant another one:{steps}" if unknown.near else ""
-    _warn(f"{missing}; the stop is in force for when there is one{other}")
+    warn(f"{missing}; the stop is in force for when there is one{other}")
 
 
 def _check_state(operator: Operator, target: str) -> None:
@@ -365,7 +365,7 @@ def _check_state(operator: Operator, target: str) -> None:
         f"whether {what} has ended", lambda: read_session_standing(operator, *tenant_and_name(target, ""))
     )
     if standing is not None and standing.is_over:
-        _warn(f"{what} {standing.text()}. Its calls are denied without a stop; the stop also stops its sub-sessions")
+        warn(f"{what} {standing.text()}. Its calls are denied without a stop; the stop also stops its sub-sessions")
 
 
 def _steps(command: str, kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:
@@ -380,14 +380,10 @@ def _read_after(what: str, read: Callable[[], _Read | None]) -> _Read | None:
     try:
         return read()
     except (StoplogError, LogError) as error:
-        _warn(f"{what} could not be checked: {error}")
+        warn(f"{what} could not be checked: {error}")
         return None
 
 
 def _noun(kind: RevocationKind) -> str:
     names = {RevocationKind.SUBJECT: "user", RevocationKind.DELEGATION: "grant", RevocationKind.RULESET: "rules"}
     return names.get(kind, kind.value.lower())
-
-
-def _warn(text: str) -> None:
-    typer.echo(f"{label('warning', 'yellow')} {printable(text, lines=True)}", err=True)

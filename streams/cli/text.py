@@ -31,6 +31,11 @@ def label(word: str, color: str) -> str:
     return typer.style(f"{word}:", fg=None if os.environ.get("NO_COLOR") else color, bold=True)
 
 
+def warn(text: str) -> None:
+    """Write a warning to standard error. The command goes on, whatever it is: if it fails, the error comes last."""
+    typer.echo(f"{label('warning', 'yellow')} {printable(text, lines=True)}", err=True)
+
+
 def short(text: str, chars_max: int) -> str:
     """Return the text as `printable` does, cut to a length."""
     shown = printable(text[: chars_max + 1])

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 
-import typer
-
-from streams.cli.text import label, printable
+from streams.cli.text import printable, warn
 
 
 class LabelledHandler(logging.Handler):
@@ -21,7 +19,7 @@ class LabelledHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record. The command goes on, whatever it is: if it fails, the error comes last."""
-        typer.echo(f"{label('warning', 'yellow')} {printable(record.getMessage())}", err=True)
+        warn(printable(record.getMessage()))
 
 
 def label_warnings() -> None:

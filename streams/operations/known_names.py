@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from streams.model.catalog import ToolCatalogEntry
@@ -82,6 +82,32 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
         return Unknown(tuple(meant[:NEAR_MAX]), len(meant))
     near = difflib.get_close_matches(target, known, NEAR_MAX, NEARNESS_MIN)
     return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], 0)
+
+
+def unknown_among(
+    operator: Operator, kind: RevocationKind, targets: Iterable[str], spelled: Callable[[str], str] = str
+) -> dict[str, tuple[str, ...]]:
+    """Return those of several names that the log does not know, each with the nearest that it has. Blocking.
+
+    It returns none of which this client can't tell, see `look_up`.
+
+    Args:
+        operator: reads the log.
+        kind: of what the names are.
+        targets: the names.
+        spelled: returns how the targets spell a name of the log.
+
+    Raises:
+        TopicReadError, LogError: the log can't be read.
+    """
+    if not can_tell(operator, kind):
+        return {}
+    missing, known = dict.fromkeys(targets), dict[str, None]()
+    for name in map(spelled, _names(operator, kind)):
+        missing.pop(name, None)
+        if len(known) < NAMES_MAX:
+            known[name] = None
+    return {each: tuple(difflib.get_close_matches(each, known, NEAR_MAX, NEARNESS_MIN)) for each in missing}
 
 
 def can_tell(operator: Operator, kind: RevocationKind) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker, tool_entry
 from streams.model.alert_status import ANNOUNCED_OPEN_MAX, AlertState, AlertStatus
-from streams.model.topics import ALERT_STATUS
+from streams.model.catalog_signature import entry_key
+from streams.model.topics import ALERT_STATUS, CATALOG, SESSION
 from streams.operations.alert_handling import AlertHandlingError
 from streams.operations.behaviour.announcements import find_announcement, read_announcements
 from streams.wiring.operators import open_operator
@@ -64,6 +66,21 @@ def test_what_is_announced_is_listed_until_it_is_withdrawn(site: Stoplog) -> Non
     again = site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "once more", *SIGNED)
     assert again.status != 0
     assert "nothing that is announced has id" in again.err
+
+
+def test_a_mistyped_name_is_told_since_alerts_are_raised_about_what_was_meant(site: Stoplog) -> None:
+    session, tool = SessionMaker("s-1"), tool_entry("mail", "send")
+    with open_operator(load_settings()) as operator:
+        opened = session.established(operator.clock.now_ms())
+        operator.write(SESSION, [(session.key, opened, opened.header)])
+        operator.write(CATALOG, [(entry_key(tool), tool, tool.header)])
+    wrong = ("--tool", "mail.sned", "--calls", "5", "--until", "8h", "--why", "CHG-881", *SIGNED)
+    told = " ".join(site("behaviour", "announce", "acme|assistent", *wrong, "--no-json").err.split())
+    assert "warning: no agent `acme|assistent` is on the embedded log" in told
+    assert "The nearest: acme|assistant" in told
+    assert "warning: no tool `mail.sned` is on the embedded log" in told
+    right = site("behaviour", "announce", "acme|assistant", "--tool", "mail/send", *wrong[2:])
+    assert (right.status, right.err, right.records[0]["tools"]) == (0, "", ["mail.send"])
 
 
 @pytest.mark.parametrize(
