@@ -27,6 +27,7 @@ from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
 from streams.processors.provenance.requested import NEEDING_WORDS, is_requested
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
+from streams.processors.provenance.set_fields import FIELDS, with_roles_of_fields
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import begun
@@ -108,6 +109,8 @@ def examine(
     # Of a session that has seen nothing but its subject, no piece can be what data have shown.
     pieces = tuple(traced_pieces(urls, tracer)) if urls and only is None else ()
     told = tuple(values[:ORIGINS_MAX])
+    if not use.is_read and not FIELDS.isdisjoint(args):
+        told = with_roles_of_fields(told, args)
     contents: dict[int, ContentRow | None] = {}
     for seen in (*[value.traced for value in told], *pieces) if pieces else [value.traced for value in told]:
         entry = seen.entry

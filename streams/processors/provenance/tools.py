@@ -12,8 +12,18 @@ from streams.processors.control.catalog_tool import CatalogTool
 from streams.provenance.act_words import GENERIC_VERBS, forms_of
 from streams.provenance.acts import REVISE, ActKind
 from streams.provenance.pointers import escaped, unescaped
+from streams.provenance.things_abroad import THINGS_ABROAD
 from streams.provenance.tool_kinds import possible_kinds, revises_payments
-from streams.provenance.words import LETTERS, STOP_WORDS, UNTYPED, singular, text_value, thing_of, words_of_name
+from streams.provenance.words import (
+    LETTERS,
+    STOP_WORDS,
+    THINGS_ALIKE,
+    UNTYPED,
+    singular,
+    text_value,
+    thing_of,
+    words_of_name,
+)
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12
@@ -43,7 +53,8 @@ class ToolUse:
         own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
             description with their forms with `-ing`, in canonical form.
         spoken_of: words by which a user would speak of the tool at all: its own ones, and the things that it names.
-        named: words for what the tool's name says that it is about, as a user would say them: `mail`, `mails`.
+        named: words for what the tool's name says that it is about, as a user would say them: `mail`, `mails`; also
+            those for the same thing: of `delete_event`, `meeting`, and `réunion`.
         places: what `place_of` has returned so far, by pointer.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
@@ -75,7 +86,9 @@ class ToolUse:
         self.spoken_of = tuple(
             dict.fromkeys([*self.own_words, *_spoken(word for word in self.things if word not in _SERVED)])
         )
-        self.named = tuple(word for word in _spoken(map(singular, named)) if word not in self.own_words)
+        about = [thing for word in map(singular, named) for thing in (word, *THINGS_ALIKE.get(word, ()))]
+        abroad = [form for thing in about for form in THINGS_ABROAD.get(thing, ())]
+        self.named = tuple(word for word in _spoken([*about, *abroad]) if word not in self.own_words)
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}

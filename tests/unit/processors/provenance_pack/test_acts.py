@@ -195,6 +195,11 @@ def test_what_only_an_instruction_words_is_no_act_without_a_target() -> None:
     [
         ("Cancel my largest order", True),
         ("Cancel my largest booking", False),
+        ("Cancel my largest reservation", False),
+        ("Storniere meine größte Buchung", False),
+        ("Storniere meine größte Bestellung", True),
+        ("Annule ma réservation la plus grande", False),
+        ("Anuluj moją największą rezerwację", False),
         ("Cancel everything of today", False),
         ("Storniere bitte alles von heute", False),
         ("Annule tout ce que j'ai aujourd'hui", False),
