@@ -61,7 +61,7 @@ _AMBIGUOUS_VERBS = (
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
     "move mark view watch track count list estimate trust lock block permit grant reset access schedule report "
     "invoice invite import update upgrade ship freeze dispute delay reward load read clear empty complete lower "
-    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain request"
+    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain request trash"
 )
 AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
@@ -151,7 +151,7 @@ _REQUEST_WORDS = {
         "restore acknowledge ack silence mute pause resume undercut waive promote activate deactivate reactivate defer "
         "delay redirect reroute reissue reverse rectify "
         # Near words of `change`, `postpone` and `rewrite` in WordNet.
-        "alter amend revise tweak adjourn shelve prolong shorten reword rephrase rewrite retitle relocate "
+        "alter amend revise tweak adjourn shelve prolong shorten flip reword rephrase rewrite retitle relocate "
         "demote note record"
     ),
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",

@@ -60,7 +60,8 @@ _WORDS = {
         "mieten vereinbare vereinbaren buchung reservez reserver commande commandez achete achetez "
         "acheter loue louez reserva reservar reservame pide pedir pida compra comprar compre alquila alquilar "
         "agendar agende encomenda encomendar encomende marca marcar aluga alugar prenota prenotare prenoti "
-        "prenotami ordina ordinare comprare compri compera noleggia fissa fissare"
+        "prenotami ordina ordinare comprare compri compera noleggia fissa fissare planifie planifiez planifier "
+        "planifica planificar planifique pianifica pianificare pianifichi"
     ),
     ("change",): (
         "aendere aendern aendert aktualisiere aktualisieren verschieb verschiebe verschieben ersetze ersetzen setze "
@@ -81,6 +82,14 @@ _WORDS = {
         "loese loesen resuelve resuelva resolver risolvi risolvere "
         "fija fije fijar llena llenar llene rellena rellenar tanke tanken betanke betanken auffuellen remplis "
         "remplissez remplir preencha encha encher riempi riempire "
+        # Another time, another name, another person.
+        "schieb schiebe schieben verleg verlege verlegen decale decalez decaler repousse repoussez repousser "
+        "reprogramme reprogrammez reprogrammer renomme renommez renommer attribue attribuez attribuer confie confiez "
+        "confier reprograma reprogramar reprograme retrasa retrasar retrase renombra renombrar asigna asignar asigne "
+        "reasigna reasignar reasigne traslada trasladar traslade remarca remarcar remarque reagenda reagendar reagende "
+        "renomeia renomear renomeie atribui atribuir atribua posticipa posticipare posticipi anticipa anticipare "
+        "riprogramma riprogrammare rinomina rinominare rinomini assegna assegnare assegni riassegna riassegnare affida "
+        "affidare affidi "
     ),
     ("delete", "change"): (
         "loesch loesche loeschen loescht storniere stornieren kuendige kuendigen entferne entfernen streiche "
@@ -93,7 +102,7 @@ _WORDS = {
         "chiudi chiudere cancellazione annullamento disdetta "
         "abmelden exmatrikuliere exmatrikulieren exmatrikulation desinscris desinscrivez desinscrire desinscription "
         "radiez radier desmatricula desmatricular desmatricule desinscreva desinscrever disiscrivi disiscrivere "
-        "disiscrizione"
+        "disiscrizione descarta descartar scarta scartare scarti buttare"
     ),
     ("share", "send", "change"): (
         "teile teilen freigeben freigib einladen partage partagez partager invitez inviter comparte compartir "
@@ -172,7 +181,9 @@ _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "dreh drehe drehen": {"auf": ("change",), "ab": ("change",), "runter": ("change",), "hoch": ("change",)},
     "streich streiche": {"an": ("change",)},
     "lade laden": {"ein": ("share", "send", "change")},
-    "lege legen": {"an": ("create",), "ab": ("create",)},
+    "leg lege legen": {"an": ("create",), "ab": ("create",)},
+    "benenn benenne benennen": {"um": ("change",)},
+    "weis weise ordne teil": {"zu": ("change",)},
     "trag trage tragen": {"ein": ("create", "change"), "aus": ("delete", "change")},
     "fueg fuege fuegen": {"hinzu": ("create", "change", "share", "book")},
     "leit leite leiten": {"weiter": ("send", "post")},
@@ -242,8 +253,8 @@ def word_without_accents(word: str) -> str:
     return "".join(char for char in plain if not unicodedata.combining(char))
 
 
-ANY_WORD_OR_STOP = re.compile(r"[^\W\d_]+|[.,!?;\n]")
-"""A word or a stop of a text in any language."""
+ANY_WORD_OR_STOP = re.compile(r"[^\W\d_]+|[,!?;\n]|\.(?!\w)")
+"""A word or a stop of a text in any language; the one inside of "plan.md" ends nothing."""
 
 
 def without_accents(lowered: str) -> str:

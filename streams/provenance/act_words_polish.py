@@ -20,10 +20,11 @@ WORDS_POLISH: dict[tuple[str, ...], str] = {
     ("create",): "utworz utworzyc stworz stworzyc zapisz zapisac zanotuj zanotowac przygotuj przygotowac skopiuj zaloz",
     ("create", "change", "share", "book"): "dodaj dodac dopisz dopisac wpisz wpisac wstaw wprowadz wprowadzic",
     ("book", "create", "pay"): (
-        "zarezerwuj zarezerwowac kup kupic zamow zamowic wynajmij wynajac umow umowic rezerwacja"
+        "zaplanuj zaplanowac zarezerwuj zarezerwowac kup kupic zamow zamowic wynajmij wynajac umow umowic rezerwacja"
     ),
     ("change",): (
         "zmien zmienic zmieniaj popraw poprawic zaktualizuj przesun przesunac przenies przeniesc przeloz przelozyc "
+        "przypisz przypisac przydziel przydzielic "
         "ustaw ustawic wlacz wlaczyc wylacz wylaczyc zwieksz zwiekszyc zmniejsz zmniejszyc podnies obniz oznacz"
     ),
     ("delete", "change"): (

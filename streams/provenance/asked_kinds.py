@@ -48,6 +48,7 @@ from streams.provenance.asked import (
     opens_to_read,
     revising_verb,
 )
+from streams.provenance.numbers import MONTHS
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
 from streams.provenance.phrases_abroad import TOLD, gives_money, marks_done, tells_somebody
 from streams.provenance.settling import settles_difference
@@ -61,6 +62,8 @@ _AGAIN = "re"
 _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
 _NO_INSTEAD = re.compile(r"((?:\A|[.!?;,:\n\u2026-])\s{0,2}(?:oh |ah |wait |well )?no),(?= )")
 """A "no" that stands alone."""
+_ORDINAL = re.compile(rf"(?<=\d)\.(?= (?:{'|'.join(map(re.escape, MONTHS))})\b)")
+"""The full stop in "am 8. Dezember", which ends nothing."""
 _PAID_REGULARLY = listed("rent debit debits instalment instalments installment installments mortgage premium")
 """What somebody who has it changed has a payment changed: "raise my rent to 1200"."""
 
@@ -77,7 +80,7 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
         # "Pause... no, cancel it" denies what stands before.
         lowered = _NO_INSTEAD.sub(r"\1.", lowered)
     # "My e-mail is ..." asks for no mail, and as two words the second one would be a verb.
-    lowered = lowered.replace("e-mail", "email")
+    lowered = _ORDINAL.sub("", lowered.replace("e-mail", "email"))
     words = WORD_OR_STOP.findall(lowered)
     kinds: set[str] = set()
     for index, word in enumerate(words):

@@ -13,6 +13,7 @@ from itertools import chain
 from streams.provenance.act_words import PHRASES
 from streams.provenance.asked import STOPS
 from streams.provenance.wishes import WISHES
+from streams.provenance.wishes_at_work import WISHES_AT_WORK
 from streams.provenance.words import listed
 
 _PARTICLES = listed("on off up down in out back over away through aside forward")
@@ -322,6 +323,6 @@ def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]
 
 def patterned_phrases(lowered: str) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield the places, in characters, and kinds of the other phrases in a text in lower case."""
-    for pattern, kinds in chain(_PATTERNS, WISHES):
+    for pattern, kinds in chain(_PATTERNS, WISHES, WISHES_AT_WORK):
         for match in pattern.finditer(lowered):
             yield match.start("verb" if match.re.groups and match["verb"] else 0), kinds

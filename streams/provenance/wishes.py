@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from streams.provenance.act_words_abroad import NEGATIONS_ABROAD
+from streams.provenance.wishes_at_work import WISHES_AT_WORK_ABROAD
 
 _DENIED_WORDS_MAX = 4
 _DENIED_CHARS_MAX = 40
@@ -228,7 +230,7 @@ def wishes_abroad(plain: str) -> Iterator[frozenset[str]]:
     Args:
         plain: the text, in lower case and without accents.
     """
-    for pattern, kinds in _ABROAD:
+    for pattern, kinds in chain(_ABROAD, WISHES_AT_WORK_ABROAD):
         for match in pattern.finditer(plain):
             before = plain[max(0, match.start() - _DENIED_CHARS_MAX) : match.start()].split()[-_DENIED_WORDS_MAX:]
             if NEGATIONS_ABROAD.isdisjoint((*before, *match[0].split())):
