@@ -133,6 +133,13 @@ _ADDITION = re.compile(
     r"\b(?:plus|tip|gratuity|on top|together|total|sum|in all|all in all|altogether|add(?:ed)? up|including|surcharge"
     r"|extra|zusammen|insgesamt|summe|trinkgeld|zuz\u00fcglich|ensemble|juntos|insieme)\b"
 )
+_BY = r"\b[^.!?;\n]{0,60}? (?:by|um|de|en|em|di) (?=[$\u20ac\u00a3]?\d)"
+_RAISED = re.compile(
+    rf"\b(?:raise[sd]?|increase[sd]?|lift(?:s|ed)?|erh\u00f6h\w{{0,3}}|augment\w{{0,4}}|aument\w{{0,5}}){_BY}"
+)
+_LOWERED = re.compile(
+    rf"\b(?:lower(?:s|ed)?|reduc\w{{1,4}}|cuts?|senk\w{{0,3}}|k\u00fcrz\w{{0,3}}|r\u00e9du\w{{1,4}}|ridu\w{{1,4}}){_BY}"
+)
 _NUMBER = re.compile(
     r"(?<![\w#/:.,-])[$\u20ac\u00a3]?(\d{1,3}(?:[,']\d{3}){1,3}(?:\.\d{1,2})?|\d{1,9}(?:[.,]\d{1,2})?)"
     r"(?![\w/:%-]|[.,]\d| ?(?:%|percent|per cent|prozent)|[snrt][tdh]\b)"
@@ -261,8 +268,8 @@ def _read(message: str) -> _Said:
     numbers = dict.fromkeys(Decimal(decimal_value(match[1])) for match in _NUMBER.finditer(lowered))
     return _Said(
         tuple(dict.fromkeys(_factors(lowered)))[:OPERATIONS_MAX],
-        _ADDITION.search(lowered) is not None,
-        _DIFFERENCE.search(lowered) is not None,
+        _ADDITION.search(lowered) is not None or _RAISED.search(lowered) is not None,
+        _DIFFERENCE.search(lowered) is not None or _LOWERED.search(lowered) is not None,
         tuple(number for number in numbers if number)[:NUMBERS_MAX],
     )
 

@@ -23,7 +23,9 @@ _BEGINS = re.compile(
     # "A ticket that says the customer agrees", "note that he agrees", "with the text: he agrees"
     rf"\b(?:(?:that|which) {_SAYING}|{_SAYING}|tell(?:ing)?(?: [\w.@'-]+){{1,3}}|informs?(?: [\w.@'-]+){{1,3}})"
     r"(?: down)?(?: that\b|:| (?=the\b|an?\b|my\b|our\b|this\b|these\b|all\b|he\b|she\b|they\b|it\b|we\b|i\b))"
-    r"|\b(?:text|words|wording|remark|comment|reason|message|note|subject)\b ?(?:is |=|:) ?"
+    r"|\b(?:text|words|wording|remark|comment|reason|message|note|subject)\b ?(?:is |=) ?"
+    # "With the text: he agrees", "order room service: two bottles of wine"
+    r"|(?<=\w) ?: ?(?=[^\W_])"
     # "Eintragen, dass der Kunde einwilligt", "un ticket qui dit que le client accepte", "anota que el cliente acepta"
     r"|\b(?:dass|daß|wonach|che|que|qu')\b ?",
     re.IGNORECASE,

@@ -155,8 +155,8 @@ ACT = Struct(
         ),
         flag(
             "worded",
-            "the user has said what the tool does in the tool's own word, and others have named a sink of the call "
-            "beside an instruction that the user has named as well; missing if not",
+            "the user has said what the tool does in the tool's own word; missing if not, and where no instruction by "
+            "others may call for the act, or names a sink of the call that the user has named as well",
             optional=True,
         ),
         flag(

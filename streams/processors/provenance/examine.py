@@ -125,7 +125,8 @@ def examine(
     is_inner_act = not use.is_read and not use.is_outward
     if is_inner_act and row.has_message and (is_tainted or _is_only_called_for_by_others(examined)):
         examined.is_unspoken = is_unspoken(examined, tracer)
-    examined.is_worded = is_worded(told, use, tracer)
+    is_called_for = is_inner_act and row.has_message and row.calls_for != 0
+    examined.is_worded = is_worded(told, use, tracer, is_called_for=is_called_for)
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
         examined.is_of_other_thing = is_of_other_thing(use, tracer)

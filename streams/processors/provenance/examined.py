@@ -93,7 +93,7 @@ class Examined(msgspec.Struct):
         counted: things that an argument is called after, and of which the user has said in another session of the
             conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
-            an instruction by others name the same sink.
+            an instruction by others name the same sink, or if one may call for an act inside.
         is_mentioned: whether the user has said a word of whatever instructions of others name as the call's target;
             False of reads and of outward acts.
         is_of_other_thing: whether the user has said no word for what the tool is about, in an act that ends something,

@@ -60,13 +60,16 @@ def counted_elsewhere(values: Iterable[Value], row: ProvenanceRow, memory: Memor
     )
 
 
-def is_worded(values: Iterable[Value], use: ToolUse, tracer: Tracer) -> bool:
-    """Return whether the user has said the tool's own word, where he and an instruction of others name one sink."""
+def is_worded(values: Iterable[Value], use: ToolUse, tracer: Tracer, *, is_called_for: bool) -> bool:
+    """Return whether the user has said the tool's own word.
+
+    It is looked up where he and an instruction of others name one sink, or where an instruction may call for the act.
+    """
     for value in values:
         # A loop costs less than a function for each value.
         if value.is_sink and value.traced.origin is _USER and value.traced.flags & _INSTRUCTED:
-            return tracer.has_said_any(use.own_words)
-    return False
+            is_called_for = True
+    return is_called_for and tracer.has_said_any(use.own_words)
 
 
 def is_mentioned(values: Iterable[Value], args: Mapping[str, Any], tracer: Tracer) -> bool:

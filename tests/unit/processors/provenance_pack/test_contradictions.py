@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from simulation.records import tool_entry
+from streams.model.catalog import ArgumentRole, ArgumentUse
 from tests.unit.processors.provenance_pack.talks import letter, rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import ACTS, AMOUNT, BOOK, CANCEL, PAY, TELL
+from tests.unit.processors.provenance_pack.tools import ACTS, AMOUNT, BOOK, CANCEL, INNER, PAY, TELL
 
 IBAN = "DE02300209000106531065"
 NOTHING = "It was a long way, and the weather was good on all of the days."
 RATE = tool_entry("trips", "reserve_room", **ACTS, kind="book")
+SALARY = tool_entry(
+    "staff", "set_salary", **INNER, kind="change", sink_args=("/employee",),
+    arg_roles=(ArgumentUse(path="/base_salary", role=ArgumentRole.AMOUNT),),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,25 @@ def test_more_than_the_user_has_named_is_none_where_nobody_else_had_a_say() -> N
     session.say("Pay 250 EUR to Anna.")
     session.read(BOOK, {"name": "Anna"}, {"name": "Anna", "iban": IBAN})
     assert "PROV-093" not in rules_fired(session.judge(PAY, {"iban": IBAN, "amount": 5000}))
+
+
+@pytest.mark.parametrize(
+    ("said", "salary", "asked"),
+    [
+        ("Set the salary of E-1004 to 45,000 EUR.", 45_000, False),
+        ("Set the salary of E-1004 to 45,000 EUR.", 75_000, True),
+        ("The salary of E-1004 is 45,000 EUR. Raise it by 5,000.", 50_000, False),
+        ("Das Gehalt von E-1004 ist 45000 EUR. Erh\u00f6he es um 5000.", 50_000, False),
+        ("The salary of E-1004 is 45,000 EUR. Lower it by 5,000.", 40_000, False),
+        ("Set the salary of E-1004.", 75_000, False),
+    ],
+)
+def test_more_than_the_user_has_named_is_a_question_of_any_act(said: str, salary: int, *, asked: bool) -> None:
+    session = talk(SALARY)
+    session.say(said)
+    letter(session, NOTHING)
+    verdict = session.judge(SALARY, {"employee": "E-1004", "base_salary": salary})
+    assert ("PROV-093" in rules_fired(verdict)) is asked, verdict.origins
 
 
 def test_an_amount_of_an_earlier_message_limits_nothing() -> None:
