@@ -70,25 +70,26 @@ def objects_named(text: str, kinds: frozenset[str]) -> frozenset[str]:
         for match in _OF.finditer(text)
         # A hotel for Kim is not Kim's, but his limit is set for him.
         if (match["of"] not in _FOR or not kinds.isdisjoint(_CHANGES))
-        and _is_thing(match["noun"])
-        and not _is_pointed_at(text[max(0, match.start() - _BEFORE_CHARS) : match.start()])
+        and is_thing(match["noun"])
+        and not is_pointed_at(text[max(0, match.start() - _BEFORE_CHARS) : match.start()])
     ]
     names += [
         match["name"]
         for pattern in (_HIS, _THING)
         for match in pattern.finditer(text)
-        if all(map(_is_thing, match["noun"].split())) and not _is_pointed_at(match["before"])
+        if all(map(is_thing, match["noun"].split())) and not is_pointed_at(match["before"])
     ]
     return frozenset(
         NUMBERED if re.search(r"\d", name) else NAMED for name in names if name.split()[0].lower() not in DAYS
     )
 
 
-def _is_thing(noun: str) -> bool:
+def is_thing(noun: str) -> bool:
+    """Return whether a noun names no content in which values could stand, as a letter or a ticket does."""
     lowered = noun.lower()
     return lowered not in _CONTENTS and lowered.removesuffix("s") not in _CONTENTS
 
 
-def _is_pointed_at(before: str) -> bool:
+def is_pointed_at(before: str) -> bool:
     """Return whether the words before something say that a value stands there: "as in Kim's records"."""
     return not _POINTS.isdisjoint(before.lower().split()[-2:])

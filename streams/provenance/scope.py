@@ -22,6 +22,7 @@ from streams.provenance.counted import counted_in
 from streams.provenance.languages import FOREIGN, is_foreign
 from streams.provenance.object_named import objects_named
 from streams.provenance.request_kinds import plain_request, request_kinds, speaks_of_usual
+from streams.provenance.sorts_named import NAMES, SORTS_MAX, sorts_in
 from streams.provenance.sums import largest_sum
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
@@ -78,7 +79,8 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     what the agent has put to the user (`AGREE`), one that something is to go where it usually goes (`USUAL`), and one
     that he names what it is about (`NAMED`, `NUMBERED`). After the kinds, and in the place of one, come the operations
     by which the user has amounts worked out (`streams.provenance.arithmetic`), the things of which he says how many
-    (`streams.provenance.counted`), and last `SUM`, which states the largest amount of money that the message names.
+    (`streams.provenance.counted`), the sorts of which it names a value (`streams.provenance.sorts_named`), and last
+    `SUM`, which states the largest amount of money that the message names.
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):
@@ -93,7 +95,9 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     plain = plain_request(text)
     counted = tuple(TaskScope(kind=thing) for thing in counted_in(plain))
     largest = largest_sum(plain) if kinds else ""
-    return (*stated, *counted, *((TaskScope(kind=SUM, amount_max=largest),) if largest else ()))
+    named = sorts_in(text)[:SORTS_MAX] if kinds.isdisjoint((FILL, DELEGATE, FOREIGN)) else ()
+    sorts = tuple(TaskScope(kind=f"{NAMES}{sort}") for sort in named)
+    return (*stated, *counted, *sorts, *((TaskScope(kind=SUM, amount_max=largest),) if largest else ()))
 
 
 def with_derived_scopes(event: SessionEvent, text: str, derive: Deriver = derive_scopes) -> SessionEvent:

@@ -45,6 +45,13 @@ ORIGIN = Struct(
             "kind; missing if not",
             optional=True,
         ),
+        flag(
+            "instead",
+            "the value is a sink that only text by others names, the user has named a value of this sort for what they "
+            "ask for (a mail address, an account number, an id of this form), and the call does not have theirs; "
+            "missing if not, and of reads",
+            optional=True,
+        ),
         flag("subject", "the value is the session's subject itself"),
         texts("events", "the ids of the events that have shown the value first"),
         word(

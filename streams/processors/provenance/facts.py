@@ -20,6 +20,7 @@ from streams.processors.provenance.requested import (
     is_stated,
     is_widened,
     limits_reads,
+    values_in_place_of_his,
 )
 from streams.processors.provenance.rows import Amounts
 from streams.provenance.acts import DELEGATE, FILL, REVISE, SUM
@@ -57,6 +58,9 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
         for value, fact in zip(examined.values, facts, strict=True):
             if is_counted_otherwise(value, examined, counted):
                 fact["otherwise"] = True
+    if not examined.use.is_read:
+        for number in values_in_place_of_his(examined):
+            facts[number]["instead"] = True
     if not examined.is_complete:
         facts.append(_NOT_LOOKED_AT)
     return facts

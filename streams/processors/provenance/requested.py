@@ -22,6 +22,7 @@ from streams.provenance.origins import Traced
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, leaves, place_at
 from streams.provenance.scope import DERIVED, Scope, ScopedArgument
+from streams.provenance.sorts_named import NAMES, sorts_in
 from streams.provenance.words import thing_of
 
 
@@ -39,6 +40,8 @@ def is_requested(examined: Examined) -> bool:
     return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_USER, _TEXT = ValueOrigin.USER, ValueOrigin.TEXT
 _AMOUNT_POINTER = "/amount"
 _COUNTING = frozenset(("num", "number", "of", "no", "nr", "count", "total"))
 """Words beside that for a thing, in the name of an argument that counts it."""
@@ -273,6 +276,32 @@ def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) ->
         and str(leaf_at(examined.args, value.pointer)).replace(".", "", 1).isdigit()
         and not is_one(value, examined)
     )
+
+
+def values_in_place_of_his(examined: Examined) -> list[int]:
+    """Return which values of a call are sinks that only text by others names, where the user has named one of the sort.
+
+    A call that has his as well puts nothing in its place.
+    """
+    named = {
+        scope.kind.removeprefix(NAMES)
+        for scope in examined.row.scopes
+        if scope.source == DERIVED and scope.kind.startswith(NAMES)
+    }
+    if not named:
+        return []
+    his: set[str] = set()
+    found: list[tuple[int, set[str]]] = []
+    for number, value in enumerate(examined.values):
+        origin = value.traced.origin
+        if value.is_part or not (origin is _USER or (value.is_sink and origin is _TEXT)):
+            continue
+        sorts = named.intersection(sorts_in(str(leaf_at(examined.args, value.pointer))))
+        if origin is _USER:
+            his |= sorts
+        elif sorts:
+            found.append((number, sorts))
+    return [number for number, sorts in found if his.isdisjoint(sorts)]
 
 
 def is_one(value: Value, examined: Examined) -> bool:

@@ -30,6 +30,7 @@ from streams.provenance.scope import (
     Scope,
     ScopedArgument,
 )
+from streams.provenance.sorts_named import NAMES
 
 replace = msgspec.structs.replace
 
@@ -40,15 +41,25 @@ OPERATIONS_KEPT_MAX = 12
 NUMBERS_KEPT_MAX = 16
 """Things that the user has counted, and largest amounts, over all of his messages since he has asked for something."""
 
+SORTS_KEPT_MAX = 16
+"""Sorts of which the user has named a value, over all of his messages since he has asked for something."""
+
 
 def holds_for_request(scope: Scope) -> bool:
     """Return whether what a scope says of the user's words holds until he asks for something else."""
-    return _is_number(scope) or (scope.source == DERIVED and (scope.kind in OBJECTS or scope.kind == FOREIGN))
+    if _is_number(scope) or _is_sort(scope):
+        return True
+    return scope.source == DERIVED and (scope.kind in OBJECTS or scope.kind == FOREIGN)
 
 
 def _is_number(scope: Scope) -> bool:
     """Return whether a scope says that the user has named a number."""
     return scope.source == DERIVED and (scope.kind == SUM or scope.kind.startswith(COUNTED))
+
+
+def _is_sort(scope: Scope) -> bool:
+    """Return whether a scope says of which sort the user has named a value."""
+    return scope.source == DERIVED and scope.kind.startswith(NAMES)
 
 
 def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSource, memory: Memory) -> ProvenanceRow:
@@ -79,6 +90,7 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
             kept = (*kept, made)
     kept = _with_last(kept, lambda each: is_operation(each.kind), OPERATIONS_KEPT_MAX)
     kept = _with_last(kept, _is_number, NUMBERS_KEPT_MAX)
+    kept = _with_last(kept, _is_sort, SORTS_KEPT_MAX)
     if len(kept) > SCOPES_MAX:
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
