@@ -182,7 +182,8 @@ def run_steps(
     with closing(Trial(plan.codec, settings, start_ms, compile_bundle, plan.watch, plan.outputs)) as trial:
         if bundle is not None:
             trial.publish(bundle)
-        trial.add_tools((*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)))
+        catalog = _catalog(plan, start_ms)
+        trial.add_tools((*catalog, *_report_keys(plan, lines, catalog, start_ms)))
         yield Step(None, trial.written(), trial)
         yield from _steps(lines, plan, report, trial)
         trial.advance(trial.now_ms + AFTERWARDS_MS)
@@ -301,9 +302,11 @@ def _pin(intent: Intent, pinned: dict[bytes, ToolCatalogEntry], root_key: bytes)
     return msgspec.structs.replace(intent, proof=proof)
 
 
-def _report_keys(plan: TryPlan, lines: Sequence[Numbered], start_ms: int) -> Iterator[ToolCatalogEntry]:
+def _report_keys(
+    plan: TryPlan, lines: Sequence[Numbered], catalog: Sequence[ToolCatalogEntry], start_ms: int
+) -> Iterator[ToolCatalogEntry]:
     """Yield entries of the derived keys that sign the reports of a history, for servers of which it has no entry."""
-    entries = [*_catalog(plan, start_ms), *(line.record for _, line in lines)]
+    entries = [*catalog, *(line.record for _, line in lines)]
     stated = {e.server_id for e in entries if isinstance(e, ToolCatalogEntry) and e.name == REPORT_KEYS_NAME}
     reports = (line.record for _, line in lines if isinstance(line.record, SessionEvent))
     servers = {report.tool.server_id for report in reports if report.type in COMPLETIONS and report.tool is not None}
