@@ -98,7 +98,10 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
     if kind is RevocationKind.MODEL and not all(stated.partition("/")):
         raise TargetFormError(f"model `{stated}` is not of the form `provider/name`")
     if kind is RevocationKind.TOOL and not all(stated.partition("/")):
-        raise TargetFormError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
+        # A person may know it from a rule, which writes it with a dot.
+        is_dotted = "/" not in stated and all(stated.partition("."))
+        meant = f"; did you mean `{stated.replace('.', '/', 1)}`?" if is_dotted else ""
+        raise TargetFormError(f"tool `{stated}` is not of the form `server/name` (or `server/*`){meant}")
     if kind is RevocationKind.RULESET and RULES_NAME.fullmatch(stated) is None:
         raise TargetFormError(
             f"`{stated[:80]}` is not the digest of rules, which has 64 lower-case hexadecimal digits "

@@ -202,6 +202,11 @@ class TestKill:
         assert result.status == 2
         assert deployed("tail", "revocations", "--no-follow").records == []
 
+    @pytest.mark.parametrize(("stated", "meant"), [("mail.send", "mail/send"), ("mail.*", "mail/*")])
+    def test_a_tool_as_rules_write_it_is_told_as_stops_do(self, deployed: Stoplog, stated: str, meant: str) -> None:
+        result = deployed("kill", "--tool", stated, "--why", "x")
+        assert (result.status, f"did you mean `{meant}`?" in result.err) == (2, True)
+
     @pytest.mark.parametrize(("until", "ahead_ms"), [("30m", 1_800_000), ("2d", 172_800_000)])
     def test_it_goes_on_by_itself(self, deployed: Stoplog, until: str, ahead_ms: int) -> None:
         (record,) = deployed("kill", "--all", "--why", "x", "--until", until).records
