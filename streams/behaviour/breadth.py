@@ -12,7 +12,7 @@ Other secrets that are read, deletions, and what gives access need no second sig
 time, one thing after the other (`novel_cusum`): nobody knows the place.
 
 An hour that is busy with one tool that only reads is somebody who waits, or turns pages. It needs a second sign, too,
-or to be twice as busy.
+or to be twice as busy. So does one that is busy with deletions, which are counted for themselves.
 
 Whoever looks at each thing before he deletes it does so on request. How many things are deleted then needs a second
 sign as well, or twice as many. And work at an hour at which nobody works is a deadline, an incident or a colleague's
@@ -20,7 +20,9 @@ shift as often as an attack: that much is read for that hour, or data of several
 
 One letter about what the session has looked at before is an answer, and now and then an answer is long. It needs a
 second sign as well, or twice as many deviations. To have read much is one. To have read untrusted data does not
-count: what is answered is by strangers.
+count: what is answered is by strangers. Short letters are a mailing, which has no session that it answers to. They need
+a second sign up to one and a half times as many deviations, but not if the session has read untrusted data. That
+the hour is busy is one: a flood is not a mailing.
 
 **Rejected.** To count what has a common parent (a folder, a repository) as one thing: whoever copies one folder of
 contracts would have read one thing.
@@ -41,14 +43,19 @@ BREADTH = "fan_out"
 OF_PEOPLE = "cross_owner"
 BUSY = "rate_nb"
 HOURS = "off_hours"
-VOLUMES = frozenset({"egress", "new_contact"})
+VOLUME = "egress"
+VOLUMES = frozenset({VOLUME, "new_contact"})
 """Kinds that, with a measure, are about how much leaves."""
 ALONE_FACTOR = 2.0
 WRITES_FACTOR = 8.0
 DELETIONS_FACTOR = 2.0
+LETTERS_FACTOR = 1.5
 HOURS_FACTOR = 1.25
 """How many times its threshold something has to be where it is the only sign: what only reads, what writes, what is
-deleted after a look at it, and an hour."""
+deleted after a look at it, what short letters bring away, and an hour."""
+LETTER_BYTES = 1_000.0
+"""How large a short letter is at most. It is usual of whoever sends anything: a day on which an account was paid, and
+nobody was written to, says nothing about letters."""
 BATCH_SHARE = 0.75
 """What a batch adds to risk at most, as a share of the threshold: how many things and how many people it is about are
 the same batch. Its second sign is at least as strong: half, as for others, is an hour at which one day in seven has
@@ -77,6 +84,10 @@ quarter is new each time, and so is it to the version."""
 SIGNS_OF_DELETIONS = Needed(SIGNS_OF_WRITES.kinds | {"odd_contact"}, BATCH_SHARE, DELETIONS_FACTOR)
 SIGNS_OF_ANSWERS = Needed(SIGNS.kinds - {"new_contact"} | {BREADTH})
 """The same of a long answer. That it brings much to whoever has asked is what needs a sign."""
+SIGNS_OF_LETTERS = Needed(
+    frozenset({"off_hours", "two_places", OF_PEOPLE, "epoch_drift", BUSY}), BATCH_SHARE, LETTERS_FACTOR
+)
+"""The same of short letters. To how many they go, and to whom for the first time, is the mailing."""
 SIGNS_OF_HOURS = Needed(
     frozenset({BREADTH, OF_PEOPLE, "novel_cusum", "odd_contact", "epoch_drift", "two_places"}), least=0.35
 )
@@ -93,8 +104,7 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
     """
     kind = it.kind
     if kind in VOLUMES:
-        is_long = it.value is not None and share < ALONE_FACTOR
-        return SIGNS_OF_ANSWERS if is_long and activity.is_answer else None
+        return None if it.value is None else _signs_of_volume(kind, share, activity)
     if kind == HOURS:
         return SIGNS_OF_HOURS if share < HOURS_FACTOR else None
     if not activity.is_trusted:
@@ -107,14 +117,28 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
             return SIGNS_OF_DELETIONS
         is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
     elif kind == BUSY:
-        is_reading = _goes_on_reading(activity) or works_one_by_one(kind, activity)
+        is_reading = _goes_on_reading(activity) or works_one_by_one(kind, activity) or _tidies_up(activity)
     return SIGNS if is_reading and share < ALONE_FACTOR else None
+
+
+def _signs_of_volume(kind: str, share: float, activity: Activity) -> Needed | None:
+    """Return which second sign there has to be of much that leaves; None if there is none to be asked for."""
+    if activity.is_answer:
+        return SIGNS_OF_ANSWERS if share < ALONE_FACTOR else None
+    is_letter = kind == VOLUME and activity.size_bytes <= LETTER_BYTES and only_writes(activity.tool)
+    return SIGNS_OF_LETTERS if is_letter and activity.is_trusted and share < LETTERS_FACTOR else None
 
 
 def _goes_on_reading(activity: Activity) -> bool:
     """Return whether the last three calls of the session read with one tool, as those of somebody who waits do."""
     tool = activity.tool
     return activity.previous_tool == activity.before_tool == tool and only_reads(tool)
+
+
+def _tidies_up(activity: Activity) -> bool:
+    """Return whether the session deletes where its last calls were: how many things, is counted for itself."""
+    servers = {tool.partition(".")[0] for tool in (activity.tool, activity.previous_tool, activity.before_tool)}
+    return destroys(activity.tool) and len(servers) == 1
 
 
 def works_one_by_one(kind: str, activity: Activity) -> bool:

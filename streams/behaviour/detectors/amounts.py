@@ -24,6 +24,10 @@ SUM_SHARE_MAX = 1.25
 """How far a sum goes above its threshold, as a share of it: once the amounts are usual again, it is soon below."""
 ALLOWANCE_MIN = 0.5
 """What is allowed at least, also where nothing is said about it: with none, no amount would say anything."""
+EARLY_SHARE = 0.25
+EARLY_FACTOR = 4.0 / 3.0
+"""From which share of the amounts that have to be known on one is judged, and how much further above the usual it then
+has to be: few amounts say less about the next."""
 ABOVE_ALLOWED = 1.5
 """How many times the allowance an amount must be to alert: a usual one is not to blame for the sum."""
 
@@ -41,22 +45,25 @@ class ArgMad(Keyed):
         value = self._value(activity) if self._value is not None else None
         return log1p(abs(value)) if is_number(value) else None
 
-    def _compared(self, own: Median | None, peer: Median | None, value: float) -> tuple[float, Median] | None:
-        known = [m for m in (own, peer) if m is not None and m.count >= self.declaration.min_support]
+    def _compared(
+        self, own: Median | None, peer: Median | None, value: float, share: float = 1.0
+    ) -> tuple[float, Median] | None:
+        known_min = share * self.declaration.min_support
+        known = [m for m in (own, peer) if m is not None and m.count >= known_min]
         found = [(deviations(median, value, SPREAD_FLOOR), median) for median in known]
         return min(found, key=lambda each: each[0]) if found else None
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations the amount lies above the median."""
-        value = self._measured(activity) or 0.0
+        value, factor = self._measured(activity) or 0.0, 1.0
         found = self._compared(rows[0], rows[1], value)
         if found is None:
+            found, factor = self._compared(rows[0], rows[1], value, EARLY_SHARE), EARLY_FACTOR
+        if found is None or found[0] < factor * self.faint:
             return Scored(rows, noted=value)
         z, median = found
-        if z < self.faint:
-            return Scored(rows, noted=value)
         words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "z": z}
-        return Scored(rows, z, words, value)
+        return Scored(rows, z / factor, words, value)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the medians with one more amount."""

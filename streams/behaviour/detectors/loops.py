@@ -32,6 +32,8 @@ _OF_TYPE = {"agent.id": "agent.type"}
 """What an agent has in common with its peers."""
 WAITING_SHARE = 0.5
 """What repeats count for whose pauses grow: whoever waits, or tries again politely, asks ever less often."""
+SLOW_SHARE = 0.75
+"""The same of slow equal reads: a record does not change because somebody waits."""
 KEPT_MAX = int(RING_MAX / WAITING_SHARE)
 """How many calls are kept. Repeats that count for less are counted among all of them: among the last `RING_MAX` alone,
 whoever lets the pauses grow a little forever would never reach a limit above their share of it."""
@@ -121,10 +123,11 @@ class Loop(Keyed):
         if goes_on(ring) or (is_slow and asks_for_state(activity.tool)):
             return Scored(kept, noted=0.0)
         counted = float(count)
-        if is_slow or is_waiting(ring):
+        share = WAITING_SHARE if is_waiting(ring) else SLOW_SHARE if is_slow else 1.0
+        if share < 1.0:
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
             count = repeats(ring.calls)
-            counted = min(counted, count * WAITING_SHARE)
+            counted = min(counted, count * share)
         found = compared(counted, self.declaration, self._peaks(rows), LOOP_COLD_FACTOR)
         if self._term and found.usual is NOT_KNOWN:
             return Scored(kept, noted=counted)

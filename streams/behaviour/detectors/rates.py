@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
-from streams.behaviour.breadth import signs_needed
+from streams.behaviour.breadth import LETTER_BYTES, signs_needed
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import beside_days, both_learned, has_days
 from streams.behaviour.estimators import (
@@ -42,9 +42,6 @@ KNOWN_SHARE = 0.25
 """What data counts for that goes to a place which agents of the type have long sent something to."""
 KNOWN_CALLS_MAX = 16.0
 """How many calls within about a half-life count so: a few large ones are a delivery, many are a flood."""
-LETTER_BYTES = 1_000.0
-"""The largest call that is usual of whoever sends anything: a short letter. A day on which an account was paid, and
-nobody was written to, says nothing about letters."""
 PLACES_FREE = 8.0
 SPREAD_SHARE_MIN = 0.25
 """To how many places data goes within about a half-life on usual days. If it goes to more, only the share counts that

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
-from streams.behaviour.breadth import ALONE_FACTOR
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import count_of, counted_up
@@ -21,8 +20,14 @@ replace = msgspec.structs.replace
 PROBATION_CALLS = 600
 CALLS_MIN = 6
 """How often a new version must have called a tool: what a session or two did is an errand, and no other behaviour."""
+ERRAND_FACTOR = 3.0
 ERRAND_SHARE = 0.4
-"""The share of the threshold that is left of what one session has done alone, unless it is twice as much."""
+"""How many times its threshold evidence has to be if one session alone has given it, and the share of the threshold
+that is left of it otherwise. A change of all keys, and what people have asked to be deleted, is twice as much."""
+EARLY_SHARE = 0.5
+EARLY_FACTOR = 2.0
+"""From which share of the calls that a version has to have made on others are compared with it, and how much more
+evidence there has to be then."""
 SHIFTS_MAX = 16
 SHARED_MS = 7 * DAY_MS
 """Within which time new versions of several agents are one release."""
@@ -178,7 +183,7 @@ class EpochDrift(Keyed):
         it, mature = self.declaration, self._mature(rows, activity)
         epoch = rows[1] or Kept(activity.epoch)
         kept = (mature, epoch, rows[2], rows[3])
-        is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= it.min_support
+        is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= EARLY_SHARE * it.min_support
         if not is_comparable or epoch.is_reported or epoch.total >= PROBATION_CALLS:
             return Scored(kept)
         if activity.tool == activity.previous_tool:
@@ -194,18 +199,19 @@ class EpochDrift(Keyed):
             known = max(known, mature.told_share(tool, activity.time_ms))
         # Of what was hardly called before, nobody knows how often is usual.
         is_brought = count_of(mature.counts, tool) < CALLS_MIN and known == before
-        evidence = total * excess(now, tolerated(known, is_brought=is_brought))
+        weight = total if mature.total >= it.min_support else total / EARLY_FACTOR
+        evidence = weight * excess(now, tolerated(known, is_brought=is_brought))
         if is_brought and evidence >= self.faint:
             # A tool that takes the place of another one is as usual as that was.
             succeeded = mature.replaced_share(epoch)
             if succeeded > known:
                 most = max(tolerated(succeeded), tolerated(known, is_brought=True))
-                evidence = total * excess(now, most)
+                evidence = weight * excess(now, most)
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)
         session = digest_of(activity.session)
-        if it.threshold <= evidence < ALONE_FACTOR * it.threshold and epoch.errand in (0, session):
+        if it.threshold <= evidence < ERRAND_FACTOR * it.threshold and epoch.errand in (0, session):
             # What one session did may be an errand, such as a change of all keys.
             kept, evidence = (mature, replace(epoch, errand=session), *rows[2:]), ERRAND_SHARE * it.threshold
         elif evidence >= it.threshold:

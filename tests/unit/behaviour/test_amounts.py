@@ -1,4 +1,4 @@
-"""Amounts that creep (`arg_cusum`)."""
+"""Amounts that creep (`arg_cusum`), and those far above the usual (`arg_mad`)."""
 
 from __future__ import annotations
 
@@ -72,3 +72,21 @@ def test_after_a_wave_of_equal_amounts_usual_ones_are_no_outliers() -> None:
     assert names_found(observe_all(watch, rows, paid(20, wave_ms + DAY_MS))) == []
     outlier = activity(wave_ms + 22 * DAY_MS, session="outlier", amount=6_000.0)
     assert names_found(observe_all(watch, rows, [outlier])) == ["arg_mad"]
+
+
+@pytest.mark.parametrize(("known", "amount", "wanted"), [(10, 6_000, ["arg_mad"]), (10, 2_000, []), (7, 6_000, [])])
+def test_an_amount_far_above_the_first_few_is_found(known: int, amount: float, wanted: list[str]) -> None:
+    it = declared("arg_mad", 4.2, value="call.amount", min_support=30)
+    rng, watch, rows = Random(3), watcher(it), Rows()  # noqa: S311 - likewise
+    usual = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(known, per_day=1)]
+    assert names_found(observe_all(watch, rows, usual)) == []
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="large", amount=amount))]) == wanted
+
+
+def test_peers_that_are_known_well_are_asked_before_the_first_few_amounts_of_an_agent() -> None:
+    it = declared("arg_mad", 4.2, value="call.amount", min_support=30, peer=("agent.type",))
+    rng, watch, rows = Random(3), watcher(it), Rows()  # noqa: S311 - likewise
+    peers = [replace(each, agent="peer", amount=9_000.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
+    few = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(10, per_day=1)]
+    observe_all(watch, rows, [*peers, *few])
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="large", amount=6_000.0))]) == []

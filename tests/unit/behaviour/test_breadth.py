@@ -280,3 +280,22 @@ def test_a_busy_hour_of_one_tool_that_reads_is_somebody_who_waits(tool: str, wan
     observe_all(watch, rows, usual("crm.get_case"))
     calls = [activity(AFTER_MS + at * 15_000, session="x", tool=tool) for at in range(BUSY_CALLS)]
     assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("count", "end", "wanted"),
+    [
+        (20, "files.delete_file", []),
+        (20, "files.share_file", ["rate"]),
+        (20, "mail.delete_mail", ["rate"]),
+        (60, "files.delete_file", ["rate"]),
+    ],
+    ids=["a move", "something else at the end", "another server", "twice as busy"],
+)
+def test_who_moves_things_one_by_one_tidies_up_at_the_end(count: int, end: str, wanted: list[str]) -> None:
+    it = declared("rate_nb", 8, name="rate", peer=("agent.type",), window_ms=HOUR_MS, min_support=24)
+    rows, watch = Rows(), watcher(it, RISK)
+    observe_all(watch, rows, usual("crm.get_case"))
+    tools = [*("files.get_file", "files.put_file") * count, end]
+    calls = [activity(AFTER_MS + at * 10_000, session="x", tool=tool) for at, tool in enumerate(tools)]
+    assert names_found(observe_all(watch, rows, calls)) == wanted

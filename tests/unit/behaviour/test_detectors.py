@@ -69,7 +69,13 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
     ),
     (
         declared("epoch_drift", 30, min_support=60),
-        spaced(150, HOUR_MS // 60, epoch="v2", tool=lambda at: ("shell.run", "crm.read")[at % 2]),
+        spaced(
+            150,
+            HOUR_MS // 60,
+            epoch="v2",
+            session=lambda at: f"v2-{at // 30}",
+            tool=lambda at: ("shell.run", "crm.read")[at % 2],
+        ),
     ),
     (
         declared("returns", 4, term="object.owner", window_ms=2 * DAY_MS, min_support=5, deviations=3.0),

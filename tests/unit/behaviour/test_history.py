@@ -66,6 +66,14 @@ def test_who_reads_one_record_slowly_again_and_again_does_not_wait_for_it(tool: 
     assert len(names_found(observe_all(watch, rows, again))) == found
 
 
+@pytest.mark.parametrize(("every_ms", "count", "found"), [(18_000, 14, 1), (18_000, 13, 0), (5_000, 10, 1)])
+def test_slow_reads_of_one_record_count_for_three_quarters(every_ms: int, count: int, found: int) -> None:
+    rows, watch = Rows(), watcher(LOOPS)
+    observe_all(watch, rows, mixed(20))
+    again = spaced(count, every_ms, tool="crm.read", call="the same")
+    assert len(names_found(observe_all(watch, rows, again))) == found
+
+
 @pytest.mark.parametrize(("sessions", "found"), [(1, []), (16, ["epoch_drift"])])
 def test_what_one_session_of_a_version_does_is_an_errand(sessions: int, found: list[str]) -> None:
     rows, watch = Rows(), watcher(VERSIONS)

@@ -42,28 +42,61 @@ def taught(*declarations: object) -> tuple[Watcher, Rows]:
 
 
 @pytest.mark.parametrize(
-    ("places", "largest", "wanted"),
+    ("places", "count", "largest", "wanted"),
     [
-        (24, LETTER, []),
-        (1, LETTER, ["egress"]),
+        (24, 2 * MANY, LETTER, []),
+        (1, 4 * MANY, LETTER, ["egress"]),
         # Some places more than usual are no mailing, and a letter that is much longer is no letter of one.
-        (6, LETTER, ["egress"]),
-        (24, LONG, ["egress"]),
+        (6, 4 * MANY, LETTER, ["egress"]),
+        (24, MANY, LONG, ["egress"]),
     ],
 )
-def test_a_mailing_brings_nobody_more_than_a_letter(places: int, largest: int, wanted: list[str]) -> None:
+def test_a_mailing_brings_nobody_more_than_a_letter(places: int, count: int, largest: int, wanted: list[str]) -> None:
     watch, rows = taught(LEAVES)
     letters = [
         activity(
             AFTER_MS + at * 10_000, session="mailing", tool="desk.reply", object=f"m-{at}", size_bytes=LETTER,
             destination=f"place-{at % places}.example",
         )
-        for at in range(MANY)
+        for at in range(count)
     ]  # fmt: skip
     last = activity(
         AFTER_MS + 500_000, session="mailing", tool="desk.reply", destination="place-0.example", size_bytes=largest
     )
     assert names_found(observe_all(watch, rows, [*letters, last])) == wanted
+
+
+PEOPLE = declared("cross_owner", 6, name="people", key=("session.id",), peer=("agent.id",), min_support=5)
+
+
+@pytest.mark.parametrize(
+    ("people", "fields", "wanted"),
+    [
+        (0, {}, []),
+        # Of whoever has read what strangers write, and of what is no letter, no second sign is asked for.
+        (0, {"is_trusted": False}, ["egress"]),
+        (0, {"tool": "web.get_page"}, ["egress"]),
+        # Data of several people is one.
+        (27, {}, ["egress"]),
+    ],
+    ids=["a mailing", "untrusted", "no letters", "people"],
+)
+def test_many_short_letters_need_a_second_sign_or_half_as_many_again(
+    people: int, fields: dict[str, object], wanted: list[str]
+) -> None:
+    watch, rows = taught(LEAVES, PEOPLE)
+    reads = [
+        activity(AFTER_MS + at * 1_000, session="m", tool="crm.get", object=f"c-{at}", owner=f"o-{at}")
+        for at in range(people)
+    ]
+    letters = [
+        activity(
+            AFTER_MS + 60_000 + at * 10_000, destination="place.example", size_bytes=LETTER,
+            **{"session": "m", "tool": "desk.reply", "object": f"m-{at}", **fields},
+        )
+        for at in range(MANY)
+    ]  # fmt: skip
+    assert names_found(observe_all(watch, rows, [*reads, *letters])) == wanted
 
 
 def answered(size: int, about: str = "t-1", **fields: object) -> list[Activity]:

@@ -140,11 +140,41 @@ def test_a_release_that_changes_nothing_becomes_the_mature_epoch() -> None:
     ]
     assert names_found(observe_all(watch, rows, later)) == []
     changed = [
-        activity(AFTER_MS + DAY_MS + at * 60_000, session="v3", epoch="v3", tool=("shell.run", "crm.read")[at % 2])
+        activity(
+            AFTER_MS + DAY_MS + at * 60_000,
+            session=f"v3-{at // 30}",
+            epoch="v3",
+            tool=("shell.run", "crm.read")[at % 2],
+        )
         for at in range(150)
     ]
     found = [finding for each in observe_all(watch, rows, changed) for finding in each.findings]
     assert [each.name for each in found] == ["epoch_drift"]
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(6, []), (35, []), (40, ["epoch_drift"])])
+def test_what_one_session_does_needs_three_times_as_much(count: int, wanted: list[str]) -> None:
+    rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
+    observe_all(watch, rows, [*version(0, "v0", 0.1), *version(1, "v1", 0.1, 60)])
+    asked_for = [
+        activity(START_MS + 2 * DAY_MS + at * 20_000, session="x", epoch="v1", tool=("a.read0", "a.wipe")[at % 2])
+        for at in range(2 * count)
+    ]
+    assert names_found(observe_all(watch, rows, asked_for)) == wanted
+
+
+@pytest.mark.parametrize(("known", "wanted"), [(40, ["epoch_drift"]), (25, [])])
+def test_a_version_is_compared_with_a_short_one_if_it_differs_much(known: int, wanted: list[str]) -> None:
+    rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
+    observe_all(watch, rows, version(0, "v0", 0.1, known))
+    assert names_found(observe_all(watch, rows, version(3, "v1", 0.6, 120))) == wanted
+
+
+@pytest.mark.parametrize(("known", "wanted"), [(62, ["epoch_drift"]), (45, [])])
+def test_and_a_small_difference_from_a_short_one_says_nothing(known: int, wanted: list[str]) -> None:
+    rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
+    observe_all(watch, rows, version(0, "v0", 0.2, known))
+    assert names_found(observe_all(watch, rows, version(3, "v1", 0.5, 120))) == wanted
 
 
 @pytest.mark.parametrize(("before", "found"), [(0, []), (4, []), (12, ["epoch_drift"])])
