@@ -131,7 +131,8 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     session's grant, `parent_session_id` the session that delegated it; `attended` says that a person is present.
     `label` of an opening says how far the content that the session was opened with can be trusted. Without it, a
     session that was opened by another session is trusted with nothing. `atoms_complete` says that the content
-    has no other atoms than those that are listed; `has_text` and `text_instructed` say whether it holds free text, and
+    has no other atoms than those that are listed, and `lacks_words_only` that the others are names, quotes and
+    other words without a shape. `has_text` and `text_instructed` say whether it holds free text, and
     whether any of that reads like an instruction. What a writer leaves out counts as the worse. `content` is the
     content itself, encrypted under `content_key`, where its capture is switched on.
     """
@@ -172,3 +173,4 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     has_text: bool = True
     text_instructed: bool = True
     content_key: WrappedKey | None = None
+    lacks_words_only: bool = False

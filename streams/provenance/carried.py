@@ -57,6 +57,8 @@ class Whole(IntFlag):
     UNTRUSTED = 2
     TEXT = 4
     INSTRUCTED = 8
+    LACKS_WORDS = 16
+    """Words without a shape are not carried."""
 
 
 def pack(entries: Iterable[Entry]) -> tuple[bytes, bool]:

@@ -1,7 +1,7 @@
 """The values that were found in a content so far, each once per path, and how many there may be.
 
-Sequences of words are many and say little, and short names are often codes, so each of the two has room of its own.
-Where there is no more room, what was found is not complete.
+Words are many and say little, and short names are often codes, so each of the two has room of its own, and of a long
+text all addresses, ids and amounts are kept. What was found says whether there was no room for words, or for others.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from streams.provenance.instructions import INSTRUCTIONS_READ_MAX
 from streams.provenance.leaves import Leaf
 from streams.provenance.words import named_shortly
 
-ATOMS_MAX = 2_048
+ATOMS_MAX = 2_560
 """How many values of a content are kept."""
-GRAMS_MAX = 1_536
-"""How many of them may be sequences of words."""
+WORDS_MAX = 1_536
+"""How many of them may be words: names, quotes, whole fields, and sequences of words of instructions."""
+INSTRUCTING_WORDS_MIN = 512
+"""How many of these are kept for words of instructions."""
 GRAM_LOOKS_MAX = 16 * ATOMS_MAX
 """How many of them are looked at, those that are kept already among them."""
 SHORTS_MAX = 256
@@ -36,9 +38,11 @@ class Collected:
         self.complete = True
         self.has_text = False
         self.instructed = False
+        self.lacks_words = False
+        self.words_left = ATOMS_MAX if self.loose else WORDS_MAX
+        self.words_reserved = 0 if self.loose else INSTRUCTING_WORDS_MIN
         self.looks_left = GRAM_LOOKS_MAX
         self.shorts_left = SHORTS_MAX
-        self.grams_left = ATOMS_MAX if by_user else GRAMS_MAX
         self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
         self._found: dict[tuple[AtomKind, str, str], Found] = {}
 
@@ -62,6 +66,11 @@ class Collected:
                 if self.shorts_left <= 0:
                     return
                 self.shorts_left -= 1
+            elif kind is AtomKind.TEXT:
+                if self.words_left <= (0 if calls_for else self.words_reserved):
+                    self.lacks_words = True
+                    return
+                self.words_left -= 1
             if len(self._found) >= ATOMS_MAX:
                 self.complete = False
                 return
@@ -73,4 +82,4 @@ class Collected:
     def extraction(self) -> Extraction:
         if self.is_full:
             self.complete = False
-        return Extraction(tuple(self._found.values()), self.complete, self.has_text, self.instructed)
+        return Extraction(tuple(self._found.values()), self.complete, self.has_text, self.instructed, self.lacks_words)

@@ -371,7 +371,7 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
 
 
 def _read_grams(text: str, leaf: Leaf, collected: Collected, *, decoded: bool, calls_for: int = 0) -> None:
-    if collected.grams_left <= 0 and not collected.complete:
+    if collected.words_left <= 0 and collected.lacks_words:
         return
     # There is a line end in the place of each character of a value.
     for line in filter(None, text.split("\n")):
@@ -380,13 +380,11 @@ def _read_grams(text: str, leaf: Leaf, collected: Collected, *, decoded: bool, c
                 continue
             collected.looks_left -= 1
             if collected.looks_left < 0:
-                collected.complete = False
+                collected.lacks_words = True
                 return
             # What is there already needs no room, such as most of a letter's second reading without its accents.
             kind = kind_of_words(gram)
-            if not collected.has(kind, gram, leaf):
-                if collected.grams_left <= 0:
-                    collected.complete = False
-                    return
-                collected.grams_left -= 1
+            if collected.words_left <= 0 and not collected.has(kind, gram, leaf):
+                collected.lacks_words = True
+                return
             collected.add(kind, gram, leaf, whole=False, decoded=decoded, calls_for=calls_for)

@@ -83,7 +83,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         found: the values, in the order of the content, each once per path.
-        complete: whether these are all; bounds can cut them.
+        complete: whether these are all, but perhaps for some of kind `TEXT`; bounds can cut them.
+        lacks_words: whether values of kind `TEXT` are missing.
         has_text: whether a leaf holds free text.
         instructed: whether any sentence of that reads like an instruction.
     """
@@ -92,6 +93,7 @@ class Extraction(msgspec.Struct, frozen=True, gc=False):
     complete: bool = True
     has_text: bool = False
     instructed: bool = False
+    lacks_words: bool = False
 
 
 def kind_of_words(words: str) -> AtomKind:

@@ -22,6 +22,8 @@ DIGEST_BYTES = 8
 BUCKETS = 64
 ATOMS_MAX = 3_072
 """Values of a conversation. Further ones are not kept, and then a value that is not found counts as untrusted text."""
+WORDS_MAX = 2_304
+"""Values of a conversation up to which words by others are kept: most values are words, and say least."""
 EVENTS_MAX = 96
 """Events of a conversation that explanations can name. Those after them have one number in common."""
 PATHS_MAX = 48

@@ -88,7 +88,7 @@ NOWHERE = Traced(ValueOrigin.NOWHERE)
 UNKNOWN = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED | Seen.INSTRUCTED, None, calls.UNKNOWN)
 """What is not found where not everything was kept: it may have been in what is missing."""
 AWAITED = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED)
-"""What is not found while the result of a call has not been reported: it may be in that."""
+"""What is not found while the result of a call has not been reported, or where words are missing: it may be in that."""
 
 
 def trace(wholes: Sequence[Found], look: Look) -> Traced:

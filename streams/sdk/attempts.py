@@ -298,7 +298,8 @@ def _read(result: ToolResult, verdict: Verdict) -> ContentRead | None:
     extraction = extract_content(text, content_type)
     return ContentRead(
         atoms=atoms_of(extraction, verdict.atom_key),
-        complete=extraction.complete,
+        complete=extraction.complete and not extraction.lacks_words,
+        lacks_words_only=extraction.complete and extraction.lacks_words,
         has_text=extraction.has_text,
         instructed=extraction.instructed,
         content_type=content_type,

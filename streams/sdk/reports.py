@@ -97,6 +97,7 @@ class Reporter:
                 event,
                 atoms=read.atoms,
                 atoms_complete=read.complete,
+                lacks_words_only=read.lacks_words_only,
                 has_text=read.has_text,
                 text_instructed=read.instructed,
                 content_type=read.content_type,

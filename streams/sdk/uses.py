@@ -45,6 +45,7 @@ class ContentRead(Record, frozen=True, kw_only=True):
     has_text: bool = True
     instructed: bool = True
     content_type: str | None = None
+    lacks_words_only: bool = False
 
 
 class Use(Record, frozen=True, kw_only=True):

@@ -382,7 +382,8 @@ def _is_untrusted(label: Label | None) -> bool:
 
 def _instructs(event: SessionEvent) -> bool:
     is_read = event.type is not SessionEventType.USER_MESSAGE
-    return is_read and event.has_text and event.text_instructed and event.atoms_complete
+    is_described = event.atoms_complete or event.lacks_words_only
+    return is_read and event.has_text and event.text_instructed and is_described
 
 
 def _digest(digest: bytes | None) -> str | None:

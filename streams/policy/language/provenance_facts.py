@@ -233,7 +233,17 @@ READ = Struct(
         flag("untrusted", "the session has read something that others may write"),
         flag("text", "some of that is free text"),
         flag("instructed", "some of that text reads like an instruction"),
-        flag("complete", "all values of what was read are known; if not, an unknown value counts as instructed text"),
+        flag(
+            "complete",
+            "all values of what was read are known, but perhaps words without a shape; if not, an unknown value counts "
+            "as instructed text",
+        ),
+        flag(
+            "lacks_words",
+            "words without a shape were read that are not known, so unknown words count as text, and so does an "
+            "unknown value that says where something goes or what is acted on; missing if not",
+            optional=True,
+        ),
     ),
 )
 

@@ -78,6 +78,7 @@ _WHOLES = (
     (Whole.UNTRUSTED, "has_untrusted"),
     (Whole.TEXT, "has_text"),
     (Whole.INSTRUCTED, "is_instructed"),
+    (Whole.LACKS_WORDS, "lacks_words"),
 )
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).

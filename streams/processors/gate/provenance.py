@@ -185,7 +185,10 @@ class ProvenanceKeeper:
 def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
     """Return the row of a session that is opened after something of it has been kept."""
     return replace(
-        row, is_complete=row.is_complete and opened.is_complete, atoms_count=row.atoms_count + opened.atoms_count
+        row,
+        is_complete=row.is_complete and opened.is_complete,
+        lacks_words=row.lacks_words or opened.lacks_words,
+        atoms_count=row.atoms_count + opened.atoms_count,
     )
 
 

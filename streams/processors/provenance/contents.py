@@ -31,7 +31,7 @@ from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
 
-_AMOUNT = AtomKind.AMOUNT
+_AMOUNT, _TEXT = AtomKind.AMOUNT, AtomKind.TEXT
 _GIVEN_END = f"/{GIVEN}"
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
@@ -77,9 +77,11 @@ def with_content(
     has_shown = any(entry.flags & Seen.SHOWN for entry in entries)
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
     has_text = untrusted and event.has_text
+    is_complete = event.atoms_complete or event.lacks_words_only
     row = replace(
         row,
-        is_complete=row.is_complete and (event.atoms_complete or not untrusted),
+        is_complete=row.is_complete and (is_complete or not untrusted),
+        lacks_words=row.lacks_words or (untrusted and not event.atoms_complete),
         has_untrusted=row.has_untrusted or untrusted,
         has_text=row.has_text or has_text,
         is_instructed=row.is_instructed or (has_text and event.text_instructed),
@@ -88,10 +90,15 @@ def with_content(
         amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
         selected=tuple(each for each in row.selected if each != event.intent_id),
         has_pointed_text=row.has_pointed_text or has_shown,
-        reached=_reached(row.reached, contents.atoms, complete=event.atoms_complete) if has_shown else row.reached,
-        agreed_acts=0 if has_text or (untrusted and not event.atoms_complete) else row.agreed_acts,
+        reached=_reached(row.reached, contents.atoms, complete=is_complete) if has_shown else row.reached,
+        agreed_acts=0 if has_text or (untrusted and not is_complete) else row.agreed_acts,
     )
-    return memory.add(row, entries)
+    words = {
+        digest
+        for (atom, digest), entry in zip(contents.atoms, entries, strict=True)
+        if atom.kind == _TEXT and not entry.flags & Seen.TRUSTED
+    }
+    return memory.add(row, entries, words=words)
 
 
 def _label_at_of(use: ToolUse | None) -> Callable[[str], Label | None]:

@@ -92,8 +92,11 @@ def examine(
     is_tainted = label.integrity is not _TRUSTED
     awaits = _awaits_untrusted(session, is_tainted=is_tainted)
     missing = UNKNOWN if not row.is_complete else AWAITED if awaits else NOWHERE
+    missing_words = AWAITED if missing is NOWHERE and row.lacks_words else missing
     only = memory.values_of_subject_only(row, sub)
-    tracer = Tracer(memory.look if only is None else _look_for(only, memory.look), row, use.name, sub, missing)
+    tracer = Tracer(
+        memory.look if only is None else _look_for(only, memory.look), row, use.name, sub, missing, missing_words
+    )
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked

@@ -145,12 +145,15 @@ def read_facts(examined: Examined) -> dict[str, bool]:
     """Return the fact `read`: what the session has read as a whole."""
     row = examined.row
     may_have_read = examined.is_tainted or examined.awaits
-    return {
+    facts = {
         "untrusted": row.has_untrusted or may_have_read,
         "text": row.has_text or (may_have_read and not row.has_untrusted),
         "instructed": row.is_instructed or (may_have_read and not row.has_untrusted),
         "complete": row.is_complete,
     }
+    if row.lacks_words:
+        facts["lacks_words"] = True
+    return facts
 
 
 def act_facts(examined: Examined) -> dict[str, Any]:

@@ -11,7 +11,7 @@ The keys of the rows begin with the key of the session.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 
 import msgspec
@@ -41,6 +41,7 @@ from streams.provenance.memory import (
     LATER_EVENT,
     PATH_BYTES_MAX,
     PATHS_MAX,
+    WORDS_MAX,
     Entry,
     bucket_of,
     entries_of,
@@ -156,29 +157,49 @@ class Memory:
         """Return what is kept under a digest, or None."""
         return find(self._bucket(digest[0] % BUCKETS), digest)
 
-    def add(self, row: ProvenanceRow, entries: Iterable[Entry], clears: int = 0) -> ProvenanceRow:
+    def add(
+        self, row: ProvenanceRow, entries: Sequence[Entry], clears: int = 0, *, words: Set[bytes] = frozenset()
+    ) -> ProvenanceRow:
         """Add values, as far as there is room, and return the row of the whole after that.
 
         Args:
             row: what the session has read so far.
             entries: the values.
             clears: flags that no longer hold for these values.
+            words: the digests of those that take no room that others may need.
         """
+        if words and row.atoms_count + len(entries) > WORDS_MAX:
+            parts: tuple[list[Entry], list[Entry]] = [], []
+            for entry in entries:
+                parts[entry.digest in words].append(entry)
+            row, has_others = self._add(row, parts[0], clears, ATOMS_MAX)
+            row, has_words = self._add(row, parts[1], clears, WORDS_MAX)
+        else:
+            row, has_others = self._add(row, entries, clears, ATOMS_MAX)
+            has_words = True
+        if has_others and has_words:
+            return row
+        return replace(row, is_complete=row.is_complete and has_others, lacks_words=row.lacks_words or not has_words)
+
+    def _add(
+        self, row: ProvenanceRow, entries: Iterable[Entry], clears: int, count_max: int
+    ) -> tuple[ProvenanceRow, bool]:
+        """Return the row after values were added, and whether all were kept, those before them among them."""
         self._looked.clear()
         by_bucket: defaultdict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_bucket[bucket_of(entry.digest)].append(entry)
-        count, complete = row.atoms_count, row.is_complete
+        count, complete = row.atoms_count, True
         for bucket, of_bucket in by_bucket.items():
             before = self._bucket(bucket)
-            after, more, all_kept = merge(before, of_bucket, ATOMS_MAX - count, clears)
+            after, more, all_kept = merge(before, of_bucket, count_max - count, clears)
             count += more
             complete = complete and all_kept
             if after != before:
                 self._rows[bucket] = after
                 if self._keeps:
                     self.state.put(atoms_bucket_key(self._prefix, bucket), after)
-        return replace(row, atoms_count=count, is_complete=complete)
+        return (row if count == row.atoms_count else replace(row, atoms_count=count)), complete
 
     def _bucket(self, bucket: int) -> bytes | None:
         if bucket not in self._rows:

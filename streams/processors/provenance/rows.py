@@ -25,7 +25,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         atoms_count: values that are kept.
         events_count: events that explanations can name.
-        is_complete: whether all values of everything that was read are kept.
+        is_complete: whether all values of everything that was read are kept, but perhaps for words.
         has_untrusted: whether something was read that others may write.
         has_text: whether some of that was free text.
         is_instructed: whether any of that text reads like an instruction.
@@ -51,6 +51,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
             bits of `streams.provenance.calls`.
         reached: of each kind of value by which somebody is reached, the digest of the only one in contents with text
             that the user has pointed at since he last asked for something; empty if there are several.
+        lacks_words: whether words without a shape were read that are not kept.
     """
 
     atoms_count: int = 0
@@ -75,6 +76,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     has_pointed_text: bool = False
     tied: dict[bytes, int] = {}
     reached: dict[str, bytes] = {}
+    lacks_words: bool = False
 
 
 class Amounts:

@@ -37,6 +37,7 @@ UNDONE_MAX = 128
 _NO_TARGETS: frozenset[str] = frozenset()
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _PHONE, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.PHONE, ValueOrigin.USER
+_WORDS = AtomKind.TEXT
 _CONTENT, _DESTINATION = ArgumentRole.CONTENT, ArgumentRole.DESTINATION
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
 _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
@@ -56,13 +57,16 @@ class Tracer:
         tool: the full name of the tool.
         subject: the session's subject.
         missing: what a value is that is not found.
+        missing_words: the same of one without a shape.
     """
 
     __slots__ = (
         "_comparison",
         "_is_full",
+        "_lacks_words",
         "_limits",
         "_missing",
+        "_missing_words",
         "_reached",
         "_scopes",
         "_subject",
@@ -71,7 +75,9 @@ class Tracer:
         "look",
     )
 
-    def __init__(self, look: Look, row: ProvenanceRow, tool: str, subject: str, missing: Traced) -> None:
+    def __init__(
+        self, look: Look, row: ProvenanceRow, tool: str, subject: str, missing: Traced, missing_words: Traced
+    ) -> None:
         targets = _NO_TARGETS
         limits: list[ScopedArgument] = []
         for scope in row.scopes:
@@ -80,13 +86,14 @@ class Tracer:
             if scope.arguments and (not scope.tools or tool in scope.tools):
                 limits += scope.arguments
         self.look = look
-        self._missing = missing
+        self._missing, self._missing_words = missing, missing_words
         self._targets = targets
         self._limits = limits
         self._scopes = row.scopes
         self._reached = row.reached
         self._undone_left = UNDONE_MAX
         self._is_full = row.atoms_count >= ATOMS_MAX
+        self._lacks_words = row.lacks_words
         self._subject = subject
         self._comparison: Comparison | None = None
 
@@ -146,7 +153,7 @@ class Tracer:
         built = built_on(founds, self.look) if is_sink else None
         if built is None and is_sink and is_told and isinstance(value, str):
             built = assembled(value, self.look) or joined(value, self._part)
-        return self._missing if built is None else built
+        return built or (self._missing_of(founds, is_sink=is_sink) if self._lacks_words else self._missing)
 
     def _has_said_verb_of(self, value: str) -> bool:
         """Return whether a value is a form of a verb that the user has said: who says "arm it" has named `armed`."""
@@ -169,11 +176,12 @@ class Tracer:
         origin = seen.origin
         if not (origin is _TEXT or origin is _NOWHERE) or not isinstance(value, str):
             return False
-        return is_composed(value, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED), is_read=is_read)
+        is_accused = self._lacks_words or bool(seen.flags & _INSTRUCTED)
+        return is_composed(value, self._is_named, is_accused=is_accused, is_read=is_read)
 
     def has_called(self, handle: str, seen: Traced) -> bool:
         """Return whether the user has called somebody by a handle: who answers "the guest Ravi" means `@guest-ravi`."""
-        return is_composed(handle, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED))
+        return is_composed(handle, self._is_named, is_accused=self._lacks_words or bool(seen.flags & _INSTRUCTED))
 
     def compared(self, seen: Traced, founds: Iterable[Found]) -> Traced:
         """Return what is known of a value in a sink with what the hosts in it look like.
@@ -251,4 +259,11 @@ class Tracer:
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
         seen = trace((found,), self.look)
-        return self._missing if seen is NOWHERE else seen
+        if seen is not NOWHERE:
+            return seen
+        return self._missing_of((found,), is_sink=False) if self._lacks_words else self._missing
+
+    def _missing_of(self, founds: Iterable[Found], *, is_sink: bool) -> Traced:
+        """Return what a value is that is not found. One in a sink may be put together of words."""
+        may_be_words = is_sink or any(each.kind is _WORDS for each in founds)
+        return self._missing_words if may_be_words else self._missing

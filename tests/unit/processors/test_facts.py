@@ -106,6 +106,17 @@ def unread_booking(bench: GateBench) -> Verdict:
     return bench.judge(RETURN, {"booking": "B-20002"})
 
 
+def after_a_long_text(bench: GateBench) -> Verdict:
+    """Judge a call of a session that has read more words than are kept."""
+    maker = bench.session
+    intent = bench.propose(PAGES, {"path": "notes.txt"})
+    bench.verdict()
+    text = " ".join(f"Then came K{number:04d}a Moll{number:04d}." for number in range(1_500))
+    event = described(maker.result(intent, bench.now_ms), text, atom_key(ROOT_KEY, maker.tenant, maker.sub))
+    bench.driver.pipe(REPORT.name, maker.key, maker.proven(event))
+    return bench.judge(PAGES, {"path": "notes.txt"})
+
+
 def number_of_a_passport(bench: GateBench) -> Verdict:
     """Judge a letter that tells somebody the number of a passport, of which the user has not spoken."""
     bench.publish(PERSON)
@@ -188,8 +199,7 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"url": "https://pagess.example/"}, **origin).rules}
     fired |= {hit.rule_id for hit in payment(bench).rules}
     fired |= {hit.rule_id for hit in unread_booking(bench).rules}
-    fired |= {hit.rule_id for hit in number_of_a_passport(bench).rules}
-    for judged in contradictions(bench):
+    for judged in (number_of_a_passport(bench), *contradictions(bench), after_a_long_text(bench)):
         fired |= {hit.rule_id for hit in judged.rules}
     # A setting that the user has not mentioned.
     bench.publish(QUIET)
