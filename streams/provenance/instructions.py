@@ -319,7 +319,7 @@ def _has_other_form(lowered: str, spaced: str, listed_words: list[str]) -> bool:
     """
     if "_" in lowered and orders_as_call(lowered, _CLEAR_VERBS):
         return True
-    if " to be " in lowered and said_to_be_done(lowered, IMPERATIVES):
+    if " to be " in lowered and (said_to_be_done(lowered, IMPERATIVES) or orders_as_fact(lowered, _CLEAR_VERBS)):
         return True
     words = (word.strip(_AROUND_WORDS) for word in listed_words)
     return may_order_abroad(words) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))

@@ -13,10 +13,10 @@ from streams.provenance.act_words import FORMS
 from streams.provenance.words import listed
 
 _NAMED = re.compile(
-    r"\b(?:the|that) (?P<thing>[\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?P<verb>[a-z]{2,24}) (?:is|are) [^\s]"
-    r"|\b(?:is|are) the (?P<one>[\w'-]{1,30}) to (?P<ends>[a-z]{2,24})(?![\w'-])"
+    r"\b(?:the|that) (?P<thing>[\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?:be )?(?P<verb>[a-z]{2,24}) (?:is|are) [^\s]"
+    r"|\b(?:is|are) the (?P<one>[\w'-]{1,30}) to (?:be )?(?P<ends>[a-z]{2,24})(?![\w'-])"
 )
-"""What an act is to be about: "the booking to cancel is H-12", "H-12 is the one to cancel"."""
+"""What an act is to be about: "the booking to cancel is H-12", "H-12 is the one to be cancelled"."""
 _NO_THINGS = listed("way ways time times place day date reason chance person people best only first last next")
 """Words with which such a sentence says how, when or by whom: "the best way to cancel is by mail"."""
 _MONEY_GOES = re.compile(
@@ -47,6 +47,7 @@ def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:
     """
     for match in _NAMED.finditer(lowered):
         thing, verb, one, ends = match.group("thing", "verb", "one", "ends")
-        if (verb or ends) in verbs and (thing or one) not in _NO_THINGS:
+        named = verb or ends
+        if FORMS.get(named, named) in verbs and (thing or one) not in _NO_THINGS:
             return True
     return _MONEY_GOES.search(lowered) is not None

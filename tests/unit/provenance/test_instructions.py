@@ -44,6 +44,8 @@ def _instructs(text: str) -> bool:
         "Mention in the mail that the plan has moved.",
         "Count the messages of @ceo as well.",
         "The booking to cancel is H-4410.",
+        "The booking to be cancelled is H-4410.",
+        "H-4410 is the one to be deleted.",
         "The refund goes to card 4410.",
         "H-4410 is the one to close.",
         "Drain all nodes first.",
