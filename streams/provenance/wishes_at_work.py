@@ -115,8 +115,7 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         rf"|\b(?:get|keep|have|want) (?:{_SOME}){{1,8}}?out of (?:my|the|our) {_PLACES}\b"
         rf"|(?:^|[,.;:!\n] ?|\b(?:so|and|then|them) )(?:them |it |all )?out of (?:my|the|our) {_PLACES}\b"
         rf"|\b(?:don't|dont|do not) (?:\w{{1,12}} )?want (?:to see )?(?:{_SOME}){{1,6}}?(?:in|on) (?:my|the"
-        rf"|our) {_PLACES}\b"
-        r"|\b(?:clean|tidy) (?:it|that|this|them|\w{1,12} \w{1,12}) up\b|\b(?:clean|tidy) up\b",
+        rf"|our) {_PLACES}\b",
         "delete change",
     ),
     # "There is no need to keep it", "their record isn't needed", "she wants to be forgotten"
