@@ -6,8 +6,8 @@ So the agent's runtime states the sorts of which the message names a value, in t
 (`names:id:a-0`), and the gate compares the forms.
 
 Nothing is stated where the user leaves values to a content: the right one may stand there. Nor of the id of what may be
-one: "the order in m-7001", "ticket T-31". A form keeps which signs
-part an id (`HV-1002` is `a-0`), so a customer's number is not taken for that of his booking.
+one: "the order in m-7001", "ticket T-31". A form keeps which signs part an id (`HV-1002` is `a-0`), so a customer's
+number is not taken for that of his booking.
 """
 
 from __future__ import annotations
