@@ -216,7 +216,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     nothing are inside of every scope that does not limit them.
     """
     scopes = examined.row.scopes
-    weightiest = max((scope.source for scope in scopes), default=None)
+    weightiest = max([scope.source for scope in scopes], default=None)
     if weightiest is None:
         return {"source": "none", "inside": True}
     own = [scope for scope in scopes if scope.source == weightiest]

@@ -283,25 +283,23 @@ def values_in_place_of_his(examined: Examined) -> list[int]:
 
     A call that has his as well puts nothing in its place.
     """
-    named = {
-        scope.kind.removeprefix(NAMES)
-        for scope in examined.row.scopes
-        if scope.source == DERIVED and scope.kind.startswith(NAMES)
-    }
-    if not named:
+    values = examined.values
+    others = [
+        (number, value)
+        for number, value in enumerate(values)
+        if value.is_sink and not value.is_part and value.traced.origin is _TEXT
+    ]
+    if not others:
         return []
-    his: set[str] = set()
-    found: list[tuple[int, set[str]]] = []
-    for number, value in enumerate(examined.values):
-        origin = value.traced.origin
-        if value.is_part or not (origin is _USER or (value.is_sink and origin is _TEXT)):
-            continue
-        sorts = named.intersection(sorts_in(str(leaf_at(examined.args, value.pointer))))
-        if origin is _USER:
-            his |= sorts
-        elif sorts:
-            found.append((number, sorts))
-    return [number for number, sorts in found if his.isdisjoint(sorts)]
+    named = {scope.kind.removeprefix(NAMES) for scope in examined.row.scopes if scope.source == DERIVED}
+    stated = [value for value in values if not value.is_part and value.traced.origin is _USER]
+    his = {sort for value in stated for sort in _sorts_of(value, examined)}
+    found = [(number, named.intersection(_sorts_of(value, examined))) for number, value in others]
+    return [number for number, sorts in found if sorts and his.isdisjoint(sorts)]
+
+
+def _sorts_of(value: Value, examined: Examined) -> tuple[str, ...]:
+    return sorts_in(str(leaf_at(examined.args, value.pointer)))
 
 
 def is_one(value: Value, examined: Examined) -> bool:
