@@ -284,10 +284,11 @@ def values_in_place_of_his(examined: Examined) -> list[int]:
     A call that has his as well puts nothing in its place.
     """
     values = examined.values
+    # What is not found counts as text where a result is awaited or words are missing, and nobody has named it.
     others = [
         (number, value)
         for number, value in enumerate(values)
-        if value.is_sink and not value.is_part and value.traced.origin is _TEXT
+        if value.is_sink and not value.is_part and value.traced.origin is _TEXT and value.traced.entry is not None
     ]
     if not others:
         return []

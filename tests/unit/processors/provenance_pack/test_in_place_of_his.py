@@ -6,8 +6,9 @@ import pytest
 
 from simulation.records import tool_entry
 from streams.model.catalog import ArgumentRole, ArgumentUse
+from streams.model.verdict import Outcome
 from tests.unit.processors.provenance_pack.talks import letter, rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import INNER, NOTE
+from tests.unit.processors.provenance_pack.tools import INNER, LETTER, NOTE
 
 REACH = tool_entry(
     "desk", "change_contact", **INNER, kind="change", sink_args=("/email", "/phone"),
@@ -55,6 +56,16 @@ def test_another_address_than_the_users_is_denied(said: str, args: dict[str, str
     session.say(said)
     letter(session, "The number is 555-900-1212, and the mail is anna@relay.example.")
     assert ("PROV-043" in rules_fired(session.judge(REACH, args))) is denied
+
+
+def test_what_nobody_has_named_is_a_question_while_a_result_is_awaited() -> None:
+    session = talk()
+    session.say("Change the note of order O-10001 to gift.")
+    session.propose(LETTER, {"id": "m-7001"})
+    assert session.verdict().outcome is Outcome.ALLOW
+    fired = rules_fired(session.judge(NOTE, {"order": "O-10002", "note": "gift"}))
+    assert "PROV-040" in fired
+    assert "PROV-043" not in fired
 
 
 def test_what_he_has_named_holds_until_he_asks_for_something_else() -> None:
