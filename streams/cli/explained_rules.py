@@ -44,6 +44,7 @@ _COUNTED = {
 _NO_VALUE = "no value: "
 _PART_CHARS_MAX = 160
 _WHY_CHARS_MIN = 40
+_IS_TEXT = re.compile(r'[\w.]+ == "[^"]*"')
 _TEXT_LITERAL = re.compile(r'"(?:\\.|[^"\\])*"')
 _CHAINS = frozenset({Connective.AND, Connective.OR})
 _JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
@@ -310,6 +311,8 @@ def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
     branch = tree.add(Text.assemble(label, (" = ", FAINT), shown).rich())
     if part.value == REDACTED and part.connective is not Connective.ELEMENT and not whole:
         return
+    if not whole and _names_value(part):
+        return
     for each in inner:
         if not _is_constant(each):
             _grow_inner(branch, each, part.connective, whole)
@@ -331,6 +334,11 @@ def _undoubled(part: ExplainedPart) -> ExplainedPart:
             break
         part = part.parts[0].parts[0]
     return part
+
+
+def _names_value(part: ExplainedPart) -> bool:
+    """Return whether a part says what value a fact has, as `act.kind == "send" = true` does."""
+    return part.value == "true" and _IS_TEXT.fullmatch(part.text) is not None
 
 
 def _is_constant(part: ExplainedPart) -> bool:
