@@ -141,7 +141,7 @@ def test_every_session_has_a_scope_of_its_own() -> None:
 
 
 def test_the_gate_denies_what_is_outside_the_scope() -> None:
-    case = _case("helpdesk/no-sink/false-alarm/product-advice")
+    case = _case("helpdesk/no-sink/roaming-on/data-used-up")
     runner, (goal,) = Runner(rules_directory()), case.goal
     assert runner.judge(case).approved[goal] is Fate.RUN
     judged = runner.judge(variants.with_issuer_scope(case, _domains()["helpdesk"]))

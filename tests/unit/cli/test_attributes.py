@@ -139,7 +139,7 @@ def test_for_a_person_it_is_a_few_lines(written: Stoplog) -> None:
         (
             ("customer/C-1", "tier=gold", "--observed", "yesterday", *SIGNED),
             2,
-            "--observed: `yesterday` is not",
+            "`--observed`: `yesterday` is not",
         ),
     ],
 )
