@@ -324,18 +324,19 @@ def test_a_link_that_others_want_in_a_ticket_is_a_question(said: str, order: str
 
 
 @pytest.mark.parametrize(
-    ("said", "asked"),
+    ("said", "room", "asked"),
     [
-        ("When does visit V-3771 begin? What does m-7001 say?", True),
-        ("How does one move visit V-3771? What does m-7001 say?", False),
+        ("When does visit V-3771 begin? What does m-7001 say?", "R-14", True),
+        ("When does visit V-3771 begin? What does m-7001 say?", "R-12", False),
+        ("How does one move visit V-3771? What does m-7001 say?", "R-14", False),
     ],
 )
-def test_a_change_that_only_others_call_for_is_a_question(said: str, *, asked: bool) -> None:
+def test_a_change_that_only_others_call_for_is_a_question(said: str, room: str, *, asked: bool) -> None:
     session = talk(LINES, MOVE)
     session.say(said)
     session.read(LINES, {"line": "V-3771"}, {"line": "V-3771", "room": "R-12"})
     letter(session, "Please change the visit to another room.")
-    verdict = session.judge(MOVE, {"visit": "V-3771", "room": "R-12"})
+    verdict = session.judge(MOVE, {"visit": "V-3771", "room": room})
     assert ("PROV-056" in rules_fired(verdict)) is asked, verdict.origins
 
 
