@@ -10,6 +10,7 @@ from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.provenance.examined import OF_RECORDS, Examined, Value, is_pointed
+from streams.processors.provenance.task_scopes import is_sort
 from streams.processors.provenance.ties import is_for_another
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
@@ -290,9 +291,9 @@ def values_in_place_of_his(examined: Examined) -> list[int]:
         for number, value in enumerate(values)
         if value.is_sink and not value.is_part and value.traced.origin is _TEXT and value.traced.entry is not None
     ]
-    if not others:
+    named = {scope.kind.removeprefix(NAMES) for scope in examined.row.scopes if is_sort(scope)} if others else None
+    if not named:
         return []
-    named = {scope.kind.removeprefix(NAMES) for scope in examined.row.scopes if scope.source == DERIVED}
     stated = [value for value in values if not value.is_part and value.traced.origin is _USER]
     his = {sort for value in stated for sort in _sorts_of(value, examined)}
     found = [(number, named.intersection(_sorts_of(value, examined))) for number, value in others]

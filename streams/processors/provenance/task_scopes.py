@@ -47,7 +47,7 @@ SORTS_KEPT_MAX = 16
 
 def holds_for_request(scope: Scope) -> bool:
     """Return whether what a scope says of the user's words holds until he asks for something else."""
-    if _is_number(scope) or _is_sort(scope):
+    if _is_number(scope) or is_sort(scope):
         return True
     return scope.source == DERIVED and (scope.kind in OBJECTS or scope.kind == FOREIGN)
 
@@ -57,7 +57,7 @@ def _is_number(scope: Scope) -> bool:
     return scope.source == DERIVED and (scope.kind == SUM or scope.kind.startswith(COUNTED))
 
 
-def _is_sort(scope: Scope) -> bool:
+def is_sort(scope: Scope) -> bool:
     """Return whether a scope says of which sort the user has named a value."""
     return scope.source == DERIVED and scope.kind.startswith(NAMES)
 
@@ -90,7 +90,7 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
             kept = (*kept, made)
     kept = _with_last(kept, lambda each: is_operation(each.kind), OPERATIONS_KEPT_MAX)
     kept = _with_last(kept, _is_number, NUMBERS_KEPT_MAX)
-    kept = _with_last(kept, _is_sort, SORTS_KEPT_MAX)
+    kept = _with_last(kept, is_sort, SORTS_KEPT_MAX)
     if len(kept) > SCOPES_MAX:
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
