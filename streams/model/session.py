@@ -174,3 +174,8 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     text_instructed: bool = True
     content_key: WrappedKey | None = None
     lacks_words_only: bool = False
+
+    @property
+    def lists_shapes(self) -> bool:
+        """Whether the content has no atoms with a shape but those that are listed."""
+        return self.atoms_complete or self.lacks_words_only

@@ -73,8 +73,8 @@ def described(
     event = msgspec.structs.replace(
         event,
         atoms=atoms_of(extraction, key),
-        atoms_complete=extraction.complete and not extraction.lacks_words,
-        lacks_words_only=extraction.complete and extraction.lacks_words,
+        atoms_complete=extraction.has_all,
+        lacks_words_only=extraction.lacks_words_only,
         has_text=extraction.has_text,
         text_instructed=extraction.instructed,
         content_type=content_type,

@@ -95,6 +95,16 @@ class Extraction(msgspec.Struct, frozen=True, gc=False):
     instructed: bool = False
     lacks_words: bool = False
 
+    @property
+    def has_all(self) -> bool:
+        """Whether no value is missing, nor any words."""
+        return self.complete and not self.lacks_words
+
+    @property
+    def lacks_words_only(self) -> bool:
+        """Whether values are missing, and all of these are words."""
+        return self.complete and self.lacks_words
+
 
 def kind_of_words(words: str) -> AtomKind:
     """Return the kind of words in canonical form that have no shape."""

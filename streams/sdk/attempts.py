@@ -298,8 +298,8 @@ def _read(result: ToolResult, verdict: Verdict) -> ContentRead | None:
     extraction = extract_content(text, content_type)
     return ContentRead(
         atoms=atoms_of(extraction, verdict.atom_key),
-        complete=extraction.complete and not extraction.lacks_words,
-        lacks_words_only=extraction.complete and extraction.lacks_words,
+        complete=extraction.has_all,
+        lacks_words_only=extraction.lacks_words_only,
         has_text=extraction.has_text,
         instructed=extraction.instructed,
         content_type=content_type,

@@ -382,8 +382,7 @@ def _is_untrusted(label: Label | None) -> bool:
 
 def _instructs(event: SessionEvent) -> bool:
     is_read = event.type is not SessionEventType.USER_MESSAGE
-    is_described = event.atoms_complete or event.lacks_words_only
-    return is_read and event.has_text and event.text_instructed and is_described
+    return is_read and event.has_text and event.text_instructed and event.lists_shapes
 
 
 def _digest(digest: bytes | None) -> str | None:

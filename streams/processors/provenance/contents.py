@@ -77,7 +77,7 @@ def with_content(
     has_shown = any(entry.flags & Seen.SHOWN for entry in entries)
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
     has_text = untrusted and event.has_text
-    is_complete = event.atoms_complete or event.lacks_words_only
+    is_complete = event.lists_shapes
     row = replace(
         row,
         is_complete=row.is_complete and (is_complete or not untrusted),
@@ -93,6 +93,8 @@ def with_content(
         reached=_reached(row.reached, contents.atoms, complete=is_complete) if has_shown else row.reached,
         agreed_acts=0 if has_text or (untrusted and not is_complete) else row.agreed_acts,
     )
+    if memory.has_room(row, entries):
+        return memory.add(row, entries)
     words = {
         digest
         for (atom, digest), entry in zip(contents.atoms, entries, strict=True)

@@ -166,9 +166,9 @@ class Memory:
             row: what the session has read so far.
             entries: the values.
             clears: flags that no longer hold for these values.
-            words: the digests of those that take no room that others may need.
+            words: the digests of those that take no room that others may need; not needed where `has_room` for all.
         """
-        if words and row.atoms_count + len(entries) > WORDS_MAX:
+        if words:
             parts: tuple[list[Entry], list[Entry]] = [], []
             for entry in entries:
                 parts[entry.digest in words].append(entry)
@@ -180,6 +180,11 @@ class Memory:
         if has_others and has_words:
             return row
         return replace(row, is_complete=row.is_complete and has_others, lacks_words=row.lacks_words or not has_words)
+
+    @staticmethod
+    def has_room(row: ProvenanceRow, entries: Sequence[Entry]) -> bool:
+        """Return whether there is room for values, whatever they are."""
+        return row.atoms_count + len(entries) <= WORDS_MAX
 
     def _add(
         self, row: ProvenanceRow, entries: Iterable[Entry], clears: int, count_max: int
