@@ -6,13 +6,14 @@ the modules of a command takes most of the time of a short one, and tests run hu
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
@@ -39,6 +40,17 @@ class Ran(NamedTuple):
     status: int
     out: str
     err: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What it has written, one record in each line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The only one of them."""
+        (only,) = self.records
+        return only
 
 
 def run_command(args: Sequence[str], folder: Path, environment: Mapping[str, str], timeout_s: float) -> Ran:

@@ -83,7 +83,7 @@ class CommandLine:
         ran = run_command(args, self.folder, self.environment, SECONDS_MAX)
         assert ran.status == status, (args, ran)
         assert "Traceback" not in ran.err
-        return [json.loads(line) for line in ran.out.splitlines()]
+        return ran.records
 
     def spawn(self, *args: str) -> subprocess.Popen[str]:
         """Start a command that goes on."""

@@ -58,7 +58,7 @@ class Shell(NamedTuple):
         assert words[0] == "stoplog"
         ran = run_command(words[1:], self.folder, {**own, "PYTHONPATH": path, **self.exported}, COMMAND_S_MAX)
         assert ran.status == 0, (command, ran)
-        return [json.loads(line) for line in ran.out.splitlines()]
+        return ran.records
 
 
 @pytest.fixture(scope="module")
