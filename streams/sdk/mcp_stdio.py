@@ -12,6 +12,7 @@ The `mcp` package is imported only when a server is started.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -93,6 +95,7 @@ async def stdio_transport(
                 with anyio.move_on_after(FLUSH_WAIT_S):
                     await pipes.logged.wait()
                 await _close(process.stderr)
+                await _close_transport(process)
             tasks.cancel_scope.cancel()
 
 
@@ -234,6 +237,17 @@ async def _close(pipe: ByteReceiveStream | ByteSendStream | None) -> None:
     with contextlib.suppress(*_GONE):
         if pipe is not None:
             await pipe.aclose()
+
+
+async def _close_transport(process: Process) -> None:
+    """Close the pipes of a process that has left a child behind: as long as the child holds them, asyncio does not."""
+    # Neither anyio nor asyncio offers it; `mcp.client.stdio` reaches for the same attributes.
+    transport = getattr(getattr(process, "_process", None), "_transport", None)
+    if isinstance(transport, asyncio.BaseTransport):
+        with contextlib.suppress(PermissionError):
+            transport.close()
+        # The pipes close when the loop runs next, and it may end after this.
+        await anyio.lowlevel.checkpoint()
 
 
 async def _kill(process: Process) -> None:

@@ -19,7 +19,8 @@ SLOW_S = 60.0
 """How long the tool `slow` takes."""
 
 STAYS_S = 600
-"""How long the server and its child ignore the end of their input after a call of `stay`."""
+"""How long the server and its child ignore the end of their input after a call of `stay`; the child alone, in a
+session of its own, after one of `leave`."""
 
 
 def command_of(folder: Path) -> list[str]:
@@ -96,9 +97,10 @@ def _call(folder: Path, name: str, args: dict[str, Any]) -> dict[str, Any] | Non
             text = json.dumps(dict(os.environ))
         case "tell_changed":
             _send({"method": "notifications/tools/list_changed"})
-        case "stay":
-            sleeping = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({STAYS_S})"])
-            (folder / "child").write_text(str(sleeping.pid))
+        case "stay" | "leave":
+            leaves = name == "leave"
+            sleeping = subprocess.Popen(["sleep", str(STAYS_S)], start_new_session=leaves)
+            (folder / ("left" if leaves else "child")).write_text(str(sleeping.pid))
     return {"content": [{"type": "text", "text": text}], "isError": name == "fail"}
 
 

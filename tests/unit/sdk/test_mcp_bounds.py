@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +176,17 @@ def test_a_server_ends_with_what_it_has_started(tmp_path: Path) -> None:
         running.call("stay", {})
         pids = [int((tmp_path / name).read_text()) for name in ("pid", "child")]
     assert all(has_ended(pid) for pid in pids)
+
+
+def test_a_server_that_leaves_a_child_with_its_pipes_leaves_none_of_them_open_here(tmp_path: Path) -> None:
+    gc.collect()
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        with McpServerProcess("raw", sys.executable, command_of(tmp_path)) as running:
+            running.call("leave", {})
+        gc.collect()
+    os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+    assert not [str(each.message) for each in noted if issubclass(each.category, ResourceWarning)]
 
 
 @pytest.fixture
