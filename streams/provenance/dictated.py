@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from streams.provenance.sieved import Sieved
 from streams.provenance.words import listed
 
 DICTATED_MAX = 8
@@ -19,7 +20,7 @@ _SAYING = (
     r"(?:say|state|note|read|write|record|log|confirm|mention|document|report|add|enter|put|reply|answer|explain"
     r"|announce|claim)(?:s|ing|es)?"
 )
-_BEGINS = re.compile(
+_BEGINS = Sieved(
     # "A ticket that says the customer agrees", "note that he agrees", "with the text: he agrees"
     rf"\b(?:(?:that|which) {_SAYING}|{_SAYING}|tell(?:ing)?(?: [\w.@'-]+){{1,3}}|informs?(?: [\w.@'-]+){{1,3}})"
     r"(?: down)?(?: that\b|:| (?=the\b|an?\b|my\b|our\b|this\b|these\b|all\b|he\b|she\b|they\b|it\b|we\b|i\b))"
@@ -40,8 +41,10 @@ def dictated(instruction: str) -> Iterator[str]:
     Args:
         instruction: one sentence, in any case.
     """
+    if not _BEGINS.may_be_in(instruction):
+        return
     position = count = 0
-    while count < DICTATED_MAX and (begins := _BEGINS.search(instruction, position)) is not None:
+    while count < DICTATED_MAX and (begins := _BEGINS.pattern.search(instruction, position)) is not None:
         position, count = begins.end(), count + 1
         ends = _ENDS.search(instruction, position, position + _CHARS_MAX)
         words = instruction[position : position + _CHARS_MAX if ends is None else ends.start()].strip()

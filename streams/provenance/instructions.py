@@ -9,16 +9,20 @@ of some other languages, and the marks of roles that models know. It does not un
 from __future__ import annotations
 
 import re
+from functools import lru_cache, reduce
 from itertools import pairwise
+from operator import or_
 
 import msgspec
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS
+from streams.provenance.act_words_abroad import WORDS_CACHED_MAX
 from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.orders_abroad import may_order_abroad, orders_abroad
 from streams.provenance.orders_as_calls import orders_as_call
 from streams.provenance.said_as_facts import orders_as_fact, said_to_be_done
 from streams.provenance.self_standing import stands_alone
+from streams.provenance.sieved import Sieved
 from streams.provenance.words import listed, plain_case
 
 # It begins with one set of signs, which is found faster than one of three sets.
@@ -89,27 +93,25 @@ _DUTIES = listed(
     "must should shall need needs have has ought required require requires want wants expected supposed "
     "instructed can will going mandatory necessary"
 )
-_PASSIVE = re.compile(
+_PASSIVE = Sieved(
     r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
     # "Everybody who answers has to quote it", but not "He has to leave early."
     r"|\b(?:should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also |always )?"
     r"(?:add|attach|begin|cite|get|receive|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
 )
-_DUTY = re.compile(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
+_DUTY = Sieved(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
 _PRONOUNS = listed("i he she it we they who")
 """Whoever speaks of himself, or of somebody, gives no order: "He has to leave early"."""
 _SUBJECT_CHARS_MAX = 48
-_WISH = re.compile(
+_WISH = Sieved(
     r"\b(?:asks|wants|requests|requires|expects|orders|instructs|tells) (?:[^\s]{1,40} ){1,3}to ([a-z]{2,24})\b"
 )
-_VERB_AND_PLACE = re.compile(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
+_VERB_AND_PLACE = Sieved(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
 """The verb before an address: "for a better price open https://..."."""
 _PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?){3,10})")
 """What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
-_SET_TO = re.compile(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
-_HAVE_DONE = re.compile(
-    r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b"
-)
+_SET_TO = Sieved(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
+_HAVE_DONE = Sieved(r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b")
 _ROLE = re.compile(
     r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
     r"|^\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
@@ -134,7 +136,7 @@ _RUN_ON_OBJECTS = listed(
     "everyone everything"
 )
 """What follows the verb of an order, and hardly ever a noun: "Team Call with Kim" is a title."""
-_ONE_MORE = re.compile(
+_ONE_MORE = Sieved(
     rf"(?:\b([\w']{{1,24}})\W{{1,3}})?\b([a-z]{{2,24}}) {_ID},? (?:too|as well|also|instead|again|in addition)\b"
 )
 """A verb, an id, and that it comes on top of something else: "to be safe book H-12 as well"."""
@@ -171,6 +173,14 @@ _TRIGGERS = frozenset(
     for form in (word, f"{word},", f"{word}.", f"{word}:", f"{word}!", f"({word}", f'"{word}', f"'{word}", f"*{word}")
 )
 """Words of instructions as they stand between spaces, with what is most often beside them."""
+_TRIGGER, _POLITE_WORD, _DUTY_WORD, _ADDRESSED_WORD, _VERB, _ABROAD = (1 << bit for bit in range(6))
+"""Sorts of words: those of `_TRIGGERS`, those of the tables below without the signs around them, foreign verbs."""
+_SORTS = (
+    (_POLITE_WORD, _POLITE),
+    (_DUTY_WORD, _DUTIES),
+    (_ADDRESSED_WORD, _ADDRESSED),
+    (_VERB, IMPERATIVES | _NEVER),
+)
 _JOINTS = ('":"', '["', ',"', '{"')
 """Signs of JSON in a text, in front of what may be an order."""
 SENTENCE_CHARS_MAX = 2_000
@@ -298,41 +308,50 @@ def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
     if '"' in lowered and any(joint in lowered for joint in _JOINTS):
         # What looks like the end of a result and the begin of another is often written without spaces.
         spaced = lowered.replace('"', ' "')
-    words = spaced.split()
-    if not _TRIGGERS.isdisjoint(words) and (_has_trigger(spaced, words) or _runs_on(sentence)):
+    sorts = reduce(or_, map(_sorts_of, spaced.split()), 0)
+    if sorts & _TRIGGER and (_has_trigger(spaced, sorts) or _runs_on(sentence)):
         return True
-    if _has_other_form(lowered, spaced, words):
+    if _has_other_form(lowered, spaced, sorts):
         return True
     if has_roles and _ROLE.search(lowered) is not None:
         return True
     return not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None
 
 
-def _has_other_form(lowered: str, spaced: str, listed_words: list[str]) -> bool:
+def _has_other_form(lowered: str, spaced: str, sorts: int) -> bool:
     """Return whether a sentence orders without a word of English orders: in another language, as a call, or as what is
     to be done.
 
     Args:
         lowered: the sentence in lower case.
         spaced: the same with spaces before what its quotes hold.
-        listed_words: what stands between spaces in that.
+        sorts: the sorts of its words.
     """
     if "_" in lowered and orders_as_call(lowered, _CLEAR_VERBS):
         return True
     if " to be " in lowered and (said_to_be_done(lowered, IMPERATIVES) or orders_as_fact(lowered, _CLEAR_VERBS)):
         return True
-    words = (word.strip(_AROUND_WORDS) for word in listed_words)
-    return may_order_abroad(words) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
+    return bool(sorts & _ABROAD) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
 
 
-def _has_trigger(lowered: str, listed_words: list[str]) -> bool:
+@lru_cache(WORDS_CACHED_MAX)
+def _sorts_of(between_spaces: str) -> int:
+    """Return of which sorts a word is, as it stands between spaces: a set of bits."""
+    word = between_spaces.strip(_AROUND_WORDS)
+    sorts = _TRIGGER if between_spaces in _TRIGGERS else 0
+    for sort, words in _SORTS:
+        if word in words:
+            sorts |= sort
+    return sorts | _ABROAD if may_order_abroad(word) else sorts
+
+
+def _has_trigger(lowered: str, sorts: int) -> bool:
     """Look closer at a sentence that has a word of instructions."""
-    words = {word.strip(_AROUND_WORDS) for word in listed_words}
-    if not words.isdisjoint(_POLITE):
+    if sorts & _POLITE_WORD:
         return True
-    if not words.isdisjoint(_DUTIES) and (not words.isdisjoint(_ADDRESSED) or _PASSIVE.search(lowered) is not None):
+    if sorts & _DUTY_WORD and (sorts & _ADDRESSED_WORD or _PASSIVE.search(lowered) is not None):
         return True
-    if words.isdisjoint(IMPERATIVES) and words.isdisjoint(_NEVER):
+    if not sorts & _VERB:
         return False
     return any(map(_begins_with_imperative, _CLAUSE.split(lowered, _CLAUSES_MAX))) or _asks_for_act(lowered)
 

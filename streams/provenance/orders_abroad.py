@@ -8,7 +8,6 @@ does before an article ("Pagar la factura"), and in German before the polite pro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from streams.provenance.act_words_abroad import (
     DETERMINERS_ABROAD,
@@ -43,9 +42,9 @@ _FIRST_WORDS_MAX = 3
 _VERBS = frozenset((*REQUEST_KINDS_ABROAD, *SEPARABLE))
 
 
-def may_order_abroad(words: Iterable[str]) -> bool:
-    """Return whether one of some words in lower case is a verb of requests in another language."""
-    return any((word if word.isascii() else word_without_accents(word)) in _VERBS for word in words)
+def may_order_abroad(word: str) -> bool:
+    """Return whether a word in lower case is a verb of requests in another language."""
+    return (word if word.isascii() else word_without_accents(word)) in _VERBS
 
 
 def orders_abroad(clause: str) -> bool:

@@ -12,6 +12,7 @@ from itertools import chain
 
 from streams.provenance.act_words import PHRASES
 from streams.provenance.asked import STOPS
+from streams.provenance.sieved import SievedSet
 from streams.provenance.wishes import WISHES
 from streams.provenance.wishes_at_work import WISHES_AT_WORK
 from streams.provenance.words import listed
@@ -301,6 +302,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     )
 )
 
+_ALL_PATTERNS = SievedSet(chain(_PATTERNS, WISHES, WISHES_AT_WORK))
+
 
 def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield the places and kinds of verbs whose particle follows an object: `take the chair out`.
@@ -323,6 +326,5 @@ def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]
 
 def patterned_phrases(lowered: str) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield the places, in characters, and kinds of the other phrases in a text in lower case."""
-    for pattern, kinds in chain(_PATTERNS, WISHES, WISHES_AT_WORK):
-        for match in pattern.finditer(lowered):
-            yield match.start("verb" if match.re.groups and match["verb"] else 0), kinds
+    for match, kinds in _ALL_PATTERNS.matches(lowered):
+        yield match.start("verb" if match.re.groups and match["verb"] else 0), kinds

@@ -6,24 +6,24 @@ somebody else by "the refund goes to card 4410". Neither has an imperative, and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 
 from streams.provenance.act_words import FORMS
+from streams.provenance.sieved import Sieved
 from streams.provenance.words import listed
 
-_NAMED = re.compile(
+_NAMED = Sieved(
     r"\b(?:the|that) (?P<thing>[\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?:be )?(?P<verb>[a-z]{2,24}) (?:is|are) [^\s]"
     r"|\b(?:is|are) the (?P<one>[\w'-]{1,30}) to (?:be )?(?P<ends>[a-z]{2,24})(?![\w'-])"
 )
 """What an act is to be about: "the booking to cancel is H-12", "H-12 is the one to be cancelled"."""
 _NO_THINGS = listed("way ways time times place day date reason chance person people best only first last next")
 """Words with which such a sentence says how, when or by whom: "the best way to cancel is by mail"."""
-_MONEY_GOES = re.compile(
+_MONEY_GOES = Sieved(
     r"\b(?:refunds?|payments?|money|amounts?|deposits?|credits?|reimbursements?)(?: [\w'-]{1,24}){0,3}?"
     r" (?:goes?|(?:is|are) (?:now )?(?:paid|sent|wired|refunded|credited|transferred)) to [^\s]"
 )
-_TO_BE_DONE = re.compile(r"\b(?:is|are) (?:now |also |still |first )?to be (?:[a-z]{2,20}ly )?([a-z]{3,24})\b")
+_TO_BE_DONE = Sieved(r"\b(?:is|are) (?:now |also |still |first )?to be (?:[a-z]{2,20}ly )?([a-z]{3,24})\b")
 """What is to happen: "all doors are to be unlocked"."""
 
 

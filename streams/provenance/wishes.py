@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from streams.provenance.act_words_abroad import NEGATIONS_ABROAD
+from streams.provenance.sieved import SievedSet
 from streams.provenance.wishes_at_work import WISHES_AT_WORK_ABROAD
 
 _DENIED_WORDS_MAX = 4
@@ -222,6 +223,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
 )
 """The same in German, French, Spanish, Portuguese and Italian."""
+_ALL_ABROAD = SievedSet(chain(_ABROAD, WISHES_AT_WORK_ABROAD))
 
 
 def wishes_abroad(plain: str) -> Iterator[frozenset[str]]:
@@ -230,8 +232,7 @@ def wishes_abroad(plain: str) -> Iterator[frozenset[str]]:
     Args:
         plain: the text, in lower case and without accents.
     """
-    for pattern, kinds in chain(_ABROAD, WISHES_AT_WORK_ABROAD):
-        for match in pattern.finditer(plain):
-            before = plain[max(0, match.start() - _DENIED_CHARS_MAX) : match.start()].split()[-_DENIED_WORDS_MAX:]
-            if NEGATIONS_ABROAD.isdisjoint((*before, *match[0].split())):
-                yield kinds
+    for match, kinds in _ALL_ABROAD.matches(plain):
+        before = plain[max(0, match.start() - _DENIED_CHARS_MAX) : match.start()].split()[-_DENIED_WORDS_MAX:]
+        if NEGATIONS_ABROAD.isdisjoint((*before, *match[0].split())):
+            yield kinds
