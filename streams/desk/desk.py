@@ -276,8 +276,8 @@ class _Summary:
         self._incidents_count += 1
         self._count += incident.count
         self._severity_id = max(self._severity_id, incident.severity_id)
-        self._first_ms = incident.first_ms if self._first_ms is None else min(self._first_ms, incident.first_ms)
-        self._last_ms = max(self._last_ms, incident.last_ms)
+        self._first_ms = incident.began_ms if self._first_ms is None else min(self._first_ms, incident.began_ms)
+        self._last_ms = max(self._last_ms, incident.ended_ms)
         self._first_uid = self._first_uid or incident.uid
         if len(self._lines) < SUMMARY_LINES_MAX:
             self._lines.append(summary_line(incident))
@@ -357,6 +357,8 @@ def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new
         agents=agents,
         has_more_agents=has_more,
         last_ms=now_ms,
+        occurred_first_ms=min(incident.occurred_first_ms or now_ms, alert.first_seen_time),
+        occurred_last_ms=max(incident.occurred_last_ms, min(now_ms, alert.last_seen_time)),
     )
 
 

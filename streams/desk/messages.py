@@ -52,7 +52,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         has_more_agents: whether there are more.
         count: how often it has occurred.
         findings_count: how many findings that are.
-        first_ms, last_ms: when it occurred first and last, as far as the desk has seen.
+        first_ms, last_ms: when it occurred first and last, by its alerts.
         made_ms: when the message was made.
         finding_uid: the finding to acknowledge; empty for a summary.
         session_id: the session of that finding; empty if it has none.
@@ -134,8 +134,8 @@ def message_of(
         has_more_agents=incident.has_more_agents,
         count=incident.count,
         findings_count=incident.findings_count,
-        first_ms=min(alert.first_seen_time, incident.first_ms),
-        last_ms=incident.last_ms,
+        first_ms=incident.began_ms,
+        last_ms=incident.ended_ms,
         made_ms=now_ms,
         finding_uid=alert.finding_uid,
         session_id=alert.session_id or "",

@@ -98,6 +98,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         severity_id: the greatest severity.
         state: how far people are.
         first_ms, last_ms: when the first of its alerts arrived, and the last.
+        occurred_first_ms, occurred_last_ms: when what its alerts are about occurred first and last, at the latest when
+            they arrived; 0 in rows of older versions. A desk that was stopped reads alerts long after.
         until_ms: until when further findings belong to it.
         count: how often its findings have occurred.
         findings_count: how many findings it has.
@@ -132,6 +134,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     escalate_ms: int | None = None
     is_escalated: bool = False
     owner: str = ""
+    occurred_first_ms: int = 0
+    occurred_last_ms: int = 0
+
+    @property
+    def began_ms(self) -> int:
+        """Return when what its alerts are about occurred first."""
+        return self.occurred_first_ms or self.first_ms
+
+    @property
+    def ended_ms(self) -> int:
+        """Return when what its alerts are about occurred last."""
+        return self.occurred_last_ms or self.last_ms
 
 
 class Rows(Protocol):

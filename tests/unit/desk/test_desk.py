@@ -137,6 +137,26 @@ def test_an_alert_that_comes_again_changes_nothing_and_its_count_is_the_findings
     assert desk().on_alert(rows, alert(1), T0 + 3) == []
 
 
+def test_an_incident_has_the_times_of_what_occurred_and_not_of_when_it_was_read(rows: DeskStore) -> None:
+    """A desk that was stopped reads alerts hours later. A clock that is ahead puts nothing after the reading."""
+    read_ms = T0 + 240 * MINUTE_MS
+    new = desk().on_alert(rows, alert(1, first_seen_time=T0 - 9, last_seen_time=T0), read_ms)[0].message
+    assert (new.first_ms, new.last_ms, new.made_ms) == (T0 - 9, T0, read_ms)
+    update = desk().on_alert(rows, again(1, 50, last_seen_time=T0 + MINUTE_MS), read_ms + 1)[0].message
+    assert (update.first_ms, update.last_ms) == (T0 - 9, T0 + MINUTE_MS)
+    late = {"last_seen_time": read_ms + MINUTE_MS, "first_seen_time": T0 - 99}
+    ahead = desk().on_alert(rows, again(1, 500, **late), read_ms + 2)[0].message
+    assert (ahead.first_ms, ahead.last_ms) == (T0 - 99, read_ms + 2)
+
+
+def test_a_summary_has_the_times_of_what_occurred(rows: DeskStore) -> None:
+    for number in (1, 2):
+        seen = alert(number, first_seen_time=T0 - number, last_seen_time=T0 + number)
+        assert desk(NIGHT).on_alert(rows, seen, T0 + 5 * MINUTE_MS) == []
+    summary = desk(NIGHT).on_time(rows, NIGHT.ends_ms)[0].message
+    assert (summary.first_ms, summary.last_ms) == (T0 - 2, T0 + 2)
+
+
 def test_what_becomes_more_severe_is_told_at_once(rows: DeskStore) -> None:
     everything = Desk((ALL,), (), WINDOW_MS)
     everything.on_alert(rows, alert(1, severity_id=Severity.LOW, title="first"), T0)
