@@ -147,8 +147,8 @@ def ack(
 ) -> None:
     """Acknowledge alerts: you look after them, and nobody else is called, even if their incidents go on.
 
-    The command applies to all open alerts of the incidents. Sign with the key of a handler (setting `alerts.handlers`),
-    unless the settings need no signature.
+    The command applies to all open alerts of the incidents. A closed alert is open again then, and the command says so.
+    Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature.
     """
     _change(alerts, AlertState.ACKNOWLEDGED, why, connection, output, signature=signature, name=name)
 
@@ -255,8 +255,12 @@ def _tell(screen: Screen, operator: Operator, changed: Sequence[Handled]) -> Non
 def _tell_replaced(screen: Screen, operator: Operator, before: Handled, state: AlertState) -> None:
     """Say what this replaces, if that was an end, or what somebody else does: two people may answer one message."""
     is_theirs = before.status is not None and before.status.by_user != operator.name
-    if before.is_closed or (is_theirs and state is AlertState.ACKNOWLEDGED):
-        screen.say(f"this replaces: {status_text(before, operator.clock.now_ms())}", WARN)
+    was = status_text(before, operator.clock.now_ms())
+    if before.is_closed and state is AlertState.ACKNOWLEDGED:
+        screen.say(f"this opens a closed alert again: it was {was}", WARN)
+        screen.say("if that was not meant, close it again: `stoplog alerts close`", WARN)
+    elif before.is_closed or (is_theirs and state is AlertState.ACKNOWLEDGED):
+        screen.say(f"this replaces: {was}", WARN)
 
 
 def _warn(screen: Screen, handling: Handling) -> None:

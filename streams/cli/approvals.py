@@ -18,10 +18,11 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Listening, Output, WhyOption, YesOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import end_ms
+from streams.cli.text import warn
 from streams.model.approval import USES_MAX, ApprovalGrant, ApprovalRequest, GrantScope, PendingCall
 from streams.model.plurals import many
 from streams.operations.approvals.answers import Answer, check_answer, check_revision, chosen_calls, write_decision
-from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match
+from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match, uncovered
 from streams.operations.approvals.followed import Followed, following
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, asked_words, find_questions, open_questions
@@ -230,7 +231,7 @@ def approve(
             calls = chosen_calls(question, call or (), operator.clock.now_ms())
             grant = further.grant(calls) if further is not None and calls else None
             answer = Answer(True, tuple(group or ()), comment, grant)
-            _decide(operator, question, calls, answer, output.screen(), connection, asks=not yes)
+            _decide(operator, question, calls, answer, output.screen(), connection, yes=yes)
 
 
 @takes_groups
@@ -250,7 +251,7 @@ def deny(
         for question in find_questions(operator, stated):
             calls = chosen_calls(question, call or (), operator.clock.now_ms())
             answer = Answer(False, tuple(group or ()), comment)
-            _decide(operator, question, calls, answer, output.screen(), connection, asks=not yes)
+            _decide(operator, question, calls, answer, output.screen(), connection, yes=yes)
 
 
 @takes_groups
@@ -303,7 +304,7 @@ def _decide(
     screen: Screen,
     connection: Connection,
     *,
-    asks: bool,
+    yes: bool,
 ) -> None:
     # Before anybody reads the question and confirms: `write_decision` would reject the answer only then.
     check_answer(question, operator.name, answer.groups, operator.clock.now_ms())
@@ -315,9 +316,12 @@ def _decide(
         screen.say(f"{verb.lower()}: {many(len(calls), 'call')}")
     if answer.grant is not None:
         screen.say(f"and approve {grant_words(answer.grant)}", WARN)
-    if calls and asks and not screen.as_json and not typer.confirm(f"{verb} this as {operator.name}?"):
-        screen.say("no decision was recorded", WARN)
-        raise typer.Abort
+        outside = uncovered(answer.grant, calls)
+        if outside:
+            named = outside[0].intent_id
+            warn(f"your bounds leave out what you were shown: the same call as {named} will be asked about again")
+    if calls:
+        screen.confirm(f"{verb} this as {operator.name}?", yes=yes, otherwise="no decision was recorded")
     waits = answer.approve and not screen.as_json
     with following(operator, question) if waits else nullcontext() as wait:
         decision = write_decision(operator, question, calls, answer)

@@ -184,10 +184,7 @@ def erase_content(
             return
         if not plan.keys:
             raise typer.Exit(FAILED if plan.held or plan.namesakes else 0)
-        if not yes:
-            if screen.as_json:
-                raise typer.BadParameter("nothing is asked with `--json`: give `--yes`")
-            typer.confirm("Erase this for good?", abort=True, err=True)
+        screen.confirm("Erase this for good?", yes=yes, otherwise="nothing was erased")
         try:
             done = erase(operator, plan, why, signing)
         finally:

@@ -30,6 +30,9 @@ each of them.
 
 {shared}
 
+Commands that ask you to confirm what can't be undone (`approvals approve`, `approvals deny`, `contain --propose`,
+`audit erase`) need `--yes` wherever they write JSON: nobody is asked there, and that does not pass for a yes.
+
 With `--json`, and where standard output is not a terminal, each line is a JSON object. `tail`, `try`, `approvals list`
 and `approvals show` print [records](topics.md) in their [JSON form](history-files.md). What other commands print has
 the records' names for what records have:

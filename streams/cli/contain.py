@@ -161,9 +161,9 @@ def contain(
         if not chosen:
             screen.say("there is nothing to propose", WARN)
             return
-        if not proposing.yes and not screen.as_json:
-            screen.say()
-            typer.confirm(f"Propose {many(len(chosen), 'undoing call')} as {operator.name}?", abort=True)
+        screen.say()
+        question = f"Propose {many(len(chosen), 'undoing call')} as {operator.name}?"
+        screen.confirm(question, yes=proposing.yes, otherwise="nothing was proposed")
         scopes = proposing.scope or list(found.scopes)
         with _own_session(settings, operator, found, chosen, scopes, tokens) as (transport, credential):
             _propose(screen, connection, transport, credential, found, chosen)

@@ -105,7 +105,7 @@ ByOption = Annotated[
 WhyOption = Annotated[
     str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=_reason)
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation. Needed where JSON is written.")]
 BundleOption = Annotated[
     str | None,
     typer.Option("--name", metavar="BUNDLE", help="The bundle's name. By default the bundle that gates enforce."),

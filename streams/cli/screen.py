@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from streams.cli.styled import Text
 from streams.cli.tables import column_widths, fits_whole, stacked, without_empty_columns
 from streams.cli.text import ascii_json, harmless_json, printable
@@ -105,6 +107,26 @@ class Screen:
         """
         if not self.as_json:
             self.rich(Text(printable(text, lines=lines), style))
+
+    def confirm(self, question: str, *, yes: bool, otherwise: str) -> None:
+        """Ask a person to confirm what can't be undone. Every command that asks does it here.
+
+        Args:
+            question: what to ask.
+            yes: whether `--yes` has answered it already.
+            otherwise: what to say if the answer is no.
+
+        Raises:
+            BadParameter: a program reads the output, so nobody is asked: that must not pass for a yes.
+            Abort: the answer is no.
+        """
+        if yes:
+            return
+        if self.as_json:
+            raise typer.BadParameter("nobody is asked where JSON is written (`--json`, or a pipe): give `--yes`")
+        if not typer.confirm(question, err=True):
+            self.say(otherwise, WARN)
+            raise typer.Abort
 
     def prose(self, text: str | Text, style: str = "") -> None:
         """Write sentences for a person, wrapped between words on a terminal: not for what is to be copied."""

@@ -313,7 +313,7 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
         result.write_text('{"id": "e-7"}')
         assert deployment.office.shared == {("list", "bob"), ("plan", EVE)}
         lines = deployment.command(
-            "contain", session, "--propose", "--result", f"{event['intent_id']}={result}", "--as", "ann"
+            "contain", session, "--propose", "--yes", "--result", f"{event['intent_id']}={result}", "--as", "ann"
         )
         dropped, unshared = [line for line in lines if line["record"] == "proposed"]
         assert (dropped["args"], dropped["outcome"]) == ({"id": "e-7"}, "REQUIRE_APPROVAL")
@@ -326,9 +326,8 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
         assert deployment.office.shared == {("list", "bob")}
         _, again, *_ = deployment.command("contain", session)
         assert (again["remedy"], again["undone_by"]) == ("undone", unshared["intent_id"])
-        assert not [
-            line for line in deployment.command("contain", session, "--propose") if line["record"] == "proposed"
-        ]
+        lines = deployment.command("contain", session, "--propose", "--yes")
+        assert not [line for line in lines if line["record"] == "proposed"]
 
 
 def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Deployment) -> None:
@@ -336,7 +335,7 @@ def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Depl
     with deployment.running() as transport:
         session = hijacked(transport, deployment.tenant).session_id
         when_reported(deployment, session, 4)
-        lines = deployment.command("contain", session, "--propose", "--scope", "office:read", "--as", "ann")
+        lines = deployment.command("contain", session, "--propose", "--yes", "--scope", "office:read", "--as", "ann")
         (refused,) = [line for line in lines if line["record"] == "proposed"]
         assert (refused["outcome"], refused["reason"]) == ("DENY", "no_permit")
         assert ("plan", EVE) in deployment.office.shared
@@ -382,7 +381,7 @@ def test_the_token_service_opens_the_operator_s_session_where_there_is_no_root_k
                 Path("ann.jwt").write_text(house.users.token("ann"))
                 Path("desk.jwt").write_text(house.agents.token("desk"))
                 tokens = ("--token-service", house.url, "--subject-token", "ann.jwt", "--actor-token", "desk.jwt")
-                lines = deployment.command("contain", session, "--propose", *tokens)
+                lines = deployment.command("contain", session, "--propose", "--yes", *tokens)
             finally:
                 house.close()
         (unshared,) = [line for line in lines if line["record"] == "proposed"]

@@ -167,7 +167,7 @@ def _approves(grant: ApprovalGrantRow, wanted: Wanted, revocations: RevocationSe
         return False
     return any(
         tool.covers(intent.tool.server_id, intent.tool.name) and tool.fault(wanted.arguments) is None
-        for tool in _compiled(grant.tools)
+        for tool in compiled(grant.tools)
     )
 
 
@@ -247,7 +247,7 @@ def fault_of(
     if not {f"{tool.server_id}/{tool.name}" for tool in grant.tools} <= known:
         return "its grant names a tool that the question is not about"
     try:
-        _compiled(grant.tools)
+        compiled(grant.tools)
     except GrantError as error:
         return f"its grant has {error}"
     return None
@@ -339,8 +339,8 @@ def _store(session_key: bytes, grants: tuple[ApprovalGrantRow, ...], state: Stat
     state.put(approval_grants_row_key(session_key), encode_row(ApprovalGrantsRow(grants)))
 
 
-def _compiled(tools: Sequence[ToolGrant]) -> list[GrantedTool]:
-    """Compile the tools of a grant, each of which must be named: approvals don't reach beyond what was asked.
+def compiled(tools: Sequence[ToolGrant]) -> list[GrantedTool]:
+    """Return the tools of a grant as gates read them. Each must be named: approvals don't reach beyond what was asked.
 
     A pattern of addresses admits one address, as rules read it: what a person writes as `*@corp.example` must not admit
     a list of addresses that ends so.

@@ -134,6 +134,14 @@ def test_who_replaces_what_somebody_has_done_is_told(desk: Stoplog) -> None:
     assert "this replaces: false positive 0 s ago by Ann (signed by ann): a test" in said
 
 
+def test_who_acknowledges_a_closed_alert_is_told_that_it_is_open_again(desk: Stoplog) -> None:
+    """The message that somebody answers may be hours old: a colleague has closed the alert since."""
+    assert desk("alerts", "close", MAILER, "--why", "fixed", *SIGNED).status == 0
+    said = desk("alerts", "ack", MAILER, "--key", "ann.pem", "--as", "Cleo", "--no-json").out
+    assert "this opens a closed alert again: it was resolved 0 s ago by Ann (signed by ann): fixed" in said
+    assert ("mailer", "acknowledged") in states(desk("alerts", "list"))
+
+
 def test_that_nothing_matches_does_not_say_that_nothing_is_open(desk: Stoplog) -> None:
     assert desk("alerts", "close", MAILER, "--why", "fixed", *SIGNED).status == 0
     for filtered in (("--tenant", "other"), ("--severity", "critical")):

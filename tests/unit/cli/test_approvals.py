@@ -288,6 +288,30 @@ def test_without_bounds_only_the_same_call_is_approved_again(office: Office) -> 
 
 
 @pytest.mark.parametrize(
+    ("bound", "is_told"),
+    [("to=*@corp.example", False), ("to=*@crop.example", True), ("to=bob@corp.example", True), ("to=*", False)],
+)
+def test_bounds_that_leave_out_what_was_shown_are_told(office: Office, bound: str, is_told: bool) -> None:
+    """They can be meant, as a lower limit from now on; more often they are mistyped."""
+    office.ask({**ONE, "to": "ann@corp.example"})
+    approved = office.run("approvals", "approve", task_of(office), *LENA, "--for", "task", "--match", bound)
+    assert approved.status == 0
+    assert ("warning: your bounds leave out what you were shown" in approved.err) is is_told
+    office.decided()
+    asked = office.ask({**ONE, "to": "ann@corp.example"})
+    assert asked is (Outcome.REQUIRE_APPROVAL if is_told else Outcome.ALLOW)
+
+
+def test_where_json_is_written_nobody_is_asked_and_yes_is_needed(office: Office) -> None:
+    office.ask(ONE)
+    for answer in ("approve", "deny"):
+        left = office.run("approvals", answer, task_of(office), *LENA[:-1])
+        assert left.status == 2
+        assert "nobody is asked where JSON is written (`--json`, or a pipe): give `--yes`" in left.err
+    assert office.decided() == {}
+
+
+@pytest.mark.parametrize(
     ("options", "text"),
     [
         (("--times", "2"), "give --for, too"),
