@@ -22,7 +22,7 @@ from streams.cli.text import warn
 from streams.model.approval import USES_MAX, ApprovalGrant, ApprovalRequest, GrantScope, PendingCall
 from streams.model.plurals import many
 from streams.operations.approvals.answers import Answer, check_answer, check_revision, chosen_calls, write_decision
-from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match, uncovered
+from streams.operations.approvals.bounds import Match, grant_of, grant_words, parse_match
 from streams.operations.approvals.followed import Followed, following
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, asked_words, find_questions, open_questions
@@ -316,10 +316,7 @@ def _decide(
         screen.say(f"{verb.lower()}: {many(len(calls), 'call')}")
     if answer.grant is not None:
         screen.say(f"and approve {grant_words(answer.grant)}", WARN)
-        outside = uncovered(answer.grant, calls)
-        if outside:
-            named = outside[0].intent_id
-            warn(f"your bounds leave out what you were shown: the same call as {named} will be asked about again")
+        _warn_uncovered(answer.grant, calls)
     if calls:
         screen.confirm(f"{verb} this as {operator.name}?", yes=yes, otherwise="no decision was recorded")
     waits = answer.approve and not screen.as_json
@@ -343,6 +340,16 @@ def _decide(
     if answer.grant is not None:
         steps.append(("to see what is granted", "approvals grants"))
     tell_steps(screen, connection, steps)
+
+
+def _warn_uncovered(grant: ApprovalGrant, calls: Sequence[PendingCall]) -> None:
+    """Warn if bounds leave out what the person was shown. That can be meant; more often, they are mistyped."""
+    from streams.operations.approvals.coverage import uncovered  # noqa: PLC0415 - loads what reads rules
+
+    outside = uncovered(grant, calls)
+    if outside:
+        named = outside[0].intent_id
+        warn(f"your bounds leave out what you were shown: the same call as {named} will be asked about again")
 
 
 def _tell_followed(

@@ -10,6 +10,7 @@ import typer
 
 from streams.cli.apps import make_app
 from streams.cli.main import FAILED
+from streams.cli.near_names import nearest_text
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import (
     ByOption,
@@ -345,8 +346,7 @@ def _tell_unknown(screen: Screen, operator: Operator, target: Target) -> None:
     if unknown is None:
         return
     screen.record({"record": "unknown", "tenant_uid": target.tenant_uid, "id": target.id, "near": list(unknown.near)})
-    near = f"; the nearest: {', '.join(map(printable, unknown.near))}" if unknown.near else ""
-    screen.say(f"the log knows no {printable(str(target))}{near}", FAIL)
+    screen.say(f"the log knows no {printable(str(target))}{nearest_text(unknown.near)}", FAIL)
 
 
 def _show_plan(screen: Screen, plan: Plan) -> None:

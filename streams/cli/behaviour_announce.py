@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.near_names import nearest_text
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
@@ -136,7 +137,7 @@ def _unknown(operator: Operator, agents: Sequence[str], tools: Sequence[str]) ->
     }
     return [
         f"{kind} `{printable(name)}` is on the {operator.log.name}; it is announced for when there is one"
-        + (f". The nearest: {', '.join(map(printable, near))}" if near else "")
+        + nearest_text(near)
         for kind, names in found.items()
         for name, near in names.items()
     ]

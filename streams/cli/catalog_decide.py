@@ -30,6 +30,7 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.stretches import instant_ms
 from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.catalog_signature import GRANTING_STATES
 from streams.model.errors import RecordError
 from streams.operations.catalog.decision import (
     ReviewError,
@@ -113,12 +114,14 @@ def approve(
     publishes it.
     """
     facts, expires_ms = parse_facts(fact or ()), _expires_ms(expires)
+    screen = output.screen()
     with _deciding(connection.settings(), signing, by) as desk:
+        found = [desk.history.find(reference) for reference in references]
         entries = [
             draft_approval(
                 desk.operator,
                 desk.history,
-                desk.history.find(reference),
+                listed,
                 facts=facts,
                 note=note,
                 expires_ms=expires_ms,
@@ -126,9 +129,12 @@ def approve(
                 version=version,
                 accepts_findings=accept_findings,
             )
-            for reference in references
+            for listed in found
         ]
-        _finish(output.screen(), desk, entries, signing.out, "approved")
+        _finish(screen, desk, entries, signing.out, "approved")
+        for listed in found:
+            if listed.entry.state in GRANTING_STATES and not listed.fault:
+                _tell_renewed(screen, listed.entry)
 
 
 @takes_groups
@@ -275,8 +281,17 @@ def tell(screen: Screen, entries: Sequence[ToolCatalogEntry], act: str) -> None:
         shown = entry_fields(entry)
         screen.record(shown | {"signatures": len(entry.signatures), "action": act})
         screen.say(f"{shown['tool']}@{shown['id']} version {entry.catalog_version}: {act}", OK)
-        until = "" if entry.review_expires is None else f", until {format_instant(entry.review_expires)}"
-        screen.say(f"  {entry.state.value.lower()} by {entry.reviewed_by}{until}", FAINT)
+        screen.say(f"  {entry.state.value.lower()} by {entry.reviewed_by}{_until(entry)}", FAINT)
+
+
+def _tell_renewed(screen: Screen, before: ToolCatalogEntry) -> None:
+    """Say that an entry was approved already: the approval may be meant for another one."""
+    was = f"version {before.catalog_version} by {before.reviewed_by}{_until(before)}"
+    screen.say(f"{before.server_id}/{before.name} was approved already: {was}; this replaces it", WARN)
+
+
+def _until(entry: ToolCatalogEntry) -> str:
+    return "" if entry.review_expires is None else f", until {format_instant(entry.review_expires)}"
 
 
 class _Desk(NamedTuple):

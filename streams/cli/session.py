@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 
 from streams.cli.apps import make_app
+from streams.cli.near_names import warn_unknown
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import WARN
 from streams.cli.session_list import show_list
 from streams.cli.session_view import head_fields, session_fields, show_view
+from streams.model.revocation import RevocationKind
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import Filter, SessionMissingError, list_sessions, show_session
 from streams.operations.sessions.view import LifeState, SessionView, Standing
@@ -23,6 +25,7 @@ from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 
 app = make_app("Show one session, or list all sessions.")
 
@@ -107,14 +110,19 @@ def list_(
     """
     screen = output.screen()
     settings = connection.settings()
-    wanted, clock = Filter(agent, user, None if state is None else LifeState(state.value)), SystemClock()
-    with open_log(settings, create=False) as opened:
-        each = list_sessions(opened, build_codec(settings), wanted, clock, settings.release.trusted())
-        found = list(islice(each, count_max))
+    wanted = Filter(agent, user, None if state is None else LifeState(state.value))
+    with open_operator(settings) as operator:
+        log, codec, clock = operator.log, operator.codec, operator.clock
+        found = list(islice(list_sessions(log, codec, wanted, clock, settings.release.trusted()), count_max))
+        if not found and agent is not None:
+            warn_unknown(operator, RevocationKind.AGENT, "agent", agent)
+        if not found and user is not None:
+            warn_unknown(operator, RevocationKind.SUBJECT, "user", user)
+        now_ms = clock.now_ms()
     for listed in found:
         screen.record(head_fields(listed.view, listed.standing))
     if not screen.as_json:
-        show_list(screen, found, clock.now_ms(), whole=wide)
+        show_list(screen, found, now_ms, whole=wide)
     if not found:
         screen.say("no session matches", WARN)
         return

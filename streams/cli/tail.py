@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from streams.cli.apps import make_app
+from streams.cli.near_names import warn_unknown
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, FollowOption, Output
 from streams.cli.rows import Row, event_row, heading, letter_row, line_of, removal_row, row_of
 from streams.cli.screen import FAIL, WARN, Screen
+from streams.model.revocation import RevocationKind
 from streams.operations.topics.lookup import meant_session
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
@@ -93,6 +95,17 @@ def print_records(
     with open_log(settings, create=False) as opened:
         clock = SystemClock()
         wanted = Filter(session=session and meant_session(opened, clock, session), tenant=tenant)
+
+        def warn_if_unknown() -> None:
+            """Warn of a session that was never opened: its records come only if somebody opens it."""
+            from streams.operations.operator import Operator  # noqa: PLC0415 - so that help answers at once
+
+            if wanted.session:
+                operator = Operator(opened, codec, clock, settings.deployment)
+                warn_unknown(operator, RevocationKind.SESSION, "session", wanted.session)
+
+        if follows:
+            warn_if_unknown()
         screen.rich(heading(subject, screen.width_chars))
         records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
         count = 0
@@ -100,6 +113,8 @@ def print_records(
             _print(screen, seen, connection)
             if count == count_max:
                 break
+        if not count and not follows:
+            warn_if_unknown()
     if not count:
         screen.say("no record matches" if session or tenant else "there is no record", WARN)
 

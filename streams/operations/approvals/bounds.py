@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 from streams.codec.instants import format_instant
 from streams.delegation.constraints import PATTERN_CHARS_MAX, STARS_MAX
 from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalGrant, GrantScope, PendingCall
-from streams.model.canonical import CanonicalError, canonical, canonical_args, parse_strict
+from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, ConstraintType, ToolGrant
 from streams.model.plurals import many
 from streams.operations.approvals.errors import ApprovalError, MatchFormError
-from streams.processors.gate.approval_grants import compiled
 from streams.provenance.pointers import escaped, unescaped
 
 _STATED = re.compile(r"(?P<argument>[^=<]+)(?P<operator><=|=)(?P<pattern>.*)", re.DOTALL)
@@ -164,23 +163,6 @@ def _pointer(name: str) -> str:
 
 def _json(value: object) -> str:
     return canonical(value).decode()
-
-
-def uncovered(grant: ApprovalGrant, calls: Iterable[PendingCall]) -> list[PendingCall]:
-    """Return those calls whose like a grant would not approve, as gates read it.
-
-    Raises:
-        GrantError: gates would not understand a bound.
-    """
-    tools = compiled(grant.tools)
-    return [
-        call
-        for call in calls
-        if not any(
-            tool.covers(call.tool.server_id, call.tool.name) and tool.fault(canonical_args(call.args_json)[0]) is None
-            for tool in tools
-        )
-    ]
 
 
 def bound_words(constraint: ArgumentConstraint) -> str:

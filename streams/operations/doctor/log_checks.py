@@ -11,7 +11,7 @@ from streams.model.plurals import many
 from streams.model.reasons import Reason
 from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import Call
-from streams.model.topics import BY_NAME, PER_TENANT, Topic
+from streams.model.topics import BY_NAME, PER_TENANT, Role, Topic
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, Status, failed, fine, warned
@@ -98,6 +98,7 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
     except PrincipalsError as error:
         yield failed("topics", str(error))
         return
+    yield from _instance(installation)
     unseen = f"; not checked, as this client may not see them: {_listed(plan.unseen)}" if plan.unseen else ""
     if plan.is_clean:
         text = "all that can be seen are as declared" if unseen else "all as declared"
@@ -109,6 +110,20 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
         f"a gate can start, but topics differ from the declaration: {_listed(differs)}{unseen}",
         "run `stoplog topics check`",
     )
+
+
+def _instance(installation: Installation) -> Iterator[Finding]:
+    """Tell if `topics apply` lets no gate of this name write: a client can't ask for rights on transactional ids."""
+    section, name = installation.topics, installation.instance
+    gates = section.principals.get(Role.GATE.value, ())
+    named = {each: sorted(section.instances.get(each, ())) for each in gates}
+    if named and not any(name in names for names in named.values()):
+        told = "; ".join(f"`{each}`: {', '.join(names)}" for each, names in sorted(named.items()))
+        yield warned(
+            "instances",
+            f"setting `topics.instances` names no gate `{name}` ({told}): with access control, it could not write",
+            f"if a gate runs here, add `{name}` there, and ask an administrator to run `stoplog topics apply`",
+        )
 
 
 def _brokers(log: Log) -> Iterator[Finding]:

@@ -285,7 +285,7 @@ class GateRunner:
             self._fail(failure)
 
     def _fail(self, error: Exception) -> None:
-        _log.error("%s has ended: %s", self._name, error)
+        _log.error("%s has ended: %s", self._name, self._told.text(self._name, error))
         with self._changed:
             self._error = error
             self._changed.notify_all()

@@ -77,7 +77,7 @@ def test_a_mistyped_name_is_told_since_alerts_are_raised_about_what_was_meant(si
     wrong = ("--tool", "mail.sned", "--calls", "5", "--until", "8h", "--why", "CHG-881", *SIGNED)
     told = " ".join(site("behaviour", "announce", "acme|assistent", *wrong, "--no-json").err.split())
     assert "warning: no agent `acme|assistent` is on the embedded log" in told
-    assert "The nearest: acme|assistant" in told
+    assert "the nearest: acme|assistant" in told
     assert "warning: no tool `mail.sned` is on the embedded log" in told
     right = site("behaviour", "announce", "acme|assistant", "--tool", "mail/send", *wrong[2:])
     assert (right.status, right.err, right.records[0]["tools"]) == (0, "", ["mail.send"])

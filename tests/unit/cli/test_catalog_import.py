@@ -57,6 +57,25 @@ def test_facts_that_leave_sinks_out_state_none_only_if_they_say_so(
     assert shown["destructive"] is (True if facts is None else facts.get("destructive", True))
 
 
+def test_who_approves_what_is_approved_already_is_told_what_this_replaces(
+    stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOPLOG_CATALOG__ALLOW_UNSIGNED", "true")
+    imported(stoplog, home, None)
+
+    def approve(*options: str) -> str:
+        (listed,) = stoplog("catalog", "list").records
+        done = stoplog("catalog", "approve", listed["reference"], *options, "--no-json")
+        assert done.status == 0, done.err
+        return done.out
+
+    assert "already" not in approve("--as", "ann", "--expires", "2090-01-02")
+    again = approve("--as", "ben")
+    assert (
+        "mail/send_mail was approved already: version 2 by ann, until 2090-01-02T00:00:00.000Z; this replaces" in again
+    )
+
+
 def test_a_list_has_a_line_for_each_tool_and_the_ids_that_a_decision_needs(
     stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

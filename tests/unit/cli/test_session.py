@@ -554,6 +554,29 @@ class TestList:
         assert deployed("session", "list").records == []
         assert "no session matches" in deployed("session", "list", "--no-json").out
 
+    def test_a_mistyped_session_is_told_with_the_nearest(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("night-etl-3")
+        for stated in ("night-elt-3", "default|night-elt-3"):
+            result = deployed("tail", "verdicts", "--no-follow", "--session", stated)
+            assert (result.status, result.out) == (0, "")
+            assert f"warning: no session `{stated}` is on the" in result.err
+            assert result.err.endswith("night-etl-3\n")
+        for known in ("night-etl-3", "default|night-etl-3", "night-et"):
+            assert deployed("tail", "verdicts", "--no-follow", "--session", known).err == ""
+
+    def test_a_mistyped_agent_or_user_is_told_with_the_nearest(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-1", act="reporter", sub="olga")
+        for option, what, stated, meant in (
+            ("--agent", "agent", "reprter", "reporter"),
+            ("--user", "user", "ogla", "olga"),
+        ):
+            assert deployed("session", "list", option, meant).err == ""
+            result = deployed("session", "list", option, stated)
+            assert (result.status, result.records) == (0, [])
+            assert f"no {what} `{stated}` is on the embedded log" in result.err
+            assert result.err.endswith(f"; the nearest: {meant}\n")
+        assert deployed("session", "list", "--agent", "reporter", "--state", "ended").err == ""
+
 
 @pytest.mark.parametrize(
     ("ids", "short"),

@@ -33,11 +33,22 @@ def test_counts_are_told_when_all_is_well() -> None:
     assert counts.keys() == {topic.name for topic in GATE.topics()}
 
 
+def test_on_a_log_that_nobody_has_set_up_one_line_says_so() -> None:
+    """A gate and what runs beside it say the same then: it is told once, where it was 42 lines."""
+    for spec in (GATE, BUDGETS):
+        with pytest.raises(StartRefusedError) as refused:
+            check_topics(spec, MemoryLog(ManualClock(0)).admin())
+        assert refused.value.findings == ("none of its topics exists",)
+        assert "stoplog topics apply" in str(refused.value)
+
+
 def test_missing_topics_are_all_named() -> None:
+    log = MemoryLog(ManualClock(0))
+    log.create(TopicSpec(SESSION.name, 1, SESSION.config()))
     with pytest.raises(StartRefusedError) as refused:
-        check_topics(GATE, MemoryLog(ManualClock(0)).admin())
+        check_topics(GATE, log.admin())
     advisory = [name for topic in GATE.advisory for name in (topic.name, topic.dlq)]
-    assert len(refused.value.findings) == len(GATE.topics()) - len(advisory)
+    assert len(refused.value.findings) == len(GATE.topics()) - len(advisory) - 1
     assert not any(f"`{name}`" in finding for name in advisory for finding in refused.value.findings)
     assert "stoplog topics apply" in str(refused.value)
 

@@ -204,6 +204,17 @@ def test_a_missing_topic_of_reports_is_named(settings: Settings) -> None:
     assert found["topics"].advice == "run `stoplog topics apply`"
 
 
+def test_a_gate_that_the_access_lists_leave_out_is_told(deployment: Settings, tmp_path: Path) -> None:
+    """`topics apply` gives rights on transactional ids by these names, and no client can ask which it has."""
+    text = '[topics.principals]\ngate = ["User:g"]\n[topics.instances]\n"User:g" = ["gate-1", "gate-2"]\n'
+    (tmp_path / "stoplog.toml").write_text(text)
+    assert "instances" not in findings(instance="gate-2")
+    told = findings(instance="gate-3")["instances"]
+    assert told.status is Status.WARN
+    assert "names no gate `gate-3` (`User:g`: gate-1, gate-2)" in told.text
+    assert "`stoplog topics apply`" in told.advice
+
+
 def test_topics_that_only_differ_warn(deployment: Settings) -> None:
     with open_log(deployment) as log:
         log.admin().alter_config("agent.audit.v1", {"retention.ms": "1000"})

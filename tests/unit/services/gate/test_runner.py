@@ -343,6 +343,28 @@ class TestRestarts:
         with pytest.raises(StartRefusedError):
             runner.wait_ready(READY_MS)
 
+    def test_who_ends_for_the_same_reason_says_so_in_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        """On a log without topics, a gate and what runs beside it wrote the same three times."""
+        ended = threading.Event()
+
+        def second() -> Worker:
+            ended.wait(READY_MS / 1_000)
+            raise StartRefusedError(("no topic",))
+
+        def first() -> Worker:
+            try:
+                raise StartRefusedError(("no topic",))
+            finally:
+                threading.Timer(0.05, ended.set).start()
+
+        runner = GateRunner(second, Clock(), beside=[Beside(first, "notary", "notary")])
+        runner.start()
+        with pytest.raises(StartRefusedError):
+            runner.wait_ready(READY_MS)
+        told = [record.getMessage() for record in caplog.records if "has ended" in record.getMessage()]
+        assert told[0].startswith("notary has ended: refusing to start")
+        assert told[1:] == ["gate has ended: for the same reason as the notary"]
+
     def test_who_waits_hears_of_a_panic_too(self) -> None:
         class PanicError(BaseException):
             """As libraries in Rust raise it."""
