@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from streams.cli.text import printable, warn
+from streams.cli.text import warn
 
 
 class LabelledHandler(logging.Handler):
@@ -19,7 +19,7 @@ class LabelledHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record. The command goes on, whatever it is: if it fails, the error comes last."""
-        warn(printable(record.getMessage()))
+        warn(record.getMessage())
 
 
 def label_warnings() -> None:
