@@ -20,6 +20,8 @@ published of it. So no history, window or latch of a declaration is longer."""
 
 LEARNABLE = "ALLOW"
 """The only outcome that baselines learn from. What was denied or quarantined did not happen."""
+REFUSED = ("DENY", "QUARANTINE")
+"""The outcomes of calls that are not made, whatever anybody approves."""
 
 
 class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.activity import DAY_MS, REFUSED, Activity, digest_of
 from streams.behaviour.acts import is_of_secrets, may_send
 from streams.behaviour.breadth import BREADTH, works_one_by_one
 from streams.behaviour.declarations import Declaration
@@ -188,7 +188,8 @@ class NewTerms(Keyed):
 
     What comes with a new version of the agent, in its first calls, is what the version is for. A new tool that many
     agents begin to use later is found with the first of them. From the third on, or if it comes with the same version,
-    it is new for the work, and not for the agent. Both stay below an alert, and are learned.
+    it is new for the work, and not for the agent. Both stay below an alert, and are learned. What was denied stays
+    below an alert as well, but is as new as before: whoever may call it later is found then.
     """
 
     row_types = (Totals, Term, Totals, Term)
@@ -232,6 +233,9 @@ class NewTerms(Keyed):
             bits = below
             # Where nothing is learned, no call counts, and the version would be new forever.
             rows = (own.less_new(activity.epoch), *rows[1:])
+        if activity.outcome in REFUSED:
+            # It did not happen. One slip says little, and correlations find who tries several doors.
+            return Scored(rows, below, words)
         if not it.peer:
             return Scored(rows, bits, words)
         agent = digest_of(activity.agent)

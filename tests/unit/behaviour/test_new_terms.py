@@ -85,7 +85,7 @@ def test_whoever_states_ever_more_versions_is_not_new_for_longer() -> None:
 
 
 def test_a_version_does_not_stay_new_while_all_is_denied() -> None:
-    """What is denied is not learned: whoever tries out one tool after the other is found in the end."""
+    """What is denied is not learned: whoever tries out one tool after the other is found with the one that opens."""
     it = declared("new_terms", 7, term="tool.name", min_support=200)
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, office_days(20, epoch="v1"))
@@ -93,7 +93,29 @@ def test_a_version_does_not_stay_new_while_all_is_denied() -> None:
         activity(AFTER_MS + at, session="next", epoch=f"v{2 + at // 9}", tool=f"crm.try{at}", outcome="DENY")
         for at in range(150)
     ]
-    assert names_found(observe_all(watch, rows, tried)) == ["new_terms"]
+    assert names_found(observe_all(watch, rows, tried)) == []
+    opened = activity(AFTER_MS + HOUR_MS, session="next", epoch="v18", tool="crm.try7")
+    assert names_found(observe_all(watch, rows, [opened])) == ["new_terms"]
+
+
+@pytest.mark.parametrize("outcome", ["DENY", "QUARANTINE"])
+def test_a_new_tool_that_was_refused_once_is_a_slip_and_is_found_when_it_is_allowed(outcome: str) -> None:
+    it = declared("new_terms", 7, term="tool.name", min_support=200)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20))
+    (slip,) = observe_all(watch, rows, [activity(AFTER_MS, session="slip", tool="crm.wipe", outcome=outcome)])
+    assert names_found([slip]) == []
+    assert [signal.name for signal in slip.signals] == ["new_terms"]
+    later = activity(AFTER_MS + DAY_MS, session="later", tool="crm.wipe")
+    assert names_found(observe_all(watch, rows, [later])) == ["new_terms"]
+
+
+def test_a_new_tool_that_waits_for_approval_is_found_before_somebody_approves_it() -> None:
+    it = declared("new_terms", 7, term="tool.name", min_support=200)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20))
+    asked = activity(AFTER_MS, session="asked", tool="crm.wipe", outcome="REQUIRE_APPROVAL")
+    assert names_found(observe_all(watch, rows, [asked])) == ["new_terms"]
 
 
 def test_a_version_does_not_stay_new_where_nothing_is_learned() -> None:
