@@ -41,6 +41,8 @@ BROUGHT_SHARE = 0.1
 """The share that a new version may have of a tool that neither of the last two versions called."""
 MISSED_CALLS = 4.0
 """How often a version should have called a tool by now that it has not called: then it has another one instead."""
+HARDLY_FACTOR = 3.0
+"""How much more often a version has to call a tool for the one before to have hardly called it."""
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -82,14 +84,28 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return replace(self, former=former)
 
     def replaced_share(self, later: Kept) -> float:
-        """Return the share of the tool that a later version has ceased to call; 0 if it calls all, or lacks several."""
+        """Return the largest share of a tool that a later version has ceased to call; 0 if it calls all.
+
+        Several cease when a server gets another name. Then each has a successor that is called about as often: who
+        ceases to do one thing and does more of another has changed.
+        """
         per_call = later.total / max(self.total, 1)
         gone = [
-            count
+            count / self.total
             for tool, count in self.counts
             if count * per_call >= MISSED_CALLS and not count_of(later.counts, tool)
         ]
-        return gone[0] / self.total if len(gone) == 1 else 0.0
+        if len(gone) < 2:
+            return sum(gone)
+        new = [count / later.total for tool, count in later.counts if self.hardly_called(tool, count / later.total)]
+        new.sort(reverse=True)
+        gone.sort(reverse=True)
+        is_like = all(now <= tolerated(was) for now, was in zip(new, gone, strict=False))
+        return gone[0] if is_like and len(new) >= len(gone) else 0.0
+
+    def hardly_called(self, tool: int, share: float) -> bool:
+        """Return whether a tool that has a share in a later version had hardly any here."""
+        return count_of(self.counts, tool) * HARDLY_FACTOR < share * self.total
 
     def after(self, tool: int, count_max: int) -> Kept:
         """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
@@ -201,11 +217,11 @@ class EpochDrift(Keyed):
         is_brought = count_of(mature.counts, tool) < CALLS_MIN and known == before
         weight = total if mature.total >= it.min_support else total / EARLY_FACTOR
         evidence = weight * excess(now, tolerated(known, is_brought=is_brought))
-        if is_brought and evidence >= self.faint:
-            # A tool that takes the place of another one is as usual as that was.
+        if evidence >= self.faint and (is_brought or mature.hardly_called(tool, now)):
+            # A tool that takes the place of another one is as usual as that was, also if it has begun to before.
             succeeded = mature.replaced_share(epoch)
             if succeeded > known:
-                most = max(tolerated(succeeded), tolerated(known, is_brought=True))
+                most = max(tolerated(succeeded), tolerated(known, is_brought=is_brought))
                 evidence = weight * excess(now, most)
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.

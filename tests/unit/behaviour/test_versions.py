@@ -119,6 +119,27 @@ def test_a_tool_that_takes_the_place_of_another_one_is_as_usual_as_that_was(gone
     assert names_found(observe_all(watch, rows, after)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ({"a.send": ["b.send"], "a.read0": ["b.read0"], "a.read1": ["b.read1"]}, []),
+        ({"a.read0": ["b.read0"], "a.read1": ["b.read1"]}, []),
+        ({"a.read0": ["a.wipe"], "a.read1": ["a.wipe"]}, ["epoch_drift"]),
+        ({"a.read0": ["a.wipe"], "a.read1": [*["a.wipe"] * 5, "a.log"]}, ["epoch_drift"]),
+    ],
+    ids=["all", "a server", "one for two", "one for two, beside one that is hardly called"],
+)
+def test_a_server_that_has_another_name_is_no_other_behaviour(names: dict[str, list[str]], wanted: list[str]) -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, version(0, "v0", 0.4))
+    after = [
+        replace(call, tool=(now := names.get(call.tool, [call.tool]))[at // 4 % len(now)])
+        for at, call in enumerate(version(3, "v3", 0.4))
+    ]
+    assert names_found(observe_all(watch, rows, after)) == wanted
+
+
 def test_an_errand_is_no_other_behaviour_of_a_version() -> None:
     it = declared("epoch_drift", 6, min_support=60)
     rows, watch = Rows(), watcher(it)
