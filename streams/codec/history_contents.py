@@ -14,7 +14,7 @@ from streams.model.keys import tool_key
 from streams.model.session import SessionEvent
 from streams.model.types import Record
 from streams.provenance.digests import atom_key
-from streams.provenance.events import CONTENT_EVENTS, described
+from streams.provenance.events import DESCRIBED_EVENTS, described
 
 
 class Contents:
@@ -36,7 +36,7 @@ class Contents:
 
     def described(self, event: SessionEvent, content: str, root_key: bytes) -> SessionEvent:
         """Return the event with the atoms of its content, as its writer would have reported them."""
-        if event.type not in CONTENT_EVENTS:
+        if event.type not in DESCRIBED_EVENTS:
             return event
         tenant_uid, content_type = event.header.tenant_uid, event.content_type
         if content_type is None and event.tool is not None:

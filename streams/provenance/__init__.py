@@ -15,8 +15,8 @@ A way through the modules:
 - **The request.** `acts` lists the kinds of acts. `request_kinds` finds those that a message asks for, by
   `asked_kinds` (`asked`, `phrases`, `wishes`, `act_words`, with what other languages say), and what it leaves to a
   content (`left_to`, `object_named`). A message also leaves out (`excluded`, `negations`, `clauses`), counts
-  (`counted`, `sums`, `arithmetic`), names values itself (`sorts_named`) and agrees (`agreed`). `languages` tells where
-  none of this can be read. What follows for calls is a `scope`.
+  (`counted`, `sums`, `arithmetic`), names values itself (`sorts_named`) and agrees (`agreed`) to what the agent has
+  `proposed`. `languages` tells where none of this can be read. What follows for calls is a `scope`.
 - **Instructions by others.** `instructions` finds sentences that read like one, `calls` what they call for, and
   `dictated` what they want to have written.
 - **Tools.** `tool_kinds` proposes what a tool does, `uses` what its arguments are for (`places`, `pointers`).

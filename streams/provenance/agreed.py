@@ -6,8 +6,8 @@ one" and "Friday, 3 pm" are evidence that nothing else in the request gives: the
 the agent has read. The gate therefore counts a few acts after such a message as ones that the user knows of, until the
 session reads what others may write again (`ProvenanceRow.agreed_acts`).
 
-What is said is not compared with what the agent has proposed: the agent would report that itself, so a hijacked one
-could report anything. It is not compared with values either, since those are judged by where they come from.
+What the agent has proposed makes nothing the user's: the agent reports that itself, so a hijacked one could report
+anything. It only bounds what a yes covers (`streams.processors.provenance.proposals`).
 
 **Rejected.** Every message but the first one: "thanks, and what does it cost?" agrees to nothing. Words of agreement
 alone: most answers to "which one?" have none.
@@ -21,6 +21,10 @@ from streams.provenance.words import listed
 
 AGREE = "agree"
 """In the scope of a message: the user agrees to what the agent has put to him, or answers its question."""
+
+ACCEPT = "accept"
+"""In the scope of a message that does not agree: in a few words, it refuses nothing, asks nothing, and asks for nothing
+("perfect, thanks"). What the agent has proposed stands, but the message does not agree to an act."""
 
 AGREEING_CHARS_MAX = 2_000
 """Longer messages are stories, and no answers."""
@@ -103,14 +107,34 @@ def agrees(text: str, *, requests: bool = False) -> bool:
         True for "yes please", "go ahead with both", "the second one", "Friday, 3 pm"; False for a refusal, for a
         question, also one after a yes, for thanks and praise alone, and for a message that tells something new.
     """
-    lowered = text[: AGREEING_CHARS_MAX + 1].lower().replace("\u2019", "'").strip()
+    lowered = _lowered(text)
     words = _WORD.findall(lowered)
+    if _objects(lowered, words) or _only_closes(words):
+        return False
+    return any(map(_agrees_in_clause, _clauses(lowered))) or (not requests and _is_answer(words))
+
+
+def accepts(text: str) -> bool:
+    """Return whether a message that asks for no act lets stand what the agent has put to the user: a few words, none
+    of which refuses or puts off, and no question."""
+    lowered = _lowered(text)
+    words = _WORD.findall(lowered)
+    return len(words) <= ANSWER_WORDS_MAX and not _objects(lowered, words) and _NO.isdisjoint(words)
+
+
+def _lowered(text: str) -> str:
+    return text[: AGREEING_CHARS_MAX + 1].lower().replace("\u2019", "'").strip()
+
+
+def _clauses(lowered: str) -> list[str]:
+    return [clause for part in _CLAUSE_END.split(lowered) if (clause := part.strip())]
+
+
+def _objects(lowered: str, words: list[str]) -> bool:
+    """Return whether a message does not answer a proposal: it puts off, asks, says nothing, or is long."""
     if not words or len(lowered) > AGREEING_CHARS_MAX or _HOLD.search(lowered) is not None:
-        return False
-    clauses = [clause for part in _CLAUSE_END.split(lowered) if (clause := part.strip())]
-    if "?" in lowered or any(map(_asks, clauses)) or _only_closes(words):
-        return False
-    return any(map(_agrees_in_clause, clauses)) or (not requests and _is_answer(words))
+        return True
+    return "?" in lowered or any(map(_asks, _clauses(lowered)))
 
 
 def _asks(clause: str) -> bool:

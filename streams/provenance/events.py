@@ -8,6 +8,7 @@ from streams.model.session import Atom, SessionEvent, SessionEventType
 from streams.provenance.digests import atom_digester
 from streams.provenance.extract import extract_content, extract_message
 from streams.provenance.found import Extraction
+from streams.provenance.proposed import extract_proposal
 from streams.provenance.scope import Deriver, derive_scopes, with_derived_scopes
 
 CONTENT_EVENTS = frozenset(
@@ -19,18 +20,23 @@ CONTENT_EVENTS = frozenset(
     }
 )
 """Events that report a content from which values can come."""
+DESCRIBED_EVENTS = CONTENT_EVENTS | {SessionEventType.MODEL_OUTPUT}
+"""Events that say of their content which values it holds: also of what the agent has proposed, of which none come."""
 
 
 def extraction_for(kind: SessionEventType, content: str, content_type: str | None) -> Extraction:
     """Return the values of the content of an event.
 
     Args:
-        kind: the type of the event: what the user says is read in another way than what tools return.
+        kind: the type of the event: what the user says, what the agent says, and what tools return are read
+            in different ways.
         content: the content as the agent reads it.
         content_type: its media type, if that is known.
     """
     if kind is SessionEventType.USER_MESSAGE:
         return extract_message(content)
+    if kind is SessionEventType.MODEL_OUTPUT:
+        return extract_proposal(content)
     return extract_content(content, content_type)
 
 
@@ -61,13 +67,13 @@ def described(
     """Return the event with what it says of its content. Its proof, if it has one, no longer holds.
 
     Args:
-        event: one of `CONTENT_EVENTS`; any other is returned as it is.
+        event: one of `DESCRIBED_EVENTS`; any other is returned as it is.
         content: the content as the agent reads it.
         key: the user's key (`streams.provenance.digests.atom_key`).
         content_type: the media type of the content, if that is known.
         derive: derives the scopes of a user's message that states none.
     """
-    if event.type not in CONTENT_EVENTS:
+    if event.type not in DESCRIBED_EVENTS:
         return event
     extraction = extraction_for(event.type, content, content_type)
     event = msgspec.structs.replace(

@@ -13,8 +13,9 @@ number is not taken for that of his booking.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
-from streams.provenance.found import AtomKind
+from streams.provenance.found import AtomKind, Shape
 from streams.provenance.object_named import is_pointed_at, is_thing
 from streams.provenance.shapes import shapes_in
 
@@ -34,13 +35,22 @@ def sorts_in(text: str) -> tuple[str, ...]:
     Args:
         text: a message or an argument; what is beyond 4,000 characters is not read.
     """
-    shapes = shapes_in(text[:_CHARS_MAX], loose=True)[0]
-    found = [
-        _sort_of(shape.kind, text[shape.start : shape.end], text[max(0, shape.start - _BEFORE_CHARS) : shape.start])
-        for shape in shapes
-        if not shape.part
-    ]
-    return tuple(dict.fromkeys(filter(None, found)))
+    text = text[:_CHARS_MAX]
+    found = sorted_shapes(text, shapes_in(text, loose=True)[0])
+    return tuple(dict.fromkeys(sort for sort, _ in found if sort))
+
+
+def sorted_shapes(text: str, shapes: Iterable[Shape]) -> Iterator[tuple[str, Shape]]:
+    """Yield the values of a text, each with its sort: none if no form tells it from others, or it may name a content.
+
+    Args:
+        text: the text.
+        shapes: all of its shapes.
+    """
+    for shape in shapes:
+        if not shape.part:
+            before = text[max(0, shape.start - _BEFORE_CHARS) : shape.start]
+            yield _sort_of(shape.kind, text[shape.start : shape.end], before), shape
 
 
 def _sort_of(kind: AtomKind, written: str, before: str) -> str:

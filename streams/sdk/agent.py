@@ -245,7 +245,8 @@ class Agent:
 
         Args:
             kind: USER_MESSAGE, MODEL_OUTPUT, RETRIEVAL, MEMORY_READ, TOOLS_CHANGED or SYSTEM_PROMPT. What models say
-                is on the record then: its digest, and where gates capture it, the text.
+                is on the record then: its digest, and where gates capture it, the text. With its content, a yes of the
+                user covers only what was proposed.
             content: the content as the model reads it. Only its digest, and keyed digests of the values in it, are
                 sent, and with a `content_sealer` the content itself, encrypted. Without it, a gate expects the worst of
                 what was read.

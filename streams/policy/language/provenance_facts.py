@@ -52,6 +52,14 @@ ORIGIN = Struct(
             "missing if not, and of reads",
             optional=True,
         ),
+        word(
+            "proposed",
+            "what the agent has proposed, and the user has let stand, says of a value of an act that text by others "
+            "names and the user does not: it was proposed (`yes`), or another one of its sort that the call lacks "
+            "(`other`), or neither (`no`); missing of all other values, and where no proposal is known",
+            *("yes", "no", "other"),
+            optional=True,
+        ),
         flag("subject", "the value is the session's subject itself"),
         texts("events", "the ids of the events that have shown the value first"),
         word(

@@ -36,7 +36,7 @@ from streams.model.budget import (
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.proof import is_proven_by_server
-from streams.model.session import SessionEvent
+from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import BUDGET_REQUEST
 from streams.model.verdict import Outcome
 from streams.ports.processor import Output, StateView
@@ -195,7 +195,7 @@ class Carried:
             row = replace(row, conversation=event.conversation_id[:CONVERSATION_CHARS_MAX])
         if row is not before:
             store_provenance(session_key, row, state)
-        if not row.conversation or not event.atoms:
+        if not row.conversation or not event.atoms or event.type is SessionEventType.MODEL_OUTPUT:
             return []
         tenant_uid, sub = event.header.tenant_uid, after.identity.sub
         memory = self._keeper.memory_for(session_key, tenant_uid, sub, state)

@@ -23,6 +23,7 @@ from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance
 from streams.processors.provenance.owners import StatedOwners
+from streams.processors.provenance.proposals import with_output
 from streams.processors.provenance.requested import is_requested, limits_reads
 from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
 from streams.processors.provenance.task_scopes import with_scopes
@@ -32,12 +33,12 @@ from streams.processors.session_row import SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
 from streams.provenance.digests import atom_digester, atom_key
-from streams.provenance.events import CONTENT_EVENTS
+from streams.provenance.events import CONTENT_EVENTS, DESCRIBED_EVENTS
 from streams.provenance.scope import parse_scopes
 
 PROVENANCE_FACTS = frozenset(PROVENANCE_MAKERS)
 CONTENTS = CONTENT_EVENTS - {SessionEventType.USER_MESSAGE}
-_KEPT = CONTENT_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET}
+_KEPT = DESCRIBED_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET}
 _USERS = Label(integrity=Integrity.TRUSTED)
 _UNTRUSTED = Label(integrity=Integrity.UNTRUSTED)
 replace = msgspec.structs.replace
@@ -113,6 +114,8 @@ class ProvenanceKeeper:
         elif event.type is SessionEventType.USER_MESSAGE:
             label = _USERS if event.label is None else join(_USERS, bounded(event.label))
             row = with_user_words(row, event, memory, label)
+        elif event.type is SessionEventType.MODEL_OUTPUT:
+            row = with_output(row, event, memory)
         else:
             row = _with_purpose(row, event, memory)
         store_provenance(session_key, row, state)

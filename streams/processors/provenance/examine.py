@@ -25,6 +25,7 @@ from streams.processors.provenance.mentioned import (
 )
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
+from streams.processors.provenance.proposals import compared
 from streams.processors.provenance.requested import NEEDING_WORDS, is_requested
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.set_fields import FIELDS, with_roles_of_fields
@@ -133,6 +134,8 @@ def examine(
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
         examined.is_of_other_thing = is_of_other_thing(use, tracer)
+    if row.proposed:
+        examined.values = compared(examined, arguments, memory)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
     examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else counted_elsewhere(told, row, memory)
     return examined

@@ -34,6 +34,8 @@ class Value(msgspec.Struct, frozen=True, gc=False):
         is_part: whether the value is a part of the leaf's text.
         is_shaped: whether it has the shape of a machine's value: an address, a link, an id.
         traced: where it comes from.
+        proposed: what the agent's proposal says of it, which the user has let stand (`proposals.compared`); empty if it
+            is not asked.
     """
 
     pointer: str
@@ -42,6 +44,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     is_part: bool
     is_shaped: bool
     traced: Traced
+    proposed: str = ""
 
 
 class Owners(msgspec.Struct, frozen=True, gc=False):

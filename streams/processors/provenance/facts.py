@@ -120,6 +120,8 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["shown"] = True
     if flags & Seen.SOLE:
         fact["sole"] = True
+    if value.proposed:
+        fact["proposed"] = value.proposed
     return fact
 
 

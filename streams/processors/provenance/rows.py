@@ -52,6 +52,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         reached: of each kind of value by which somebody is reached, the digest of the only one in contents with text
             that the user has pointed at since he last asked for something; empty if there are several.
         lacks_words: whether words without a shape were read that are not kept.
+        proposing: what the agent has said since the user's last message, as for `proposed`.
+        proposed: what the agent has said that the user has let stand, by sorts, as digests in a row
+            (`streams.processors.provenance.proposals`); empty if he has answered nothing, or if that is not known.
     """
 
     atoms_count: int = 0
@@ -77,6 +80,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     tied: dict[bytes, int] = {}
     reached: dict[str, bytes] = {}
     lacks_words: bool = False
+    proposing: dict[str, bytes] = {}
+    proposed: dict[str, bytes] = {}
 
 
 class Amounts:

@@ -12,12 +12,13 @@ from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, ScopeSource, SessionEvent
 from streams.processors.provenance.contents import calls_in, is_trusted, parted, with_calls
 from streams.processors.provenance.memory import Memory
+from streams.processors.provenance.proposals import after_message
 from streams.processors.provenance.rows import AGREED_ACTS_MAX, Amounts, ProvenanceRow
 from streams.processors.provenance.task_scopes import holds_for_request, with_scopes
 from streams.processors.provenance.ties import is_tied, ties_of
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import USUAL, ActKind
-from streams.provenance.agreed import AGREE
+from streams.provenance.agreed import ACCEPT, AGREE
 from streams.provenance.extract import EXCLUDED_PATH, IN_WORDS_PATH, extract_message
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
@@ -106,6 +107,8 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     scopes = tuple(scope for scope in row.scopes if scope.kind != USUAL and not (asks and holds_for_request(scope)))
     agreed_acts = AGREED_ACTS_MAX if agrees else 0
     ties = ties_of(event, tied)
+    accepts = any(scope.kind == ACCEPT for scope in event.task_scopes)
+    row = after_message(row, agrees=agrees, accepts=accepts, asks=asks)
     row = replace(row, has_message=True, agreed_acts=agreed_acts, amounts=amounts, scopes=scopes, tied=ties)
     if asks:
         row = replace(row, asked_s=max(row.asked_s, event.header.time // 1_000), reached={})

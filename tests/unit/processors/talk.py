@@ -84,6 +84,11 @@ class Talk(GateBench):
         event = self.session.event(SessionEventType.USER_MESSAGE, self.now_ms, **fields)
         self.driver.pipe(REPORT.name, self.session.key, self.describe(event, text, self.session))
 
+    def answer(self, text: str, **fields: Any) -> None:
+        """The agent says something."""
+        event = self.session.event(SessionEventType.MODEL_OUTPUT, self.now_ms, **fields)
+        self.driver.pipe(REPORT.name, self.session.key, self.describe(event, text, self.session))
+
     def purpose(self, text: str = "p", **fields: Any) -> None:
         """The purpose of the session is stated."""
         event = self.session.event(SessionEventType.PURPOSE_SET, self.now_ms, purpose=text, **fields)

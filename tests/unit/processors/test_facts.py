@@ -132,6 +132,22 @@ def number_of_a_passport(bench: GateBench) -> Verdict:
     return bench.judge(TELL, {"to": "anna@home.example", "body": "My passport has the number LX4471920."})
 
 
+def another_than_proposed(bench: GateBench) -> Verdict:
+    """Judge a letter to somebody else than the agent has proposed, and the user has let stand."""
+    maker = bench.session
+    key = atom_key(ROOT_KEY, maker.tenant, maker.sub)
+    intent = bench.propose(PAGES, {"path": "notes.txt"})
+    bench.verdict()
+    said = (
+        (maker.result(intent, bench.now_ms), "It was for carl@relay.example."),
+        (maker.event(SessionEventType.MODEL_OUTPUT, bench.now_ms), "Shall I write to dora@home.example?"),
+        (maker.event(SessionEventType.USER_MESSAGE, bench.now_ms), "Yes."),
+    )
+    for event, content in said:
+        bench.driver.pipe(REPORT.name, maker.key, maker.proven(described(event, content, key)))
+    return bench.judge(TELL, {"to": "carl@relay.example", "body": "Hello"})
+
+
 def contradictions(bench: GateBench) -> list[Verdict]:
     """Judge a payment of another amount for other nights than the user has said, a letter that others want, too, with
     a number that both a record and a text show, one to somebody whom he has left out, and one to the only address in
@@ -199,7 +215,12 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"url": "https://pagess.example/"}, **origin).rules}
     fired |= {hit.rule_id for hit in payment(bench).rules}
     fired |= {hit.rule_id for hit in unread_booking(bench).rules}
-    for judged in (number_of_a_passport(bench), *contradictions(bench), after_a_long_text(bench)):
+    for judged in (
+        number_of_a_passport(bench),
+        *contradictions(bench),
+        another_than_proposed(bench),
+        after_a_long_text(bench),
+    ):
         fired |= {hit.rule_id for hit in judged.rules}
     # A setting that the user has not mentioned.
     bench.publish(QUIET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.model.session import TaskScope
-from streams.provenance.agreed import AGREE, AGREEING_CHARS_MAX, ANSWER_WORDS_MAX, BARE_ANSWER_WORDS_MAX, agrees
+from streams.provenance.agreed import ACCEPT, AGREE, AGREEING_CHARS_MAX, ANSWER_WORDS_MAX, BARE_ANSWER_WORDS_MAX, agrees
 from streams.provenance.scope import REQUEST_KINDS, derive_scopes, parse_scopes
 
 
@@ -110,3 +110,25 @@ def test_a_short_request_is_no_answer_unless_it_agrees() -> None:
 def test_nobody_can_state_agreement_as_a_scope() -> None:
     assert AGREE not in REQUEST_KINDS
     assert parse_scopes([AGREE]) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "stands"),
+    [
+        ("perfect, thanks", True),
+        ("I do.", True),
+        ("tak, prosz\u0119", True),
+        ("great", True),
+        # He refuses, asks, asks for something, or says more than an answer does.
+        ("No, not that one.", False),
+        ("wait", False),
+        ("thanks, and what does it cost?", False),
+        ("Cancel it.", False),
+        ("I have been a customer of yours for twelve years", False),
+        ("", False),
+    ],
+)
+def test_a_message_that_lets_a_proposal_stand(text: str, *, stands: bool) -> None:
+    kinds = {scope.kind for scope in derive_scopes(text)}
+    assert bool({ACCEPT, AGREE} & kinds) is stands
+    assert AGREE not in kinds or ACCEPT not in kinds

@@ -1,0 +1,115 @@
+"""What the agent says it would do: the values in an output of its model, each with its sort.
+
+**Idea.** At a desk, the agent says what it would do ("refund 42 EUR to HV-1004?"), and acts once the customer has said
+yes. An act with another booking, day or amount, which only text by others names, is not what was agreed to. The gate
+has digests of the output but the call in clear, so the agent's runtime states of which sort each value is, in the
+place of a path: an amount of money, a count, a day, a time of day, an address or an id of some form (`/sort/id:a-0`).
+Names of several words ("Spa Day Package") tell which records are meant.
+
+What the agent says makes no value trusted, because text that steers it can have it say anything.
+
+Where only words describe a day ("tomorrow", "on Friday"), nobody knows which one it is, so no day is stated.
+
+**Rejected.** All words, as of the user's messages: nine in ten values of an output would be words, and no rule needs
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from streams.provenance.arithmetic import numbers_in_words
+from streams.provenance.found import AtomKind, Extraction, Found, Shape
+from streams.provenance.shapes import shapes_in
+from streams.provenance.sorts_named import sorted_shapes
+from streams.provenance.words import text_value
+
+SORT_PATH = "/sort/"
+PROPOSED_MAX = 128
+"""Values of all outputs that a user answers. Of a proposal with more, nothing is known."""
+OUTPUT_CHARS_MAX = 16_384
+"""Nobody asks a person in an output that is longer."""
+
+MONEY, COUNT, DAY, TIME, NAME = "money", "count", "day", "time", "name"
+_AMOUNT, _DATE, _TEXT = AtomKind.AMOUNT, AtomKind.DATE, AtomKind.TEXT
+_BEFORE_CHARS, _BEHIND_CHARS = 16, 2
+"""A day of the week so near before a date ("Friday, September 26") or behind it is that of the date."""
+_RELATIVE_DAY = re.compile(
+    r"\b(?:today|tonight|tomorrow|yesterday|later|earlier|next (?:day|week|month|year)|heute|morgen|gestern"
+    r"|sp(?:\u00e4|ae)ter|fr(?:\u00fc|ue)her|n(?:\u00e4|ae)chste\w*|aujourd|demain|hier|prochaine?|hoy|ma(?:\u00f1|n)ana|pr(?:\u00f3|o)xim\w"
+    r"|hoje|amanh(?:\u00e3|a)|oggi|domani|prossim\w|jutro|dzisiaj)\b",
+    re.IGNORECASE,
+)
+_WEEKDAY = re.compile(
+    r"\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch|lundi|mardi"
+    r"|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|mi(?:\u00e9|e)rcoles|jueves|viernes|s(?:\u00e1|a)bado|domingo"
+    r"|(?:segunda|ter(?:\u00e7|c)a|quarta|quinta|sexta)-feira|(?:luned|marted|mercoled|gioved|venerd)\u00ec|sabato|domenica)\b",
+    re.IGNORECASE,
+)
+_NAME_OF_WORDS = re.compile(r"(?<![\w-])[^\W\d_a-z][^\W\d_]{1,40}(?: [^\W\d_a-z][^\W\d_]{1,40}){1,5}(?![\w-])")
+"""Several words that begin with a capital."""
+
+
+def extract_proposal(text: str) -> Extraction:
+    """Return the values of an output of the model, each under the path of its sort.
+
+    Args:
+        text: the output. Of one that is longer than a person is asked, nothing is read.
+    """
+    if len(text) > OUTPUT_CHARS_MAX:
+        return Extraction(complete=False)
+    shapes, are_all = shapes_in(text, loose=True)
+    found = dict.fromkeys((*_numbers(text, shapes), *_dates(text, shapes), *_of_forms(text, shapes), *_names(text)))
+    return Extraction(tuple(found) if len(found) <= PROPOSED_MAX else (), are_all and len(found) <= PROPOSED_MAX)
+
+
+def day_and_time(date: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the sorts of what a date in canonical form states, each with how it reads: its day, and its time of day."""
+    day, sign, time = date.partition("T")
+    if day:
+        yield DAY, (day, f"-{day[4:]}") if day[0].isdigit() else (day,)
+    if sign:
+        yield TIME, (f"T{time}",)
+
+
+def _stated(sort: str, kind: AtomKind, value: str) -> Found:
+    return Found(kind, value, f"{SORT_PATH}{sort}")
+
+
+def _numbers(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
+    """Yield amounts of money, without their currency as well, and counts, also those in words."""
+    amounts = [shape.value for shape in shapes if shape.kind is _AMOUNT and not shape.part]
+    money = {value.partition(" ")[0] for value in amounts if " " in value}
+    for value in amounts:
+        yield _stated(MONEY if " " in value or value in money else COUNT, _AMOUNT, value)
+    for value in numbers_in_words(text):
+        yield _stated(COUNT, _AMOUNT, value)
+
+
+def _dates(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
+    dates = [shape for shape in shapes if shape.kind is _DATE and not shape.part]
+    is_open = _RELATIVE_DAY.search(text) is not None or any(
+        not any(day.start() - _BEHIND_CHARS <= date.end and date.start <= day.end() + _BEFORE_CHARS for date in dates)
+        for day in _WEEKDAY.finditer(text)
+    )
+    for date in dates:
+        for sort, readings in day_and_time(date.value):
+            # What is proposed is known by its day, but no other day is known not to be.
+            stated = "" if is_open and sort == DAY else sort
+            yield from (_stated(stated, _DATE, reading) for reading in readings)
+
+
+def _of_forms(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
+    for sort, shape in sorted_shapes(text, shapes):
+        if shape.kind is not _AMOUNT and shape.kind is not _DATE:
+            yield _stated(sort, shape.kind, shape.value)
+
+
+def _names(text: str) -> Iterator[Found]:
+    for match in _NAME_OF_WORDS.finditer(text):
+        # "The Spa Day Package" begins a sentence.
+        words = match[0].split(" ")
+        for name in (words, words[1:]):
+            if len(name) > 1 and (value := text_value(" ".join(name))):
+                yield _stated(NAME, _TEXT, value)

@@ -1,0 +1,78 @@
+"""The values in what the agent says that it would do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.model.session import SessionEventType
+from streams.provenance.events import extraction_for
+from streams.provenance.proposed import OUTPUT_CHARS_MAX, PROPOSED_MAX, SORT_PATH, extract_proposal
+
+
+def by_sort(text: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for each in extract_proposal(text).found:
+        assert each.path.startswith(SORT_PATH)
+        found.setdefault(each.path.removeprefix(SORT_PATH), set()).add(each.value)
+    return found
+
+
+def test_each_value_has_its_sort() -> None:
+    text = "Refund $42.50 for two bags of HV-1004 on 26 June at 9:00, and write to anna@home.example?"
+    found = by_sort(text)
+    assert found["money"] == {"42.5 usd", "42.5"}
+    assert found["count"] == {"2"}
+    assert found["id:a-0"] == {"hv1004"}
+    assert found["day"] == {"--06-26"}
+    assert found["time"] == {"T09:00"}
+    assert found["address"] == {"anna@home.example"}
+
+
+def test_a_date_is_known_with_its_year_and_without() -> None:
+    assert by_sort("First on 2026-08-24T10:00?") == {"day": {"2026-08-24", "--08-24"}, "time": {"T10:00"}}
+
+
+def test_an_id_that_may_be_that_of_a_content_has_no_sort() -> None:
+    assert by_sort("Shall I change the order in m-7001?") == {"": {"m7001"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From 26 June to tomorrow?",
+        "From Friday, June 26 to Monday?",
+        "Vom 26. Juni auf morgen?",
+        "Du 26 juin \u00e0 lundi ?",
+        "Del 26 de junio a ma\u00f1ana?",
+        "De 26 de junho para segunda-feira?",
+        "Dal 26 giugno a domani?",
+    ],
+)
+def test_a_day_beside_one_that_is_told_apart_has_no_sort(text: str) -> None:
+    found = by_sort(text)
+    assert "day" not in found
+    assert "--06-26" in found[""]
+
+
+def test_names_of_several_words_are_names() -> None:
+    assert by_sort("The Spa Day Package, or the sauna?")["name"] == {"thespadaypackage", "spadaypackage"}
+
+
+def test_of_what_is_too_long_nothing_is_listed() -> None:
+    many = extract_proposal(" ".join(f"HV-{1_000 + number}" for number in range(PROPOSED_MAX + 1)))
+    long = extract_proposal("HV-1004" + " " * OUTPUT_CHARS_MAX)
+    for extraction in (many, long):
+        assert extraction.found == ()
+        assert not extraction.has_all
+    few = extract_proposal(" ".join(f"HV-{1_000 + number}" for number in range(PROPOSED_MAX)))
+    assert len(few.found) == PROPOSED_MAX
+    assert few.has_all
+
+
+@given(st.text(max_size=400))
+def test_any_output_is_read_alike_each_time(text: str) -> None:
+    first = extract_proposal(text)
+    assert first == extraction_for(SessionEventType.MODEL_OUTPUT, text, None)
+    assert len({(each.kind, each.value, each.path) for each in first.found}) == len(first.found) <= PROPOSED_MAX
