@@ -1,4 +1,4 @@
-"""What is found in contents, messages and arguments, file by file: one for each form and each disguise.
+"""What is found in contents, messages, outputs and arguments, file by file: one for each form and each disguise.
 
 SDK and gate must find the same values in every version, so a file that no longer fits is a change of format: values
 that sessions have read before would no longer be found. `python -m tests.golden.test_atoms` writes the files anew.
@@ -14,6 +14,7 @@ import pytest
 
 from streams.provenance.extract import extract_arguments, extract_content, extract_message
 from streams.provenance.found import Extraction
+from streams.provenance.proposed import extract_proposal
 
 FOLDER = Path(__file__).with_name("atoms")
 DISGUISES = (
@@ -28,6 +29,8 @@ def extraction_of(given: dict[str, Any]) -> Extraction:
         return extract_arguments(given["arguments"], given.get("thing", ""))
     if "message" in given:
         return extract_message(given["message"])
+    if "output" in given:
+        return extract_proposal(given["output"])
     return extract_content(given["content"], given.get("content_type"))
 
 
@@ -54,7 +57,7 @@ def described(extraction: Extraction) -> dict[str, Any]:
 def test_there_is_a_file_for_each_form_and_each_disguise() -> None:
     names = {file.stem for file in FILES}
 
-    assert {"json", "yaml", "xml", "html", "csv", "mail", "table", "text", "message", "arguments"} <= names
+    assert {"json", "yaml", "xml", "html", "csv", "mail", "table", "text", "message", "output", "arguments"} <= names
     assert {f"disguise_{name}" for name in DISGUISES.split()} <= names
 
 

@@ -126,6 +126,20 @@ def test_an_agent_and_the_token_service_report_a_message_as_a_history_has_it(
     assert digest in {atom.digest for atom in by_agent.atoms}
 
 
+def test_an_agent_reports_what_its_model_says_as_a_history_has_it(
+    transport: Transport, tokens: DevTokenService
+) -> None:
+    credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
+    content = "Shall I write to kim@x.example?"
+    with Agent(transport, credential) as agent:
+        event = agent.report(SessionEventType.MODEL_OUTPUT, content=content)
+
+    assert said(event) == said(in_history(event, content, "anna"))
+    digest = atom_digest(credential.atom_key, AtomKind.ADDRESS, "kim@x.example")
+    assert [(atom.digest, atom.path) for atom in event.atoms] == [(digest, "/sort/address")]
+    assert event.atoms_complete
+
+
 def test_a_report_without_the_content_has_no_atoms(transport: Transport, tokens: DevTokenService) -> None:
     credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
     with Agent(transport, credential) as agent:
