@@ -55,6 +55,7 @@ DAYS = MONTHS.keys() | listed(
 _POINTS = listed(
     "in from on per see by with as from out to im in aus laut dans selon sur en seg\u00fan nel nella secondo conforme"
 )
+_CITES = listed("in per see as im in laut dans selon en seg\u00fan nel nella secondo conforme")
 
 
 def objects_named(text: str, kinds: frozenset[str]) -> frozenset[str]:
@@ -88,6 +89,11 @@ def is_thing(noun: str) -> bool:
     """Return whether a noun names no content in which values could stand, as a letter or a ticket does."""
     lowered = noun.lower()
     return lowered not in _CONTENTS and lowered.removesuffix("s") not in _CONTENTS
+
+
+def is_cited(before: str) -> bool:
+    """Return whether the words before something say that it is a content: "as in m-7001"."""
+    return not _CITES.isdisjoint(before.lower().split()[-2:])
 
 
 def is_pointed_at(before: str) -> bool:

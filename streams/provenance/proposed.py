@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 
 from streams.provenance.arithmetic import numbers_in_words
 from streams.provenance.found import AtomKind, Extraction, Found, Shape
+from streams.provenance.object_named import is_cited
 from streams.provenance.shapes import shapes_in
 from streams.provenance.sorts_named import sorted_shapes
 from streams.provenance.words import text_value
@@ -47,8 +48,15 @@ _WEEKDAY = re.compile(
     r"|(?:segunda|ter(?:\u00e7|c)a|quarta|quinta|sexta)-feira|(?:luned|marted|mercoled|gioved|venerd)\u00ec|sabato|domenica)\b",
     re.IGNORECASE,
 )
-_NAME_OF_WORDS = re.compile(r"(?<![\w-])[^\W\d_a-z][^\W\d_]{1,40}(?: [^\W\d_a-z][^\W\d_]{1,40}){1,5}(?![\w-])")
+_WORD = r"(?<![\w-])[^\W\d_a-z][^\W\d_]{1,40}"
+_NAME_OF_WORDS = re.compile(rf"{_WORD}(?: {_WORD}){{1,5}}(?![\w-])")
 """Several words that begin with a capital."""
+_NAME_WITH_SMALL_WORDS = re.compile(
+    rf"{_WORD}(?:(?: (?:a|an|and|at|by|for|in|of|on|the|to|with|am|an|auf|bei|der|die|das|und|von|zum?|au|aux|de|des|du"
+    r"|et|la|le|les|al|con|del|e|el|los|y|da|do|dos|di|il))*"
+    rf" {_WORD}){{1,5}}(?![\w-])"
+)
+"""The same with small words between them: "Romance by the River"."""
 
 
 def extract_proposal(text: str) -> Extraction:
@@ -101,13 +109,13 @@ def _dates(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
 
 
 def _of_forms(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
-    for sort, shape in sorted_shapes(text, shapes):
+    for sort, shape in sorted_shapes(text, shapes, is_cited):
         if shape.kind is not _AMOUNT and shape.kind is not _DATE:
             yield _stated(sort, shape.kind, shape.value)
 
 
 def _names(text: str) -> Iterator[Found]:
-    for match in _NAME_OF_WORDS.finditer(text):
+    for match in (*_NAME_OF_WORDS.finditer(text), *_NAME_WITH_SMALL_WORDS.finditer(text)):
         # "The Spa Day Package" begins a sentence.
         words = match[0].split(" ")
         for name in (words, words[1:]):

@@ -13,7 +13,7 @@ number is not taken for that of his booking.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from streams.provenance.found import AtomKind, Shape
 from streams.provenance.object_named import is_pointed_at, is_thing
@@ -36,29 +36,30 @@ def sorts_in(text: str) -> tuple[str, ...]:
         text: a message or an argument; what is beyond 4,000 characters is not read.
     """
     text = text[:_CHARS_MAX]
-    found = sorted_shapes(text, shapes_in(text, loose=True)[0])
+    found = sorted_shapes(text, shapes_in(text, loose=True)[0], is_pointed_at)
     return tuple(dict.fromkeys(sort for sort, _ in found if sort))
 
 
-def sorted_shapes(text: str, shapes: Iterable[Shape]) -> Iterator[tuple[str, Shape]]:
+def sorted_shapes(text: str, shapes: Iterable[Shape], is_content: Callable[[str], bool]) -> Iterator[tuple[str, Shape]]:
     """Yield the values of a text, each with its sort: none if no form tells it from others, or it may name a content.
 
     Args:
         text: the text.
         shapes: all of its shapes.
+        is_content: returns whether the words before an id say that it is that of a content.
     """
     for shape in shapes:
         if not shape.part:
             before = text[max(0, shape.start - _BEFORE_CHARS) : shape.start]
-            yield _sort_of(shape.kind, text[shape.start : shape.end], before), shape
+            yield _sort_of(shape.kind, text[shape.start : shape.end], before, is_content), shape
 
 
-def _sort_of(kind: AtomKind, written: str, before: str) -> str:
+def _sort_of(kind: AtomKind, written: str, before: str, is_content: Callable[[str], bool]) -> str:
     if kind is AtomKind.ADDRESS:
         return kind.value
     if kind not in _OF_FORMS:
         return ""
     # A few digits may be those of a house or a year.
-    if kind is AtomKind.ID and (written.isdigit() or is_pointed_at(before) or not is_thing(before.split(" ")[-2:][0])):
+    if kind is AtomKind.ID and (written.isdigit() or is_content(before) or not is_thing(before.split(" ")[-2:][0])):
         return ""
     return f"{kind.value}:{_DIGITS.sub('0', _LETTERS.sub('a', written))}"

@@ -56,8 +56,13 @@ def test_a_day_beside_one_that_is_told_apart_has_no_sort(text: str) -> None:
     assert "--06-26" in found[""]
 
 
+def test_what_something_goes_from_and_to_has_a_sort() -> None:
+    assert by_sort("From SAV-1001 to CHK-2002?") == {"id:a-0": {"sav1001", "chk2002"}}
+
+
 def test_names_of_several_words_are_names() -> None:
     assert by_sort("The Spa Day Package, or the sauna?")["name"] == {"thespadaypackage", "spadaypackage"}
+    assert "romancebytheriver" in by_sort("Romance by the River includes the wine.")["name"]
 
 
 def test_of_what_is_too_long_nothing_is_listed() -> None:
