@@ -38,7 +38,7 @@ _BEFORE_CHARS, _BEHIND_CHARS = 16, 2
 """A day of the week so near before a date ("Friday, September 26") or behind it is that of the date."""
 _RELATIVE_DAY = re.compile(
     r"\b(?:today|tonight|tomorrow|yesterday|later|earlier|next (?:day|week|month|year)|heute|morgen|gestern"
-    r"|sp(?:\u00e4|ae)ter|fr(?:\u00fc|ue)her|n(?:\u00e4|ae)chste\w*|aujourd|demain|hier|prochaine?|hoy|ma(?:\u00f1|n)ana|pr(?:\u00f3|o)xim\w"
+    r"|sp\w{1,2}ter|fr\w{1,2}her|n\w{1,2}chste\w*|aujourd|demain|hier|prochaine?|hoy|ma(?:\u00f1|n)ana|pr(?:\u00f3|o)xim\w"
     r"|hoje|amanh(?:\u00e3|a)|oggi|domani|prossim\w|jutro|dzisiaj)\b",
     re.IGNORECASE,
 )
