@@ -43,6 +43,9 @@ _ACTING = frozenset(
     }
 )  # fmt: skip
 """Words that say that a tool does more than its other words: `set_status`, `check_out`. No nouns: `get_order` reads."""
+_NAMING = frozenset({"describe", "get", "inspect", "list", "read", "show", "view"})
+_NAMED = frozenset({"deploy", "invite", "patch", "post", "push", "reply", "run", "share", "sync", "transfer"})
+"""Words that are things as well, as the last of a name that begins with one of `_NAMING`: `get_run` runs nothing."""
 _FURTHER = frozenset({"and", "or", "then"})
 """What a further verb follows on: `search_and_buy`. If that does not read, the tool does more than to read."""
 _SECRETS = frozenset(
@@ -77,7 +80,7 @@ def only_reads(tool: str) -> bool:
     if not words or not (words[0] in _READING or words[-1] in _STATES):
         return False
     further = [word for before, word in pairwise(words) if before in _FURTHER]
-    return _ACTING.isdisjoint(words) and _READING.issuperset(further)
+    return not _acts(words) and _READING.issuperset(further)
 
 
 @lru_cache(maxsize=TOOLS_CACHED_MAX)
@@ -103,7 +106,7 @@ def only_writes(tool: str) -> bool:
 def changes(tool: str) -> bool:
     """Return whether the name of a tool (`server.name`) says that it acts, but neither destroys nor gives access."""
     words = _words_of(tool)
-    if _ACTING.isdisjoint(words):
+    if not _acts(words):
         return False
     makes_access = not (_MAKING.isdisjoint(words) or _MADE.isdisjoint(words))
     return not makes_access and _DESTROYING.isdisjoint(words) and _ACCESS.isdisjoint(words)
@@ -138,6 +141,11 @@ def may_send(tool: str, size_bytes: int) -> bool:
         size_bytes: how large the arguments are.
     """
     return size_bytes >= sends_from(tool)
+
+
+def _acts(words: tuple[str, ...]) -> bool:
+    is_named = words[:1] and words[0] in _NAMING and words[-1] in _NAMED and _FURTHER.isdisjoint(words)
+    return not _ACTING.isdisjoint(words[:-1] if is_named else words)
 
 
 def _words_of(tool: str) -> tuple[str, ...]:

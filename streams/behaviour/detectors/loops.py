@@ -44,6 +44,8 @@ third must be, for them to grow."""
 POLL_PAUSE_S = 12
 """How long the pauses between equal reads are on average for somebody to be waiting: five calls a minute at most. Usual
 pauses are 15, 20 and 30 seconds, and some of them are shorter than meant."""
+STATE_PAUSE_S = 4.5
+"""The same of a tool that asks for a state. Many wait for five or ten seconds, and a stuck agent does not pause."""
 ONWARD_SHARE = 0.5
 """What the calls of a stretch count for of which none is like one before it: whoever reads a list page by page gets
 somewhere, and whoever is stuck comes back to what it had."""
@@ -170,7 +172,7 @@ def told_repeats(tool: str, lately: Lately) -> int:
 
 def polls(tool: str, lately: Lately) -> bool:
     """Return whether calls of a tool (`server.name`) that are equal to the last one only ask for something, slowly."""
-    return only_reads(tool) and is_poll(lately)
+    return only_reads(tool) and is_poll(lately, STATE_PAUSE_S if asks_for_state(tool) else POLL_PAUSE_S)
 
 
 def is_waiting(lately: Lately) -> bool:
@@ -183,7 +185,7 @@ def is_waiting(lately: Lately) -> bool:
     return at[-1] - at[-1 - third] >= WAITING_FACTOR * max(at[third] - at[0], 1)
 
 
-def is_poll(lately: Lately) -> bool:
+def is_poll(lately: Lately, pause_s: float = POLL_PAUSE_S) -> bool:
     """Return whether the calls that are equal to the last one are slow, all of them and the last ones alone.
 
     Calls about the same have to be equal, too, and to follow on each other: who asks otherwise each time gets nowhere.
@@ -196,7 +198,7 @@ def is_poll(lately: Lately) -> bool:
     if len(at) < WAITING_MIN:
         return False
     return all(
-        at[-1] - first >= POLL_PAUSE_S * pauses
+        at[-1] - first >= pause_s * pauses
         for first, pauses in ((at[0], len(at) - 1), (at[-WAITING_MIN], WAITING_MIN - 1))
     )
 

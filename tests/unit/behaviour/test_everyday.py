@@ -64,7 +64,7 @@ def poll(agent: str, day: int, count: int) -> list[Activity]:
     """Return the calls of a session that waits for a job by asking for its state."""
     begin_ms = START_MS + day * DAY_MS + 10 * HOUR_MS
     named = {"agent": agent, "session": f"{agent} {day}", "tool": "jobs.status", "call": f"job of {agent} {day}"}
-    return [activity(begin_ms + at * 10_000, **named) for at in range(count)]
+    return [activity(begin_ms + at * 4_000, **named) for at in range(count)]
 
 
 @pytest.mark.parametrize(("cohort", "wanted"), [("bots", []), ("others", ["loop"])])

@@ -32,6 +32,22 @@ def test_whoever_asks_the_same_with_pauses_is_in_no_loop(every_ms: int, wanted: 
 
 
 @pytest.mark.parametrize(
+    ("tool", "every_ms", "wanted"),
+    [
+        ("ci.get_run", 5_000, []),
+        ("ci.get_run", 3_000, ["loop"]),
+        ("ci.start_run", 5_000, ["loop"]),
+        ("crm.get_case", 5_000, ["loop"]),
+    ],
+)
+def test_whoever_asks_for_a_state_may_ask_every_five_seconds(tool: str, every_ms: int, wanted: list[str]) -> None:
+    it = declared("loop", 10, key=("session.id",), peer=("agent.id",), min_support=5, window_ms=600_000)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    assert names_found(observe_all(watch, rows, spaced(100, every_ms, tool=tool, call="same"))) == wanted
+
+
+@pytest.mark.parametrize(
     ("pauses_s", "wanted"),
     [
         # As a client tries again that waits twice as long each time, up to two minutes.
