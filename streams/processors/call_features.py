@@ -19,10 +19,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from streams.behaviour.acts import destroys
 from streams.behaviour.profiles import ROLE_MARK, Extraction
 from streams.model.catalog import ArgumentRole
 from streams.policy.language.globs import GlobSet
 from streams.provenance.acts import ActKind
+from streams.provenance.places import words_of
 from streams.provenance.pointers import unescaped
 from streams.provenance.tool_kinds import propose_kind
 from streams.provenance.uses import Names, is_copy, is_identifier, names_in, owners_of_names, roles_of_names
@@ -39,6 +41,9 @@ OWNER = "OWNER"
 """What an argument may be declared by beside the roles of the catalog: it says whose data a call is about."""
 PUBLISHED_FEATURES = frozenset({"destination", "amount"})
 """Features that published baselines have something to compare with."""
+
+_IDENTIFYING = frozenset({"id", "key", "name", "no", "number", "uid", "uuid"})
+"""Words that say of an argument that it identifies something, and not what."""
 
 globs_of = lru_cache(maxsize=GLOBS_CACHED_MAX)(GlobSet)
 
@@ -99,8 +104,25 @@ def _by_names(tool: str, names: Names) -> Mapping[str, tuple[str, ...]]:
     reads = propose_kind(tool.rpartition(".")[2]) == ActKind.READ
     # What a call is about has a name that says that it identifies something; the cursor of a list does not.
     roles = roles_of_names(names, reads=reads)
+    is_undecided = {pointer for pointer, _ in roles}.isdisjoint
     roles = tuple(each for each in roles if each[1] is not _ABOUT or is_identifier(each[0]))
-    return MappingProxyType({role: _with_role(role, names, roles) for role in (*ArgumentRole, OWNER)})
+    found = {role: _with_role(role, names, roles) for role in (*ArgumentRole, OWNER)}
+    if not reads and (destroys(tool) or not found[_ABOUT]):
+        # The pod of `delete_pod`, and not the namespace that it is in. Pages of lists are only read.
+        named = tuple(each for each in _named_by(tool, names) if is_undecided((each,)) or each in found[_ABOUT])
+        found[_ABOUT] = tuple(dict.fromkeys(named + found[_ABOUT]))
+    return MappingProxyType(found)
+
+
+def _named_by(tool: str, names: Names) -> tuple[str, ...]:
+    """Return the pointers of the arguments that are called as what the tool is about, by its name."""
+    things = words_of(tool.rpartition(".")[2])
+    return tuple(f"/{name}" for name, _ in names if _thing_of(name) in things)
+
+
+def _thing_of(name: str) -> str:
+    """Return what an argument identifies: the `document` of `document_id`."""
+    return "".join([word for word in words_of(name) if word not in _IDENTIFYING][-1:])
 
 
 def _with_role(role: str, names: Names, roles: Roles) -> tuple[str, ...]:
