@@ -324,6 +324,8 @@ def load_detector_files(directory: Path) -> dict[str, str]:
         BundleReadError: as for `load_bundle`; or there is none.
     """
     root = Path(directory)
+    if not root.is_dir():
+        raise BundleReadError(f"there is no folder `{root}`: name the one that contains files `*{DETECTORS_SUFFIX}`")
     paths = sorted(root.rglob(f"*{DETECTORS_SUFFIX}"))
     if not 1 <= len(paths) <= FILES_MAX:
         raise BundleReadError(

@@ -8,7 +8,7 @@ import pytest
 
 from streams.behaviour.declarations import KINDS
 from streams.policy.errors import BundleError, PolicyError
-from streams.policy.language.bundle import load_detector_files
+from streams.policy.language.bundle import BundleReadError, load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
 
 RULES = Path(__file__).parents[4] / "rules"
@@ -32,6 +32,13 @@ def test_the_shipped_files_declare_every_kind() -> None:
     assert {each.kind for each in parsed.declared.detectors} == set(KINDS)
     assert all(each.explain and each.tags for each in parsed.declared.detectors if each.alerts)
     assert all(each.title for each in parsed.declared.detectors if each.alerts)
+
+
+def test_a_folder_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(BundleReadError, match=r"there is no folder `.*/nowhere`"):
+        load_detector_files(tmp_path / "nowhere")
+    with pytest.raises(BundleReadError, match=r"contains 0 files `\*\.detectors\.yaml`: 1 to"):
+        load_detector_files(tmp_path)
 
 
 def test_a_correlation_may_name_a_rule_of_another_file() -> None:
