@@ -89,14 +89,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attributes": (_RULES, "Show and write what your systems say about customers, documents, accounts."),
     "catalog": (_RULES, "Review which tools may be called: import, compare, approve."),
 }
-"""Commands by name: the panel of the help that lists them, and what they do. `try` is in `cli/try_.py`."""
+"""Commands by name: the panel of the help that lists them, and what they do."""
 
 _MODULES = {
     "demo": "stoplog_demo.command",
     "try": "streams.cli.try_",
     "release": "streams.cli.kill",
 }
-
+"""The modules of commands that are not in one of their own name."""
 
 EXTRAS = {
     "approvals": "sts",

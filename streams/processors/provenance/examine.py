@@ -42,7 +42,7 @@ from streams.provenance.origins import AWAITED, NOWHERE, UNKNOWN, Look
 
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
-_TRUSTED, _OTHER, _ELSE = Integrity.TRUSTED, ActKind.OTHER, Calls.OTHER
+_TRUSTED, _OTHER_KIND, _OTHER_CALLS = Integrity.TRUSTED, ActKind.OTHER, Calls.OTHER
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 
 
@@ -124,7 +124,7 @@ def examine(
     examined = Examined(
         row, is_tainted, args, use, kind, use.kinds_of(kind), told, is_complete, owners, contents, pieces, awaits=awaits
     )
-    examined.is_named = kind == _OTHER and tracer.has_said_any(use.own_words)
+    examined.is_named = kind == _OTHER_KIND and tracer.has_said_any(use.own_words)
     examined.tells_person = asks_for_pieces and tells_person(examined, tracer)
     is_inner_act = not use.is_read and not use.is_outward
     if is_inner_act and row.has_message and (is_tainted or _is_only_called_for_by_others(examined)):
@@ -148,7 +148,9 @@ def _is_only_called_for_by_others(examined: Examined) -> bool:
     counts there. Neither may the user have asked for such an act, nor a value of the call have been looked up.
     """
     row = examined.row
-    if not row.has_untrusted or not row.calls_for or compare(row.calls_for, examined.kinds, is_content=False) == _ELSE:
+    if not row.has_untrusted or not row.calls_for:
+        return False
+    if compare(row.calls_for, examined.kinds, is_content=False) == _OTHER_CALLS:
         return False
     return not is_requested(examined) and not any(
         not value.is_sink and value.traced.origin in OF_RECORDS for value in examined.values

@@ -36,10 +36,9 @@ _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
 _ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}
 _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
-_CONTENT = ArgumentRole.CONTENT
-_AMOUNT, _TIME = ArgumentRole.AMOUNT, ArgumentRole.TIME
+_AMOUNT, _CONTENT, _TIME = ArgumentRole.AMOUNT, ArgumentRole.CONTENT, ArgumentRole.TIME
 _NOWHERE = ValueOrigin.NOWHERE
-_NUMBERS = (ArgumentRole.AMOUNT, ArgumentRole.TIME)
+_NUMBERS = (_AMOUNT, _TIME)
 _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
 
@@ -47,9 +46,11 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
     facts = [_origin_fact(value, examined) for value in examined.values]
     if not examined.row.has_pointed_text and not examined.use.is_read:
+        # He has pointed at no content, so he may mean any that was read: who has the electricity bill paid does not say
+        # which of ten mails it is in.
         for fact in facts:
             if fact["origin"] == "text" and not fact["pointed"]:
-                fact["pointed"] = _may_be_meant(examined)
+                fact["pointed"] = _is_delegated(examined, {scope.kind for scope in examined.row.scopes})
     counted = set(examined.counted)
     for scope in examined.row.scopes:
         if scope.source == DERIVED and scope.kind.startswith(COUNTED):
@@ -66,12 +67,8 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     return facts
 
 
-def _may_be_meant(examined: Examined) -> bool:
-    """Return whether the user leaves an act to a content. He has pointed at none, so he may mean any that was read.
-
-    Who has the electricity bill paid does not say which of ten mails it is in.
-    """
-    stated = {scope.kind for scope in examined.row.scopes}
+def _is_delegated(examined: Examined, stated: set[str]) -> bool:
+    """Return whether the user leaves an act, or values of it, to a content."""
     return DELEGATE in stated or (FILL in stated and _names_kind(examined, stated))
 
 
@@ -168,6 +165,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "kind": kind,
         "outward": use.is_outward,
         "requested": requested,
+        # As `_is_delegated`, without a call: every examined call needs it.
         "delegated": DELEGATE in stated or (FILL in stated and _names_kind(examined, stated)),
         "count": row.acts.get(kind, 0),
         "drift": drift_of(examined),

@@ -52,15 +52,11 @@ from streams.provenance.memory import (
 
 replace = msgspec.structs.replace
 
-_SUBJECT = "subject"
 SUBJECTS_CACHED_MAX = 4_096
+_SUBJECT = "subject"
 _new = tuple.__new__
-
-
 _KEPT = slice(DIGEST_BYTES)
 """Made once, and not for each digest."""
-
-
 _BUCKET_ENDS = tuple(atoms_bucket_key(b"", bucket) for bucket in range(BUCKETS))
 """What the keys of buckets end with."""
 
@@ -155,7 +151,7 @@ class Memory:
 
     def find(self, digest: bytes) -> Entry | None:
         """Return what is kept under a digest, or None."""
-        return find(self._bucket(digest[0] % BUCKETS), digest)
+        return find(self._bucket(bucket_of(digest)), digest)
 
     def add(
         self, row: ProvenanceRow, entries: Sequence[Entry], clears: int = 0, *, words: Set[bytes] = frozenset()
