@@ -37,7 +37,8 @@ def status(
     """
     screen, settings = output.screen(), connection.settings()
     with open_operator(settings) as operator:
-        chosen = name or operator.deployment.bundle_name
+        enforced = operator.deployment.bundle_name
+        chosen = name or enforced
         history, stops = read_history(operator, chosen), read_stops_of_rules(operator)
         judged = {each.digest: each for each in count_verdicts(operator)} if counts else {}
         now_ms = operator.clock.now_ms()
@@ -51,7 +52,8 @@ def status(
         if role and is_stopped:
             stopped.append(standing.bundle)
     if not rows:
-        screen.say(f"no rules of bundle `{chosen}` are published: every intent is denied", WARN)
+        so = "every intent is denied" if chosen == enforced else f"gates with these settings enforce `{enforced}`"
+        screen.say(f"no rules of bundle `{chosen}` are published: {so}", WARN)
     else:
         shown = _COUNTED if counts else _COLUMNS
         screen.table(shown, [tuple(row[column] for column in shown) for row in rows])

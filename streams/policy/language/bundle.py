@@ -314,6 +314,9 @@ def _without_bundle(root: Path) -> str:
     above = next((each for each in root.resolve().parents if (each / BUNDLE_FILE).is_file()), None)
     if above is not None:
         return f"{missing}; it is a part of the bundle `{above}`: name that folder"
+    below = next(iter(sorted(root.glob(f"*/{BUNDLE_FILE}"))), None)
+    if below is not None:
+        return f"{missing}, but `{below.parent}` does: name that folder"
     return f"{missing}; `stoplog rules new PACK` begins one"
 
 

@@ -470,6 +470,8 @@ class TestStatus:
     def test_without_rules(self, stoplog: Stoplog, people: dict[str, str]) -> None:
         assert stoplog("rules", "status").records == []
         assert "every intent is denied" in stoplog("rules", "status", "--no-json").out
+        mistyped = stoplog("rules", "status", "--name", "defalt", "--no-json").out
+        assert mistyped == "no rules of bundle `defalt` are published: gates with these settings enforce `default`\n"
 
     def test_a_forged_publication_is_not_in_force(
         self, stoplog: Stoplog, people: dict[str, str], rules: Write, home: Path

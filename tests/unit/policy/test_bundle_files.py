@@ -67,6 +67,10 @@ def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:
         load_bundle(tmp_path)
     with pytest.raises(BundleReadError, match=r"there is no folder `.*nowhere`: name the one"):
         load_bundle(tmp_path / "nowhere")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "bundle.yaml").write_text(HEAD)
+    with pytest.raises(BundleReadError, match=r"contains no `bundle\.yaml`, but `.*/rules` does: name that folder"):
+        load_bundle(tmp_path)
     (tmp_path / "bundle.yaml").write_text(HEAD)
     with pytest.raises(BundleReadError, match="is a file: name the folder that contains"):
         load_bundle(tmp_path / "bundle.yaml")
