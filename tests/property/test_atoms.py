@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random  # noqa: TID251 - the fuzzer takes its chance from a seed
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,10 @@ from simulation.fuzz import atoms as fuzz
 from streams.provenance.addresses import host_value
 from streams.provenance.collected import ATOMS_MAX
 from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
+from streams.provenance.found import Extraction
 from streams.provenance.ids_and_files import path_value
 from streams.provenance.numbers import decimal_value
+from streams.provenance.proposed import extract_proposal
 from streams.provenance.words import text_value
 
 TYPES = st.sampled_from(
@@ -31,6 +34,7 @@ def test_any_text_is_read_and_always_in_the_same_way(text: str, content_type: st
     assert extraction == extract_content(text, content_type)
     assert fuzz.fault_of(extraction) == ""
     assert fuzz.fault_of(extract_message(text)) == ""
+    assert fuzz.fault_of(extract_proposal(text)) == ""
 
 
 @given(raw=st.binary(max_size=300), content_type=TYPES)
@@ -79,15 +83,14 @@ PATTERNS = [
 ]  # fmt: skip
 
 
-def _steps(text: str) -> int:
-    """Return how many calls of functions it takes to read a text."""
-    return calls_of(lambda: extract_content(text))
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_twice_the_content_takes_at_most_about_twice_the_steps(pattern: str) -> None:
+@pytest.mark.parametrize("extract", [extract_content, extract_proposal])
+@pytest.mark.parametrize("pattern", [*PATTERNS, "Aa by "])
+def test_twice_the_content_takes_at_most_about_twice_the_steps(
+    pattern: str, extract: Callable[[str], Extraction]
+) -> None:
     size = 4_000 // len(pattern)
-    once, twice = _steps(pattern * size), _steps(pattern * size * 2)
+    # How many calls of functions it takes to read a text.
+    once, twice = (calls_of(lambda times=times: extract(pattern * size * times)) for times in (1, 2))
 
     assert twice <= 2.2 * once + 2_000
 

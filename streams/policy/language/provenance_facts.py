@@ -55,9 +55,9 @@ ORIGIN = Struct(
         word(
             "proposed",
             "what the agent has proposed, and the user has let stand, says of a value of an act that text by others "
-            "names and the user does not: it was proposed (`yes`), or another one of its sort that the call lacks "
-            "(`other`), or neither (`no`); missing of all other values, and where no proposal is known",
-            *("yes", "no", "other"),
+            "names and the user does not: it was proposed (`this`), or another one of its sort that the call lacks "
+            "(`other`), or neither (`none`); missing of all other values, and where no proposal is known",
+            *("this", "other", "none"),
             optional=True,
         ),
         flag("subject", "the value is the session's subject itself"),

@@ -142,8 +142,8 @@ def compared(examined: Examined, arguments: Iterable[Argument], memory: Memory) 
     """Return the values of a call with what the proposal says of them that the user has let stand.
 
     It is asked of those values of an act that say where it goes, what is acted on, how much or when, that text by
-    others names, and that the user has not named: `yes` if the agent has proposed them, `other` if it has proposed
-    others of their sort that the call lacks, and `no` otherwise.
+    others names, and that the user has not named: `this` if the agent has proposed them, `other` if it has proposed
+    others of their sort that the call lacks, and `none` otherwise.
     """
     proposal = examined.row.proposed
     if _UNKNOWN in proposal or examined.use.is_read:
@@ -199,9 +199,9 @@ def _said(
     everything = set[bytes]().union(*proposed.values())
     missing = [sorts for sorts, digests in _pieces(value, argument, examined, memory) if everything.isdisjoint(digests)]
     if not missing:
-        return "yes"
+        return "this"
     is_other = any(proposed.get(sort, set()) - in_call for sorts in missing for sort in sorts)
-    return "other" if is_other else "no"
+    return "other" if is_other else "none"
 
 
 def _pieces(

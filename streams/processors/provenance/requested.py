@@ -65,7 +65,7 @@ def is_agreed(examined: Examined) -> bool:
     """
     if not examined.row.agreed_acts or examined.awaits or any(map(_is_others, examined.values)):
         return False
-    if any(value.proposed in ("no", "other") for value in examined.values):
+    if any(value.proposed in ("none", "other") for value in examined.values):
         return False
     return not any(_is_called_for(value, examined) for value in examined.values)
 
