@@ -179,8 +179,12 @@ def _check_announced(status: AlertStatus) -> None:
         raise _unbounded(f"it is about {it.calls_max} calls: 1 to {ANNOUNCED_CALLS_MAX} can be announced")
     if it.amount_max is not None and not 0 < it.amount_max < inf:
         raise _unbounded(f"`{it.amount_max}` is not an amount")
-    if not 0 < it.until_time - it.from_time <= ANNOUNCED_MS_MAX:
-        raise _unbounded(f"it does not end after it begins, or takes more than {ANNOUNCED_MS_MAX // DAY_MS} days")
+    takes_ms = it.until_time - it.from_time
+    if not 0 < takes_ms <= ANNOUNCED_MS_MAX:
+        is_long = takes_ms > 0
+        raise _unbounded(
+            f"it takes more than {ANNOUNCED_MS_MAX // DAY_MS} days" if is_long else "it ends before it begins"
+        )
     if is_new and (it.from_time < status.header.time - STATUS_AGE_MAX_MS or it.until_time <= status.header.time):
         raise _unbounded("it begins or ends in the past; what has been judged stays judged")
     if it.from_time > status.header.time + AHEAD_MS_MAX:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,13 @@ from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
+
+if TYPE_CHECKING:
+    # Loaded when a command is run, so that its help answers at once.
+    from streams.ports import Clock
+    from streams.ports.open_log import Log
+    from streams.sdk.transport import RecordCodec
+    from streams.wiring.settings import Settings
 
 app = make_app()
 _OWN_NAME = "stoplog"
@@ -95,17 +102,8 @@ def print_records(
     with open_log(settings, create=False) as opened:
         clock = SystemClock()
         wanted = Filter(session=session and meant_session(opened, clock, session), tenant=tenant)
-
-        def warn_if_unknown() -> None:
-            """Warn of a session that was never opened: its records come only if somebody opens it."""
-            from streams.operations.operator import Operator  # noqa: PLC0415 - so that help answers at once
-
-            if wanted.session:
-                operator = Operator(opened, codec, clock, settings.deployment)
-                warn_unknown(operator, RevocationKind.SESSION, "session", wanted.session)
-
         if follows:
-            warn_if_unknown()
+            _warn_unknown(opened, codec, clock, settings, wanted.session)
         screen.rich(heading(subject, screen.width_chars))
         records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
         count = 0
@@ -114,9 +112,18 @@ def print_records(
             if count == count_max:
                 break
         if not count and not follows:
-            warn_if_unknown()
+            _warn_unknown(opened, codec, clock, settings, wanted.session)
     if not count:
         screen.say("no record matches" if session or tenant else "there is no record", WARN)
+
+
+def _warn_unknown(log: Log, codec: RecordCodec, clock: Clock, settings: Settings, session: str | None) -> None:
+    """Warn of a session that was never opened: its records come only if somebody opens it."""
+    from streams.operations.operator import Operator  # noqa: PLC0415 - so that help answers at once
+
+    if session:
+        operator = Operator(log, codec, clock, settings.deployment)
+        warn_unknown(operator, RevocationKind.SESSION, "session", session)
 
 
 def _print(screen: Screen, seen: Seen, connection: Connection) -> None:

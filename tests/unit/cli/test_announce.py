@@ -86,7 +86,8 @@ def test_a_mistyped_name_is_told_since_alerts_are_raised_about_what_was_meant(si
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        (("--until", "9d"), "more than 7 days"),
+        (("--until", "9d"), "does not count: it takes more than 7 days"),
+        (("--from", "2h", "--until", "1h"), "does not count: it ends before it begins"),
         (("--from", "40d", "--until", "41d"), "more than 30 days from now"),
         (("--why", " "), "--why"),
         (("--key", "ben.pem"), "may not handle alerts of tenant"),
