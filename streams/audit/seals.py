@@ -206,13 +206,6 @@ class SealedBatch:
         """Return the leaf hashes of the batch's verdicts."""
         return frozenset(self.leaves_of(VERDICT_LEAF))
 
-    def extends_its_frontier(self) -> bool:
-        """Return whether the head is that of the log before the batch with the batch behind it.
-
-        Costs a hash for each leaf. For whoever checks the log; a reader of verdicts relies on the signature.
-        """
-        return self.before.appended(self.leaves).root() == self.head.root
-
 
 def batch_root(head: Checkpoint) -> bytes:
     """Return the root of the batch that a head names; empty if it names none."""

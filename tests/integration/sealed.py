@@ -12,6 +12,7 @@ from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL_KEY, VERDICT
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Received
 from streams.wiring.clock import SystemClock
+from tests.frontiers import extends_its_frontier
 from tests.integration.deployment import PARTITIONS, Deployment
 
 
@@ -53,7 +54,7 @@ def _partition_faults(
             yield f"{where}: it has {len(own)} verdicts, and {len(open_verdicts)} stand before it"
         if audited != left[: len(audited)]:
             yield f"{where}: its {len(audited)} audit records are not the next ones on the topic"
-        if batch.before != log or not batch.extends_its_frontier():
+        if batch.before != log or not extends_its_frontier(batch):
             yield f"{where}: the log does not go on with it"
         log, open_verdicts, left = batch.before.appended(batch.leaves), [], left[len(audited) :]
         signed.append(seal.signed_head)

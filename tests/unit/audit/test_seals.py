@@ -13,6 +13,7 @@ from streams.audit.seal_keys import KeyState, SealKey, SealKeys, SealKeysError, 
 from streams.audit.seals import AUDIT_LEAF, LEAVES_MAX, VERDICT_LEAF, SealedBatch, SealError, make_seals, origin_of
 from streams.audit.signatures import SigningKey
 from streams.model.audit import Seal
+from tests.frontiers import extends_its_frontier
 
 KEY = SigningKey.made()
 NOW_MS = 1_764_061_200_000
@@ -58,7 +59,7 @@ def test_seals_cover_the_log_one_after_the_other(batches: list[int]) -> None:
         opened = keys().opened(seal, 3)
         size += count
         assert opened.before == frontier
-        assert opened.extends_its_frontier()
+        assert extends_its_frontier(opened)
         assert opened.head.size == size
         assert opened.head.root == Tree([leaf_hash(b"%d" % number) for number in range(size)]).root()
         assert opened.verdicts() == frozenset(leaves[::2])
@@ -71,7 +72,7 @@ def test_a_batch_that_is_too_large_for_one_seal_has_several() -> None:
     assert [len(seal.kinds) for seal in made] == [LEAVES_MAX, LEAVES_MAX, 1]
     assert [seal.continues for seal in made] == [True, True, False]
     assert [seal.first for seal in made] == [0, LEAVES_MAX, 2 * LEAVES_MAX]
-    assert all(keys().opened(seal, 3).extends_its_frontier() for seal in made)
+    assert all(extends_its_frontier(keys().opened(seal, 3)) for seal in made)
     assert after == Frontier().appended(leaves)
 
 
@@ -109,7 +110,7 @@ def test_leaves_may_not_move() -> None:
 def test_a_frontier_of_another_log_is_noticed_by_who_checks_the_log() -> None:
     seal = seal_of(LEAVES[5:9], Frontier().appended(LEAVES[:5]))
     forked = msgspec.structs.replace(seal, frontier=Frontier().appended(LEAVES[10:15]).hashes)
-    assert not SealedBatch.read(forked).extends_its_frontier()
+    assert not extends_its_frontier(SealedBatch.read(forked))
 
 
 def test_only_keys_that_count_are_believed() -> None:

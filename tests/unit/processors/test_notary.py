@@ -17,6 +17,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT, AUDIT_REPORTED
 from streams.ports import AbortableTransactionError, Received, TopicPartition
 from streams.processors.notary import Notary, ReportedSeals
+from tests.frontiers import extends_its_frontier
 from tests.kit import START_MS, wire
 from tests.unit.processors.notary_bench import DEPLOYMENT, NoRows, NotaryBench
 
@@ -32,7 +33,7 @@ def assert_sealed(bench: NotaryBench, partition: int = 0) -> None:
         batch = SealedBatch.read(seal)
         KEYS.signer_of(batch.note, partition, seal.header.time, NOTARY_LOG)
         assert batch.before == log
-        assert batch.extends_its_frontier()
+        assert extends_its_frontier(batch)
         log = log.appended(batch.leaves)
         leaves += batch.leaves_of(REPORTED_LEAF)
     assert leaves == [read_leaf(each) for each in bench.reported(partition)]
