@@ -191,8 +191,10 @@ class TestErase:
         """While the person is asked, or when the order is on the log but no key is destroyed."""
         hold, write_order = order(OrderKind.HOLD), erasing_module.write_order
 
-        def held(*_args: object, **_kwargs: object) -> None:
+        def held(*_args: object, **_kwargs: object) -> bool:
+            """Write the hold, and answer yes."""
             write(CONTENT_ORDER, order_key(hold), hold)
+            return True
 
         def ordered(operator: Operator, given: ContentOrder) -> None:
             write_order(operator, given)
