@@ -17,9 +17,10 @@ from math import exp, log1p
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from streams.behaviour.activity import Activity, digest_of
-from streams.behaviour.declarations import Declaration
+from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.declarations import MINUTE_MS, Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, both_learned, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_letter, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
@@ -29,6 +30,8 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_COUNT = 2.0
 SURPRISED_MAX = 16
+RETRY_MS = 10 * MINUTE_MS
+"""For how long an equal call only tries again. Later, what it exports may be something else: no argument shows that."""
 LETTER_DEVIATIONS = 2.0
 """How many standard deviations above the largest calls of usual days a single call to a new term may lie."""
 
@@ -36,13 +39,20 @@ LETTER_DEVIATIONS = 2.0
 class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When a term was met first, and how much has gone to it: of everything, and of what was learned from.
 
-    `largest` is the largest measure of one call to it.
+    `largest` is the largest measure of one call to it, and `last` a digest of the last call that
+    counted, made at `last_ms`.
     """
 
     since_ms: int = 0
     total: float = 0.0
     good: float = 0.0
     largest: float = 0.0
+    last: int = 0
+    last_ms: int = 0
+
+    def has_counted(self, call: int, now_ms: int) -> bool:
+        """Return whether a call (a digest, 0 if unknown) is the last one that counted, tried again."""
+        return bool(call) and call == self.last and now_ms - self.last_ms < RETRY_MS
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -70,7 +80,7 @@ class NewContact(Keyed):
     long as it takes to settle, with whatever tool, surprises nobody. What goes there is learned as ever. And a sum
     of a measure that is no larger than the largest call of a usual day, to whomever, stays below an alert: one letter
     with an attachment is everyday work, whoever gets it. So is one that is larger, but not larger than such calls ever
-    are; then what else has gone to the term decides.
+    are; then what else has gone to the term decides. A call that is tried again brings nothing more, and counts once.
     """
 
     row_types = (Meeting, Met, Met, Surprised, Peak)
@@ -108,9 +118,12 @@ class NewContact(Keyed):
         if not is_new:
             # Of what is known, nothing more is counted.
             return Scored(rows if rows[0] is not None else (before, *rows[1:]))
+        call = digest_once(activity.call) if activity.call else 0
+        if before.has_counted(call, now_ms):
+            return Scored(rows)
         amount = self._amount(activity)
         largest = amount if amount > before.largest else before.largest
-        meeting = Meeting(before.since_ms, before.total + amount, before.good, largest)
+        meeting = Meeting(before.since_ms, before.total + amount, before.good, largest, call, now_ms)
         kept = (meeting, *rows[1:])
         if self._is_known(rows[3], before.since_ms):
             return Scored(kept, noted=amount)
@@ -183,7 +196,7 @@ class NewContact(Keyed):
             surprised = Surprised(surprised.agents, now_ms)
         if noted is None:
             return (meeting or Meeting(now_ms), met, peers, surprised, largest)
-        meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted, meeting.largest)
+        meeting = replace(meeting, good=meeting.good + noted)
         peers = peers or Met(now_ms)
         own, of_peers = both_learned(met.peak, peers.peak, meeting.good, now_ms, it)
         return (

@@ -178,3 +178,28 @@ def test_the_same_new_place_is_no_news_for_a_month_unless_much_more_goes_there()
     assert names_found(observe_all(watch, rows, [at(28, mail, "drop.example") for mail in range(10)])) == []
     much = [at(29, 300, "drop.example", session=f"m-{mail}") for mail in range(900)]
     assert names_found(observe_all(watch, rows, much)) == ["new_contact"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "wanted"),
+    [
+        (["same"] * 12, []),
+        (["same", "other"] * 6, ["new_contact"]),
+        ([f"c-{each}" for each in range(12)], ["new_contact"]),
+    ],
+    ids=["tried again", "two in turn", "each another one"],
+)
+def test_who_tries_the_same_call_again_brings_nothing_more_to_a_new_place(calls: list[str], wanted: list[str]) -> None:
+    watch, rows = watcher(contact(window_ms=HOUR_MS)), Rows()
+    observe_all(watch, rows, usual(21))
+    tried = [at(28, minute, "drop.example", call=call) for minute, call in enumerate(calls)]
+    assert names_found(observe_all(watch, rows, tried)) == wanted
+
+
+def test_an_export_that_is_made_again_later_may_bring_something_else() -> None:
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    tried = [at(21 + day, minute, "drop.example", call="export") for day in range(4) for minute in range(9)]
+    assert names_found(observe_all(watch, rows, tried)) == []
+    hourly = [at(28 + day, hour * 60, "other.example", call="export") for day in range(5) for hour in range(3)]
+    assert names_found(observe_all(watch, rows, hourly)) == ["new_contact"]
