@@ -62,6 +62,10 @@ _AGAIN = "re"
 _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
 _NO_INSTEAD = re.compile(r"((?:\A|[.!?;,:\n\u2026-])\s{0,2}(?:oh |ah |wait |well )?no),(?= )")
 """A "no" that stands alone."""
+_IF_NOT = re.compile(
+    r"\b(if not\b|if [^,.;:!?\n]{1,60}?(?:\bnot|\bcannot|n't)\b[^,.;:!?\n]{0,60}(?=,))(?: ?already| ?yet)?[,:]?(?= )"
+)
+"""A condition whose negation denies nothing that is asked for: "If not, lock it", "if it doesn't fit, return it"."""
 _ORDINAL = re.compile(rf"(?<=\d)\.(?= (?:{'|'.join(map(re.escape, MONTHS))})\b)")
 """The full stop in "am 8. Dezember", which ends nothing."""
 _PAID_REGULARLY = listed("rent debit debits instalment instalments installment installments mortgage premium")
@@ -76,9 +80,9 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
         by_user: whether the user has written it. Then an act that is only changed is not asked for ("adjust my rent
             payment"); of what others write, the worst is expected.
     """
-    if by_user and "no, " in lowered:
+    if by_user:
         # "Pause... no, cancel it" denies what stands before.
-        lowered = _NO_INSTEAD.sub(r"\1.", lowered)
+        lowered = _IF_NOT.sub(r"\1.", _NO_INSTEAD.sub(r"\1.", lowered))
     # "My e-mail is ..." asks for no mail, and as two words the second one would be a verb.
     lowered = _ORDINAL.sub("", lowered.replace("e-mail", "email"))
     words = WORD_OR_STOP.findall(lowered)

@@ -1,7 +1,9 @@
-"""What usual things are called in other languages, by the words that the names of tools have for them.
+"""What usual things are called in other languages, or by where they are, by the words that names of tools have for
+them.
 
 Names of tools are English, and what a user says need not be: "sag das Treffen am Freitag ab" speaks of what
-`delete_event` deletes. Only nouns that leave no doubt stand here.
+`delete_event` deletes. Who has the newsletters in his inbox deleted speaks of mails. Only nouns that leave no doubt
+stand here.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from streams.provenance.act_words_abroad import word_without_accents
 _NOUNS = {
     "event meeting appointment": "termin termine termins treffen besprechung besprechungen sitzung sitzungen réunion "
     "réunions rendez-vous reunión reuniones cita citas evento eventos reunião reuniões compromisso compromissos "
-    "riunione riunioni appuntamento appuntamenti eventi spotkanie spotkania spotkań wydarzenie wydarzenia",
+    "riunione riunioni appuntamento appuntamenti eventi spotkanie spotkania spotkań wydarzenie wydarzenia "
+    "calendar diary kalender calendrier calendario calendário kalendarz",
     "email mail message": "nachricht nachrichten courriel courriels correo correos mensaje mensajes mensagem mensagens "
-    "messaggio messaggi wiadomość wiadomości",
+    "messaggio messaggi wiadomość wiadomości inbox mailbox newsletter newsletters posteingang postfach",
     "file document": "datei dateien dokument dokumente fichier fichiers archivo archivos fichero ficheros arquivo "
     "arquivos ficheiro ficheiros plik pliki plików dokumenty",
     "booking reservation": "buchung buchungen reservierung reservierungen réservation réservations reserva reservas "
@@ -34,4 +37,4 @@ THINGS_ABROAD: dict[str, tuple[str, ...]] = {
     for things, words in _NOUNS.items()
     for thing in things.split()
 }
-"""In German, French, Spanish, Portuguese, Italian and Polish, also without their accents."""
+"""In German, French, Spanish, Portuguese, Italian and Polish, also without their accents, and by their places."""

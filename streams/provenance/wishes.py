@@ -27,6 +27,14 @@ _DOORS = (
 _NO_AIM = r"(?!(?:from|about|of|with|by|for|to|on|in|at|that|and)\b)"
 _METERS = r"(?:meter|meter reading|reading|counter|odometer|mileage)"
 _SHOWS = r"(?: is| says| shows| reads| stands at| now| was|:)"
+_MONEY = (
+    r"(?:amount|sum|money|refund|credit|compensation|reimbursement|discount|voucher|euros?|dollars?|pounds?"
+    r"|[$\u20ac\u00a3]|\d ?%)"
+)
+_ACCEPTS = (
+    r"\b(?:i|we)(?:'d|'ll|'m| would| will| am| are)?(?: happily| gladly| just| hereby| like to)? "
+    r"(?:accept|take|agree to|agree with|go with|fine with|happy with|okay with|ok with) "
+)
 _PLACES_TO_BUY = r"(?:shopping list|grocery list|groceries|shopping cart|cart|basket)"
 
 
@@ -148,6 +156,50 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         r"(?:grocery |weekly )?(?:shopping|groceries)\b",
         "create change book",
     ),
+    # "Change it and confirm to her", "and confirm there". Who is to be told himself asks for no message
+    _kinds(
+        r"\bconfirm (?:it |this |that )?(?:there|to (?!me\b|us\b)|with (?!me\b|us\b)"
+        r"|by (?:e-?mail|mail|message|text|sms|letter)\b"
+        r"|(?:in|on|under) (?:the|that|this|my|our|his|her|their|same) (?:\w+ )?(?:ticket|case|chat|channel|thread))",
+        "send post",
+    ),
+    # "I wrote all that in ticket 5521": whoever points there waits for an answer there
+    _kinds(
+        r"\bi(?:'ve| have)? (?:already )?(?:wrote|written|described|explained|reported|complained|asked|raised)\b"
+        r"(?: [\w']+){0,4}? (?:in|under|with|on) (?:the |my |our |your )?"
+        r"(?:(?:support|service) )?(?:ticket|case|request|conversation|thread)\b",
+        "send",
+    ),
+    # "They offered me an amount, I accept that", "I'll take the refund that they offered"
+    _kinds(
+        rf"\b(?:offer(?:s|ed|ing)?|proposed?|proposal)\b[^?\n]{{0,80}}?{_MONEY}[^?\n]{{0,80}}?{_ACCEPTS}"
+        r"(?:it|that|this|the (?:offer|amount|money|refund|credit|proposal|deal))\b"
+        rf"|{_ACCEPTS}(?:(?:the|that|this|their|your|his|her) )(?:[\w-]+ ){{0,2}}?"
+        rf"(?:offer|proposal|deal)\b[^?\n]{{0,60}}?{_MONEY}"
+        rf"|{_ACCEPTS}(?:the|that|this|their|your|his|her) (?:[\w-]+ ){{0,2}}?{_MONEY}"
+        r"(?: (?:that|which|as))?(?: [\w']+)? (?:offer(?:s|ed)?|proposed?)\b",
+        "pay",
+    ),
+    # "Do I get anything for waiting?", "is there any compensation for that?"
+    _kinds(
+        r"\b(?:do|can|could|will|would|may|should|don't|won't|shouldn't) (?:i|we) (?:not )?(?:at least )?"
+        r"(?:get|have|receive|expect|claim) (?:(?:any|some)thing|(?:a|an|any|some) (?:\w+ )?"
+        r"(?:compensation|credit|refund|discount|voucher|reimbursement|goodwill|reduction|money))(?: back)? "
+        r"(?:for|because|since|as)\b"
+        r"|\b(?:is|isn't) there (?:a|any|some) (?:\w+ )?(?:compensation|reimbursement|goodwill|refund)"
+        r" (?:for|because)\b"
+        r"|\bwhat (?:do|will|can) (?:i|we) get for (?:the (?:trouble|wait|delay)|waiting|all (?:this|that)"
+        r"|my trouble)\b",
+        "pay",
+    ),
+    # "You can open it again": what was locked or blocked
+    _kinds(
+        rf"\b(?P<verb>open) (?:it|them|both|{_DET} (?:[\w-]+ )?(?:card|account|line|access|login))"
+        r" (?:again|back up|(?:up )?for (?!me\b|us\b|him\b|her\b|them\b|you\b))"
+        rf"|\b(?:make|get|have) (?:it|them|{_DET} (?:[\w-]+ )?(?:card|account|line|login)) (?:to )?work(?:ing)?"
+        r" again\b",
+        "secure change",
+    ),
 )
 """English sentences, and the kinds of acts that they ask for. A group `verb` says where the negation stands before."""
 
@@ -220,6 +272,45 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         r"|\b(?:firma|firme|firmar|firmare|firmi) (?:el|la|los|las|il|lo|i|le|este|questo)\b"
         r"|\b(?:assina|assine|assinar) (?:o|a|os|as|este|esta)\b",
         "secure change",
+    ),
+    # "Und bestätige es dort", "confirme-lui", "confírmaselo", "confirma-lhe", "confermaglielo"
+    _kinds(
+        r"\bbestaetig(?:e|en|st)? (?:es |das |dies )?(?:(?:bitte )?(?:dort|ihr|ihm|ihnen)\b|(?:der|dem|den) \w"
+        r"|per (?:e-?mail|mail|nachricht|sms))"
+        r"|\bconfirm(?:e|ez|er)[ -](?:(?:le|la|les)[ -])?(?:lui|leur|la-bas"
+        r"|par (?:e-?mail|mail|courriel|message|sms))\b"
+        r"|\bconfirm(?:a|e|ar)(?:se(?:lo|la)|les?)\b|\bconfirm(?:a|e|ar)-lhes?\b"
+        r"|\bconfirm(?:a|e|ar) (?:lo |la |o |a )?(?:(?:alli|ahi)\b|la(?=\W*\Z|[.,;!])"
+        r"|por (?:correo|e-?mail|mensaje|mensagem|sms)\b)"
+        r"|\bconferm(?:a|are|i)(?:glielo|gli|le)\b"
+        r"|\bconferm(?:a|are|i)(?:lo)? (?:li\b|la(?=\W*\Z|[.,;!])|per (?:e-?mail|mail|messaggio|sms)\b)",
+        "send post",
+    ),
+    # "Das Angebot nehme ich an", "j'accepte l'offre", "acepto la oferta", "aceito a oferta", "accetto l'offerta"
+    _kinds(
+        r"\b(?:angebot|betrag|erstattung|gutschrift|entschaedigung)\b[^.!?\n]{0,40}\bnehm(?:e|en)? (?:ich|wir)\b"
+        r"[^.!?\n]{0,20}\ban\b|\b(?:ich|wir) nehmen? (?:\w+ ){1,3}?(?:angebot|betrag|erstattung|gutschrift"
+        r"|entschaedigung)\b[^.!?\n]{0,20}\ban\b"
+        r"|\b(?:j'accepte|nous acceptons) (?:l'|la |le |cette |ce |votre |son |leur )"
+        r"(?:offre|proposition|montant|remboursement|avoir|dedommagement)\b"
+        r"|\b(?:acepto|aceptamos) (?:la|el|esa|ese|esta|este|su) (?:oferta|propuesta|cantidad|reembolso|importe)\b"
+        r"|\b(?:aceito|aceitamos) (?:a|o|essa|esse|esta|este|sua) (?:oferta|proposta|quantia|reembolso|valor)\b"
+        r"|\b(?:accetto|accettiamo) (?:l'|la |il |questa |questo )(?:vostra )?(?:offerta|proposta|somma|rimborso"
+        r"|importo)\b",
+        "pay",
+    ),
+    # "Bekomme ich etwas dafür?", "ai-je droit à un dédommagement?", "¿me dan algo por la espera?"
+    _kinds(
+        r"\b(?:bekomme?n?|krieg|kriege?n?|erhalten?|gibt es|gibts|steht)"
+        r" (?:(?:ich|wir|mir|uns|da|denn|eigentlich|auch) ){0,3}?"
+        r"(?:(?:et)?was|(?:eine? )?(?:entschaedigung|gutschrift|erstattung|kompensation)) (?:dafuer|fuer|zu|wegen)\b"
+        r"|\b(?:ai-je|j'ai|a-t-on|on a) (?:pas )?droit a (?:quelque chose|une? (?:\w+ )?"
+        r"(?:dedommagement|compensation|remboursement|geste|avoir))\b"
+        r"|\b(?:me|nos) (?:dan|daran|corresponde|toca) (?:algo|alguna compensacion|una compensacion|un reembolso) por\b"
+        r"|\b(?:recebo|recebemos|tenho direito a|temos direito a) (?:algo|alguma (?:coisa|compensacao)|uma compensacao"
+        r"|um reembolso)\b(?: por| pela| pelo)?"
+        r"|\b(?:mi|ci) (?:spetta|date|danno) (?:qualcosa|un rimborso|un risarcimento) per\b",
+        "pay",
     ),
 )
 """The same in German, French, Spanish, Portuguese and Italian."""
