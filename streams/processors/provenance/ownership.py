@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
+from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import NO_OWNERS, Owners, Value
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
@@ -18,6 +19,7 @@ from streams.provenance.pointers import last_name
 from streams.provenance.words import UNTYPED, thing_of
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_DESTINATION, _USER = ArgumentRole.DESTINATION, ValueOrigin.USER
 _OWN, _FOREIGN, _OWNED = Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
 
 
@@ -48,7 +50,8 @@ def owners_of(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated
             elif use.states_owners or (isinstance(text, str) and has_same_shape(text, sub)):
                 other = True
         elif flags & _FOREIGN and not flags & _OWN and (value.is_sink or use.is_read) and value.is_shaped:
-            other = True
+            # Whom the user names to send to is not acted on, also if somebody else's record holds the address.
+            other = other or not (value.role is _DESTINATION and value.traced.origin is _USER)
         elif flags & _OWN and value.is_shaped and not value.is_part:
             named += 1
             own += 1

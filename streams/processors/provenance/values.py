@@ -18,6 +18,7 @@ from streams.processors.provenance.examined import Value
 from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.tools import Place, ToolUse
 from streams.processors.provenance.tracer import Tracer
+from streams.provenance.act_words import GENERIC_VERBS
 from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
@@ -36,6 +37,7 @@ PARTS_MAX = 2_048
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
 _MAILBOX, _WORDS, _DATE = AtomKind.ADDRESS, AtomKind.TEXT, AtomKind.DATE
 _CONTENT, _AMOUNTS, _TIME = ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME
+_UNKNOWN = ArgumentRole.UNKNOWN
 _KNOWN, _OTHERS = ValueOrigin.TRUSTED, (ValueOrigin.FIELD, ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 # A name of a module is found at once, one of a class after a search of the class.
 _SAID, _LEFT_OUT, _SOLE = Seen.USER, Seen.EXCLUDED, Seen.SOLE
@@ -169,6 +171,9 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
         elif traced is NOWHERE and (has_amount or role is _TIME):
             is_money = may_be_money and use.tool.uses.is_money(pointer)
             traced = _unstated(founds, tracer, is_amount=has_amount, is_money=is_money)
+        else:
+            # `action: update` says which kind of act it is, with which the request is compared: it accuses nobody.
+            traced = NOWHERE if role is _UNKNOWN and str(argument.value).lower() in GENERIC_VERBS else traced
     traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 

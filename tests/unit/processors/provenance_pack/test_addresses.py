@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from simulation.records import tool_entry
+from simulation.records import tool_entry, tool_ref
 from streams.model.catalog import ArgumentRole, ArgumentUse
+from streams.model.session import SessionEventType
+from streams.model.topics import REPORT
 from tests.unit.processors.provenance_pack.scenarios import composed_address
 from tests.unit.processors.provenance_pack.talks import after_a_letter, letter, rules_fired, talk
-from tests.unit.processors.provenance_pack.tools import BOOK, INNER, LIST, SEND, VISIT
+from tests.unit.processors.provenance_pack.tools import ACTS, BOOK, DROP, FRIEND, INNER, LIST, RECORD, SEND, VISIT
 
 
 def test_an_address_that_is_put_together_on_the_host_of_an_instruction_is_denied() -> None:
@@ -132,3 +136,22 @@ _DIAL = tool_entry(
 def test_a_phone_number_is_the_users_with_the_code_of_its_country(phone: str, text: str, *, asked: bool) -> None:
     judged = after_a_letter("My new number is 06 45 11 90 32, see m-7001.", text, _DIAL, {"phone": phone})
     assert ("PROV-040" in rules_fired(judged(talk(_DIAL)))) is asked
+
+
+_INFORM = tool_entry(
+    "box", "inform", **ACTS, kind="send", sink_args=("/to",),
+    arg_roles=(ArgumentUse(path="/to", role=ArgumentRole.DESTINATION),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("is_recipient", [True, False], ids=("whom the user writes to", "what is acted on"))
+def test_a_recipient_of_the_user_is_nobodys_record(*, is_recipient: bool) -> None:
+    session = talk(_INFORM)
+    session.say(f"Tell {FRIEND} that I am late, and change O-30003.")
+    session.read(BOOK, {"name": "x"}, {"name": "x"})
+    other = {"order": "O-30003", "customer": "C-20442", "email": FRIEND}
+    event = session.session.event(SessionEventType.RETRIEVAL, session.now_ms, tool=tool_ref(RECORD))
+    session.driver.pipe(REPORT.name, session.session.key, session.describe(event, json.dumps(other), session.session))
+    told = {"to": FRIEND, "body": "I am late."}
+    verdict = session.judge(_INFORM, told) if is_recipient else session.judge(DROP, {"order": "O-30003"})
+    assert ("PROV-030" in rules_fired(verdict)) is not is_recipient
