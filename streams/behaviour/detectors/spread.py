@@ -136,7 +136,7 @@ class FanOut(Keyed):
 class DelegVelocity(FanOut):
     """A delegation storm: many sessions under one root in a short time, or a deep chain."""
 
-    row_types = (Window, Peak, Peak)
+    row_types: tuple[type, ...] = (Window, Peak, Peak)
     needs = ROOT
 
     def make_places(self) -> tuple[Place, ...]:
