@@ -16,7 +16,7 @@ import pytest
 
 from streams.audit.report_keys import ReportKey
 from streams.audit.seal_keys import SealKeys
-from streams.cli.main import run
+from streams.cli.main import MISUSED, run
 from streams.model.definition import definition_digests
 from streams.model.errors import StoplogError
 from streams.model.types import Actor, SubProfile
@@ -335,6 +335,8 @@ def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Depl
     with deployment.running() as transport:
         session = hijacked(transport, deployment.tenant).session_id
         when_reported(deployment, session, 4)
+        # Nobody can be asked, and that does not pass for a yes.
+        assert run(["contain", session, "--propose", "--json"]) == MISUSED
         lines = deployment.command("contain", session, "--propose", "--yes", "--scope", "office:read", "--as", "ann")
         (refused,) = [line for line in lines if line["record"] == "proposed"]
         assert (refused["outcome"], refused["reason"]) == ("DENY", "no_permit")
