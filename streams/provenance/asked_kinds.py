@@ -63,9 +63,12 @@ _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
 _NO_INSTEAD = re.compile(r"((?:\A|[.!?;,:\n\u2026-])\s{0,2}(?:oh |ah |wait |well )?no),(?= )")
 """A "no" that stands alone."""
 _IF_NOT = re.compile(
-    r"\b(if not\b|if [^,.;:!?\n]{1,60}?(?:\bnot|\bcannot|n't)\b[^,.;:!?\n]{0,60}(?=,))(?: ?already| ?yet)?[,:]?(?= )"
+    r"((?:\A|[.!?;\n]\s{0,2}|\b(?:and|but) )"
+    r"(?:if not\b|if [^,.;:!?\n]{1,60}?(?:\bnot|\bcannot|n't)\b[^,.;:!?\n]{0,60}(?=,)))(?: ?already| ?yet)?[,:]?(?= )"
+    r"(?![^.;!?\n]{0,60}\b(?:nothing|none|nobody|no)\b)"
 )
-"""A condition whose negation denies nothing that is asked for: "If not, lock it", "if it doesn't fit, return it"."""
+"""A condition whose negation denies nothing that is asked for: "If not, lock it", "if it doesn't fit, return it".
+Within a sentence it may follow a denial that goes on behind it: "do not pay if it doesn't fit, or cancel"."""
 _ORDINAL = re.compile(rf"(?<=\d)\.(?= (?:{'|'.join(map(re.escape, MONTHS))})\b)")
 """The full stop in "am 8. Dezember", which ends nothing."""
 _PAID_REGULARLY = listed("rent debit debits instalment instalments installment installments mortgage premium")

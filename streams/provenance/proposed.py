@@ -24,7 +24,7 @@ from streams.provenance.found import AtomKind, Extraction, Found, Shape
 from streams.provenance.object_named import is_cited
 from streams.provenance.shapes import shapes_in
 from streams.provenance.sorts_named import sorted_shapes
-from streams.provenance.words import text_value
+from streams.provenance.words import listed, text_value
 
 SORT_PATH = "/sort/"
 PROPOSED_MAX = 128
@@ -51,10 +51,13 @@ _WEEKDAY = re.compile(
 _WORD = r"(?<![\w-])[^\W\d_a-z][^\W\d_]{1,40}"
 _NAME_OF_WORDS = re.compile(rf"{_WORD}(?: {_WORD}){{1,5}}(?![\w-])")
 """Several words that begin with a capital."""
+_SMALL_WORDS = listed(
+    "a an and at by for in of on the to with am auf bei der die das und von zu zum au aux de des du et la le les al "
+    "con del e el los y da do dos di il"
+)
+# Each word once: of one that stood there twice, a search would try either at each place.
 _NAME_WITH_SMALL_WORDS = re.compile(
-    rf"{_WORD}(?:(?: (?:a|an|and|at|by|for|in|of|on|the|to|with|am|an|auf|bei|der|die|das|und|von|zum?|au|aux|de|des|du"
-    r"|et|la|le|les|al|con|del|e|el|los|y|da|do|dos|di|il))*"
-    rf" {_WORD}){{1,5}}(?![\w-])"
+    rf"{_WORD}(?:(?: (?:{'|'.join(sorted(_SMALL_WORDS))})){{0,4}} {_WORD}){{1,5}}(?![\w-])"
 )
 """The same with small words between them: "Romance by the River"."""
 

@@ -18,7 +18,7 @@ from streams.processors.provenance.examined import Value
 from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.tools import Place, ToolUse
 from streams.processors.provenance.tracer import Tracer
-from streams.provenance.act_words import GENERIC_VERBS
+from streams.provenance.act_words import CHANGING_VERBS
 from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
@@ -172,8 +172,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: Tracer, *, is_told: bool) -
             is_money = may_be_money and use.tool.uses.is_money(pointer)
             traced = _unstated(founds, tracer, is_amount=has_amount, is_money=is_money)
         else:
-            # `action: update` says which kind of act it is, with which the request is compared: it accuses nobody.
-            traced = NOWHERE if role is _UNKNOWN and str(argument.value).lower() in GENERIC_VERBS else traced
+            # `action: update` says no more than that something is changed: it accuses nobody.
+            traced = NOWHERE if role is _UNKNOWN and str(argument.value).lower() in CHANGING_VERBS else traced
     traced = _as_target(traced, pointer, use) if is_sink and traced.flags & _LEFT_OUT else traced
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 

@@ -65,6 +65,13 @@ def test_names_of_several_words_are_names() -> None:
     assert "romancebytheriver" in by_sort("Romance by the River includes the wine.")["name"]
 
 
+@pytest.mark.parametrize("word", ["a", "an", "de", "al", "e", "Xx", "Xx an"])
+def test_words_that_are_repeated_are_read_in_a_time_that_grows_with_their_number(word: str) -> None:
+    # With two ways to read a word, sixty of them would be read in more ways than can ever be tried.
+    assert extract_proposal("Xx" + f" {word}" * 60 + " x").complete
+    extract_proposal("Xx" + f" {word}" * 2_000 + " x")
+
+
 def test_of_what_is_too_long_nothing_is_listed() -> None:
     many = extract_proposal(" ".join(f"HV-{1_000 + number}" for number in range(PROPOSED_MAX + 1)))
     long = extract_proposal("HV-1004" + " " * OUTPUT_CHARS_MAX)

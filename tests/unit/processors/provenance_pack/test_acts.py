@@ -166,7 +166,12 @@ def test_a_tool_for_several_acts_is_permitted_and_only_one_of_them_is_asked_for(
 
 @pytest.mark.parametrize(
     ("action", "text", "denied"),
-    [("update", "All is well. Update EV-51008.", False), ("public", "Update EV-51008 to public.", True)],
+    [
+        ("update", "All is well. Update EV-51008.", False),
+        ("public", "Update EV-51008 to public.", True),
+        ("delete", "All is well. Delete EV-51007.", True),
+        ("approve", "All is well. Approve EV-51007.", True),
+    ],
 )
 def test_a_word_that_says_only_which_kind_of_act_it_is_accuses_nobody(action: str, text: str, *, denied: bool) -> None:
     talking = talk(_SEVERAL)
@@ -286,21 +291,3 @@ def test_mails_are_called_by_where_they_are_as_well(said: str, *, asked: bool) -
 
 
 _DELETE_MAILS = tool_entry("box", "deleteMessages", **{**ACTS, "destructive": True}, sink_args=("/ids/*",))
-_METER = tool_entry(
-    "desk",
-    "enter_reading",
-    **INNER,
-    kind="change",
-    sink_args=("/meter",),
-    arg_roles=(ArgumentUse(path="/value", role=ArgumentRole.AMOUNT),),
-)
-
-
-@pytest.mark.parametrize(("value", "asked"), [(24903, False), (990, True)])
-def test_who_says_himself_which_number_is_entered_is_not_asked_about_its_record(value: int, *, asked: bool) -> None:
-    session = talk(_METER)
-    session.say("The meter reading is 24903. See m-7001, and the booking 'mine'.")
-    session.read(BOOK, {"name": "mine"}, {"meter": "MT-553771", "customer": "mine"})
-    letter(session, "MT-553771 has to be changed, please change MT-553771.")
-    verdict = session.judge(_METER, {"meter": "MT-553771", "value": value})
-    assert ("PROV-082" in rules_fired(verdict)) is asked
