@@ -357,7 +357,7 @@ def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new
         agents=agents,
         has_more_agents=has_more,
         last_ms=now_ms,
-        occurred_first_ms=min(incident.occurred_first_ms or now_ms, alert.first_seen_time),
+        occurred_first_ms=min(incident.began_ms, alert.first_seen_time),
         occurred_last_ms=max(incident.occurred_last_ms, min(now_ms, alert.last_seen_time)),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.codec.ocsf import ocsf_json
 from streams.desk import messages
@@ -147,6 +148,16 @@ def test_an_incident_has_the_times_of_what_occurred_and_not_of_when_it_was_read(
     late = {"last_seen_time": read_ms + MINUTE_MS, "first_seen_time": T0 - 99}
     ahead = desk().on_alert(rows, again(1, 500, **late), read_ms + 2)[0].message
     assert (ahead.first_ms, ahead.last_ms) == (T0 - 99, read_ms + 2)
+
+
+def test_an_open_incident_of_an_older_version_began_when_its_first_alert_arrived(rows: DeskStore) -> None:
+    uid = desk().on_alert(rows, alert(1), T0)[0].message.incident
+    row = rows.incident(uid)
+    assert row is not None
+    rows.put_incident(replace(row, occurred_first_ms=0, occurred_last_ms=0))
+    later = T0 + MINUTE_MS
+    update = desk().on_alert(rows, again(1, 50, first_seen_time=later, last_seen_time=later), later)[0].message
+    assert (update.first_ms, update.last_ms) == (T0, later)
 
 
 def test_a_summary_has_the_times_of_what_occurred(rows: DeskStore) -> None:
