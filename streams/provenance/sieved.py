@@ -31,14 +31,14 @@ class Sieved:
     def __init__(self, pattern: str, flags: int = 0) -> None:
         """Compile the pattern, as `re.compile` does."""
         self.pattern = re.compile(pattern, flags)
-        self._folds = bool(flags & re.IGNORECASE)
+        self._folds = bool(self.pattern.flags & re.IGNORECASE)
         self._needed = needed_parts(self.pattern)
 
     def may_be_in(self, text: str) -> bool:
         """Return whether a text has letters that the pattern needs."""
         if self._needed is None:
             return True
-        folded = text.casefold() if self._folds else text
+        folded = _folded(text) if self._folds else text
         return any(map(folded.__contains__, self._needed))
 
     def search(self, text: str) -> re.Match[str] | None:
@@ -70,13 +70,22 @@ class SievedSet(Generic[_T]):
 def needed_parts(pattern: re.Pattern[str]) -> frozenset[str] | None:
     """Return parts of which a text has at least one if the pattern matches in it; None where nothing is known.
 
-    Those of a pattern that ignores the case of letters are in a text without it, as `str.casefold` makes it.
+    Those of a pattern that ignores the case of letters are in a text without it, as `_folded` makes it.
     """
     parse = getattr(getattr(re, "_parser", None), "parse", None)
     if parse is None:
         return None
     parts = _needed(parse(pattern.pattern, pattern.flags))
-    return parts if parts is None or not pattern.flags & re.IGNORECASE else frozenset(map(str.casefold, parts))
+    return parts if parts is None or not pattern.flags & re.IGNORECASE else frozenset(map(_folded, parts))
+
+
+def _folded(text: str) -> str:
+    """Return a text in which letters are equal that `re` takes for equal if it ignores their case.
+
+    To `re`, the Turkish letters with and without a dot are an `i` as well. `str.casefold` tells these apart, but no
+    others.
+    """
+    return text.replace("\u0130", "i").replace("\u0131", "i").casefold()
 
 
 def _needed(sequence: Iterable[tuple[Any, Any]]) -> frozenset[str] | None:

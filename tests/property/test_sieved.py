@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from streams.provenance.sieved import Sieved, SievedSet
 
-_LETTERS = st.sampled_from(["a", "ab", "send ", "Send", " to ", ":", "éa", "ß", " "])
+_LETTERS = st.sampled_from(
+    ["a", "ab", "send ", "Send", " to ", ":", "éa", "ß", "in", "\u0131", "\u0130", "\u017f", " "]
+)
 _ATOMS = (
     _LETTERS.map(re.escape)
     | _LETTERS.map(re.escape)
@@ -31,11 +33,13 @@ def _wider(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 _PATTERNS = st.recursive(_ATOMS, _wider, max_leaves=12)
-_TEXTS = st.lists(_LETTERS | st.sampled_from(["sEND ", "ABBA", "ss", "x"]), max_size=12).map("".join)
+_TEXTS = st.lists(_LETTERS | st.sampled_from(["sEND ", "ABBA", "IN", "ss", "x"]), max_size=12).map("".join)
 
 
 @example(["(?:send )?"], ["ab"], 0)
 @example(["(?:send )*a"], ["a"], 0)
+@example(["explain"], ["expla\u0131n", "EXPLA\u0130N"], re.IGNORECASE)
+@example(["expla\u0131n", "expla\u0130n"], ["explain"], re.IGNORECASE)
 @settings(max_examples=500)
 @given(
     st.lists(_PATTERNS, min_size=1, max_size=4),
@@ -57,3 +61,4 @@ def test_a_text_without_the_letters_that_a_pattern_needs_is_not_read() -> None:
     assert not pattern.may_be_in("please send it to kim")
     assert pattern.may_be_in("chuck the old list away")
     assert Sieved("Throw|Chuck", re.IGNORECASE).may_be_in("THROW it")
+    assert Sieved("(?i)Throw|Chuck").may_be_in("THROW it")
