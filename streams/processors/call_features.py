@@ -12,8 +12,9 @@ INVARIANT: the gate and the watch find the same features in a call. Both pass th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import takewhile
 from math import isfinite
 from types import MappingProxyType
 from typing import Any
@@ -25,8 +26,8 @@ from streams.model.catalog import ArgumentRole
 from streams.policy.language.globs import GlobSet
 from streams.provenance.acts import ActKind
 from streams.provenance.places import words_of
-from streams.provenance.pointers import unescaped
-from streams.provenance.tool_kinds import propose_kind
+from streams.provenance.pointers import escaped, unescaped
+from streams.provenance.tool_kinds import BEFORE_OTHER_THINGS, propose_kind
 from streams.provenance.uses import Names, is_copy, is_identifier, names_in, owners_of_names, roles_of_names
 
 TEXT_CHARS_MAX = 256
@@ -58,6 +59,7 @@ _ABOUT, _UNDECIDED = ArgumentRole.TARGET, ArgumentRole.UNKNOWN
 
 Roles = tuple[tuple[str, ArgumentRole], ...]
 """Pointers of arguments, each with what it is for."""
+Pointers = tuple[str, ...]
 
 
 def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated: Roles = ()) -> dict[str, str | float]:
@@ -109,15 +111,29 @@ def _by_names(tool: str, names: Names) -> Mapping[str, tuple[str, ...]]:
     found = {role: _with_role(role, names, roles) for role in (*ArgumentRole, OWNER)}
     if not reads and (destroys(tool) or not found[_ABOUT]):
         # The pod of `delete_pod`, and not the namespace that it is in. Pages of lists are only read.
-        named = tuple(each for each in _named_by(tool, names) if is_undecided((each,)) or each in found[_ABOUT])
-        found[_ABOUT] = tuple(dict.fromkeys(named + found[_ABOUT]))
+        found[_ABOUT] = _named_first(tool, names, found[_ABOUT], is_undecided)
     return MappingProxyType(found)
 
 
-def _named_by(tool: str, names: Names) -> tuple[str, ...]:
-    """Return the pointers of the arguments that are called as what the tool is about, by its name."""
-    things = words_of(tool.rpartition(".")[2])
-    return tuple(f"/{name}" for name, _ in names if _thing_of(name) in things)
+def _named_first(tool: str, names: Names, about: Pointers, is_undecided: Callable[[Pointers], bool]) -> Pointers:
+    """Return what a call is about, with the arguments first that are called as what the tool is about, by its name.
+
+    The first word of a tool's name is a verb, or says how (`force_delete`). So an argument that is called like it comes
+    first only if its name says that it identifies something (`branch_delete`), else last.
+    """
+    words = words_of(tool.rpartition(".")[2])
+    # Members are removed from a team, and not teams.
+    things = set(takewhile(lambda word: word not in BEFORE_OTHER_THINGS, words[1:]))
+    first, last = [], []
+    for name, _ in names:
+        pointer, thing = f"/{escaped(name)}", _thing_of(name)
+        if destroys(thing) or not (is_undecided((pointer,)) or pointer in about):
+            continue
+        if thing in things or (pointer in about and thing in words[:1]):
+            first.append(pointer)
+        elif thing in words[:1]:
+            last.append(pointer)
+    return tuple(dict.fromkeys((*first, *about, *last)))
 
 
 def _thing_of(name: str) -> str:

@@ -116,7 +116,7 @@ def _verb_of(words: list[str], stems: list[str]) -> str | None:
     return next((verb for verb in verbs if verb not in AMBIGUOUS_VERBS), verbs[0])
 
 
-_BEFORE_OTHER_THINGS = listed("of to for in on at with from about into by where when whether that which")
+BEFORE_OTHER_THINGS = listed("of to for in on at with from about into by where when whether that which")
 """What follows one of them is not what a verb acts on ("write to the customer of an order"), but can be a recipient
 ("transfer to a human")."""
 _PUBLIC_PLACES = listed("channel thread feed wall forum timeline")
@@ -128,7 +128,7 @@ def _with_object(verb: str, stems: list[str]) -> str:
     kind = TOOL_VERBS[verb]
     place = stems.index(verb)
     after = stems[place + 1 :]
-    own = next((number for number, stem in enumerate(after) if stem in _BEFORE_OTHER_THINGS), len(after))
+    own = next((number for number, stem in enumerate(after) if stem in BEFORE_OTHER_THINGS), len(after))
     for number, noun in enumerate(after + stems[:place]):
         if own <= number < len(after) and noun in _PUBLIC_PLACES and kind in {ActKind.CREATE, ActKind.SEND}:
             return ActKind.POST

@@ -47,6 +47,26 @@ CALLS = {
         {"case_id": "c-1", "document_id": "d-3"},
         {"object": "d-3"},
     ),
+    "what is removed, and not what from": (
+        "iam.remove_user_from_group",
+        {"group": "staff", "user_id": "u-1"},
+        {"object": "u-1", "owner": "u-1"},
+    ),
+    "who is removed, and not where from": (
+        "teams.remove_member_from_team",
+        {"team": "core", "member": "m-1"},
+        {"object": "m-1", "owner": "m-1"},
+    ),
+    "an argument that is called as the verb": ("fs.delete", {"delete": "x", "file_id": "f-1"}, {"object": "f-1"}),
+    "a verb that is not the first word": ("fs.safe_delete", {"delete": "x", "file_id": "f-1"}, {"object": "f-1"}),
+    "an argument that says how": ("fs.force_delete", {"force": "x", "file_id": "f-1"}, {"object": "f-1"}),
+    "what a name begins with": ("git.branch_delete", {"repo": "r", "branch": "b"}, {"object": "b"}),
+    "what a name begins with that nothing else is known of": (
+        "k8s.pods_delete",
+        {"namespace": "core", "pod": "web-1"},
+        {"object": "web-1"},
+    ),
+    "a name with a slash": ("db.delete_row", {"table_id": "t-1", "row/id": "r-1"}, {"object": "r-1"}),
     "what is read, with where it is": (
         "cases.get_document",
         {"case_id": "c-1", "document_id": "d-3"},
