@@ -83,11 +83,12 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         former = tuple((tool, count / before.total) for tool, count in before.counts)
         return replace(self, former=former)
 
-    def replaced_share(self, later: Kept) -> float:
-        """Return the largest share of a tool that a later version has ceased to call; 0 if it calls all.
+    def replaced_share(self, later: Kept, successor: int) -> float:
+        """Return the largest share of a tool that a later version has ceased to call; 0 if `successor` replaces none.
 
-        Several cease when a server gets another name. Then each has a successor that is called about as often: who
-        ceases to do one thing and does more of another has changed.
+        Several cease when a server gets another name. Then each has a successor that is called no more often than
+        is tolerated. The successor of one alone was not in use before: who ceases to do one thing and does more of
+        another has changed.
         """
         per_call = later.total / max(self.total, 1)
         gone = [
@@ -96,7 +97,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
             if count * per_call >= MISSED_CALLS and not count_of(later.counts, tool)
         ]
         if len(gone) < 2:
-            return sum(gone)
+            return sum(gone) if count_of(self.counts, successor) < CALLS_MIN else 0.0
         new = [count / later.total for tool, count in later.counts if self.hardly_called(tool, count / later.total)]
         new.sort(reverse=True)
         gone.sort(reverse=True)
@@ -219,7 +220,7 @@ class EpochDrift(Keyed):
         evidence = weight * excess(now, tolerated(known, is_brought=is_brought))
         if evidence >= self.faint and (is_brought or mature.hardly_called(tool, now)):
             # A tool that takes the place of another one is as usual as that was, also if it has begun to before.
-            succeeded = mature.replaced_share(epoch)
+            succeeded = mature.replaced_share(epoch, tool)
             if succeeded > known:
                 most = max(tolerated(succeeded), tolerated(known, is_brought=is_brought))
                 evidence = weight * excess(now, most)

@@ -140,6 +140,27 @@ def test_a_server_that_has_another_name_is_no_other_behaviour(names: dict[str, l
     assert names_found(observe_all(watch, rows, after)) == wanted
 
 
+def test_a_tool_in_use_that_is_called_instead_of_another_one_is_other_behaviour() -> None:
+    """Nor is it new, so that nothing else would find it."""
+    rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
+    observe_all(watch, rows, of_tools(0, "v0", [*["a.read"] * 11, *["a.wipe"] * 2, *["a.list"] * 4, *["a.log"] * 3]))
+    after = of_tools(3, "v3", [*["a.wipe"] * 12, *["a.list"] * 5, *["a.log"] * 3])
+    assert names_found(observe_all(watch, rows, after)) == ["epoch_drift"]
+
+
+def of_tools(day: int, epoch: str, tools: list[str]) -> list[Activity]:
+    """Return calls of a version, with each tool as often as it is listed, in an order in which few come in a row."""
+    return [
+        activity(
+            START_MS + day * DAY_MS + at * 20_000,
+            session=f"{epoch} {at // 50}",
+            epoch=epoch,
+            tool=tools[at * 7 % len(tools)],
+        )
+        for at in range(300)
+    ]
+
+
 def test_an_errand_is_no_other_behaviour_of_a_version() -> None:
     it = declared("epoch_drift", 6, min_support=60)
     rows, watch = Rows(), watcher(it)
