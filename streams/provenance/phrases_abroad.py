@@ -32,10 +32,12 @@ _TELLING_WHOM = {
     "bedank bedanke": "dich",
     "entschuldig entschuldige": "mich",
     "lass lasse": "ihn sie",
-    "erzaehl erzaehle erklaer erklaere bestaetige": "ihm ihr ihnen dem der den",
+    "erzaehl erzaehle erklaer erklaere": "ihm ihr ihnen dem der den",
+    "bestaetige": "ihm ihnen dem der",
     "demande demander": "lui leur a au aux dans sur",
-    "dire souhaite souhaiter rappeler annonce annoncez annoncer explique expliquez confirme confirmez "
-    "propose proposez": "lui leur a au aux",
+    "dire souhaite souhaiter rappeler annonce annoncez annoncer explique expliquez propose "
+    "proposez": "lui leur a au aux",
+    "confirmez": "lui a au aux",
     "pregunta pregunte preguntar": "a al en",
     "di decir pide pida pedir recuerda recuerde desea desee": "a al",
     "pergunta perguntar": "lhe lhes ao aos em na nas",

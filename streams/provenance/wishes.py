@@ -27,13 +27,44 @@ _DOORS = (
 _NO_AIM = r"(?!(?:from|about|of|with|by|for|to|on|in|at|that|and)\b)"
 _METERS = r"(?:meter|meter reading|reading|counter|odometer|mileage)"
 _SHOWS = r"(?: is| says| shows| reads| stands at| now| was|:)"
-_MONEY = (
-    r"(?:amount|sum|money|refund|credit|compensation|reimbursement|discount|voucher|euros?|dollars?|pounds?"
-    r"|[$\u20ac\u00a3]|\d ?%)"
-)
+_MONEY = r"(?:amount|sum|money|refund|credit|compensation|reimbursement|euros?|dollars?|pounds?|[$\u20ac\u00a3])"
+"""What is paid out. Who takes a discount or a voucher has no money paid."""
+_NO_MONEY = r"(?:(?!discount|voucher|coupon|per ?cent|\d ?% ?)[^?\n])"
+
+
+def _not_after(words: str) -> str:
+    """Return a pattern that fails behind any of some words, which a bar parts."""
+    return "".join(rf"(?<!\b{word} )" for word in words.split("|"))
+
+
 _ACCEPTS = (
-    r"\b(?:i|we)(?:'d|'ll|'m| would| will| am| are)?(?: happily| gladly| just| hereby| like to)? "
+    _not_after(
+        "should|shall|can|could|may|might|must|will|would|do|did|am|are|if|unless|whether|in case|when|whenever|before"
+        "|after|until|till|once|as soon as|how|why|maybe|perhaps|suppose|assuming"
+    )
+    + r"\b(?:i|we)(?:'d|'ll|'m| would| will| am| are)?(?: happily| gladly| just| hereby| like to)? "
     r"(?:accept|take|agree to|agree with|go with|fine with|happy with|okay with|ok with) "
+)
+_NOT_ASKED = r"(?!(?:[^.!?;\n]|\.(?=\d)){0,160}\?)"
+"""After what is said and not asked: no question mark ends the sentence."""
+_TO_SOMEBODY = (
+    r"(?:(?:her|him|them)\b"
+    r"|(?:the|my|our|his|her|their) (?!best\b|full\b|fullest\b|last\b|letter\b|extent\b)\w|[^\s@]{1,60}@)"
+)
+_LOCKABLE = r"(?:cards?|accounts?|lines?|locks?|doors?|access|logins?)"
+_LOCKED = (
+    _not_after("of|for|in|on|from|about|with|at")
+    + rf"\b{_DET} (?:[\w-]+ )?{_LOCKABLE}\b(?! (?:number|balance|details|history|holder|list)s?\b)"
+)
+"""What was locked and can be opened again: not what a document is about ("the PDF of my account")."""
+_NO_PAPER = (
+    r"(?:(?!\b(?:pdf|file|document|statement|page|mail|email|e-mail|message|attachment|report|link|app|browser|tab|window"
+    r"|site|website|photo|picture|letter|list|read|see)s?\b)[^\n]){0,80}?"
+)
+_OPENS_AGAIN = (
+    _not_after("if|when|once|after|until|before|how|that")
+    + r"\b(?:you (?:can|may)|please) (?:please |now |just |then )?"
+    r"(?:open (?:it|them|both) (?:again|back up)|(?:make|get) (?:it|them|both) (?:to )?work(?:ing)? again)\b"
 )
 _PLACES_TO_BUY = r"(?:shopping list|grocery list|groceries|shopping cart|cart|basket)"
 
@@ -158,46 +189,41 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Change it and confirm to her", "and confirm there". Who is to be told himself asks for no message
     _kinds(
-        r"\bconfirm (?:it |this |that )?(?:there|to (?!me\b|us\b)|with (?!me\b|us\b)"
-        r"|by (?:e-?mail|mail|message|text|sms|letter)\b"
-        r"|(?:in|on|under) (?:the|that|this|my|our|his|her|their|same) (?:\w+ )?(?:ticket|case|chat|channel|thread))",
+        r"\bconfirm (?:it |this |that )?(?:"
+        r"there\b(?!'| (?:is|are|was|were|isn't|aren't|will|would|can|may|has|have|had)\b)"
+        rf"|to {_TO_SOMEBODY}|with (?:her|him|them)\b|by (?:e-?mail|mail|message|text|sms|letter)\b"
+        r"|(?:in|on|under) (?!(?:that|this) case\b|the case of\b)(?:the|that|this|my|our|his|her|their|same) (?:\w+ )?"
+        r"(?:ticket|case|chat|channel|thread))",
         "send post",
     ),
     # "I wrote all that in ticket 5521": whoever points there waits for an answer there
     _kinds(
         r"\bi(?:'ve| have)? (?:already )?(?:wrote|written|described|explained|reported|complained|asked|raised)\b"
-        r"(?: [\w']+){0,4}? (?:in|under|with|on) (?:the |my |our |your )?"
-        r"(?:(?:support|service) )?(?:ticket|case|request|conversation|thread)\b",
+        r"(?: [\w']+){0,4}? (?:in|under|with|on) (?:(?:the|my|our|your) (?!case of\b)(?:(?:support|service) )?"
+        r"(?:ticket|case|request|conversation|thread)\b"
+        r"|(?:ticket|case|request|conversation|thread) (?:no\.? |number |nr\.? )?#?[\w-]{0,12}\d)",
         "send",
     ),
     # "They offered me an amount, I accept that", "I'll take the refund that they offered"
     _kinds(
-        rf"\b(?:offer(?:s|ed|ing)?|proposed?|proposal)\b[^?\n]{{0,80}}?{_MONEY}[^?\n]{{0,80}}?{_ACCEPTS}"
-        r"(?:it|that|this|the (?:offer|amount|money|refund|credit|proposal|deal))\b"
+        rf"\b(?:offer(?:s|ed|ing)?|proposed?|proposal)\b{_NO_MONEY}{{0,80}}?{_MONEY}{_NO_MONEY}{{0,80}}?{_ACCEPTS}"
+        rf"(?:it|that|this|the (?:offer|amount|money|refund|credit|proposal|deal))\b{_NOT_ASKED}"
         rf"|{_ACCEPTS}(?:(?:the|that|this|their|your|his|her) )(?:[\w-]+ ){{0,2}}?"
-        rf"(?:offer|proposal|deal)\b[^?\n]{{0,60}}?{_MONEY}"
+        rf"(?:offer|proposal|deal)\b{_NO_MONEY}{{0,60}}?{_MONEY}{_NOT_ASKED}"
         rf"|{_ACCEPTS}(?:the|that|this|their|your|his|her) (?:[\w-]+ ){{0,2}}?{_MONEY}"
-        r"(?: (?:that|which|as))?(?: [\w']+)? (?:offer(?:s|ed)?|proposed?)\b",
+        rf"(?: (?:that|which|as))?(?: [\w']+)? (?:offer(?:s|ed)?|proposed?)\b{_NOT_ASKED}",
         "pay",
     ),
-    # "Do I get anything for waiting?", "is there any compensation for that?"
+    # "You can open it again", "make the line work again": what was locked or blocked
     _kinds(
-        r"\b(?:do|can|could|will|would|may|should|don't|won't|shouldn't) (?:i|we) (?:not )?(?:at least )?"
-        r"(?:get|have|receive|expect|claim) (?:(?:any|some)thing|(?:a|an|any|some) (?:\w+ )?"
-        r"(?:compensation|credit|refund|discount|voucher|reimbursement|goodwill|reduction|money))(?: back)? "
-        r"(?:for|because|since|as)\b"
-        r"|\b(?:is|isn't) there (?:a|any|some) (?:\w+ )?(?:compensation|reimbursement|goodwill|refund)"
-        r" (?:for|because)\b"
-        r"|\bwhat (?:do|will|can) (?:i|we) get for (?:the (?:trouble|wait|delay)|waiting|all (?:this|that)"
-        r"|my trouble)\b",
-        "pay",
-    ),
-    # "You can open it again": what was locked or blocked
-    _kinds(
-        rf"\b(?P<verb>open) (?:it|them|both|{_DET} (?:[\w-]+ )?(?:card|account|line|access|login))"
+        _not_after("i|we|he|she|they|if you|when you|once you|after you")
+        + rf"\b(?P<verb>open {_DET} (?:[\w-]+ )?(?:card|account|line|access|login)"
         r" (?:again|back up|(?:up )?for (?!me\b|us\b|him\b|her\b|them\b|you\b))"
-        rf"|\b(?:make|get|have) (?:it|them|{_DET} (?:[\w-]+ )?(?:card|account|line|login)) (?:to )?work(?:ing)?"
-        r" again\b",
+        rf"|(?:make|get|have) {_DET} (?:[\w-]+ )?(?:card|account|line|login) (?:to )?work(?:ing)? again\b)",
+        "secure change",
+    ),
+    _kinds(
+        rf"(?:{_LOCKED}{_NO_PAPER}|(?={_OPENS_AGAIN}{_NO_PAPER}{_LOCKED}))(?P<verb>{_OPENS_AGAIN})",
         "secure change",
     ),
 )
@@ -275,10 +301,12 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Und bestätige es dort", "confirme-lui", "confírmaselo", "confirma-lhe", "confermaglielo"
     _kinds(
-        r"\bbestaetig(?:e|en|st)? (?:es |das |dies )?(?:(?:bitte )?(?:dort|ihr|ihm|ihnen)\b|(?:der|dem|den) \w"
-        r"|per (?:e-?mail|mail|nachricht|sms))"
-        r"|\bconfirm(?:e|ez|er)[ -](?:(?:le|la|les)[ -])?(?:lui|leur|la-bas"
-        r"|par (?:e-?mail|mail|courriel|message|sms))\b"
+        # "Bestätige den Termin" and "bestätige ihr Angebot" name no reader, nor does "confirmez leur rendez-vous"
+        r"\bbestaetig(?:e|en|st)? (?:(?:es|das|dies) (?:bitte )?(?:(?:dort|ihr|ihm|ihnen)\b|den \w)"
+        r"|(?:es |das |dies |bitte )?(?:(?:dort|ihm|ihnen)\b|de[rm] (?!ordnung\b)\w"
+        r"|ihr(?=\s*(?:[.,;!\n]|\Z)| (?:den|die|das|dass|per|bitte)\b)|per (?:e-?mail|mail|nachricht|sms)))"
+        r"|\bconfirm(?:e|ez|er)[ -](?:(?:le|la|les)[ -])?(?:lui\b|leur\b(?! (?!par\b|que\b)\w)|la-bas\b"
+        r"|par (?:e-?mail|mail|courriel|message|sms)\b)"
         r"|\bconfirm(?:a|e|ar)(?:se(?:lo|la)|les?)\b|\bconfirm(?:a|e|ar)-lhes?\b"
         r"|\bconfirm(?:a|e|ar) (?:lo |la |o |a )?(?:(?:alli|ahi)\b|la(?=\W*\Z|[.,;!])"
         r"|por (?:correo|e-?mail|mensaje|mensagem|sms)\b)"
@@ -288,28 +316,17 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Das Angebot nehme ich an", "j'accepte l'offre", "acepto la oferta", "aceito a oferta", "accetto l'offerta"
     _kinds(
-        r"\b(?:angebot|betrag|erstattung|gutschrift|entschaedigung)\b[^.!?\n]{0,40}\bnehm(?:e|en)? (?:ich|wir)\b"
+        r"(?:\b(?:angebot|betrag|erstattung|gutschrift|entschaedigung)\b[^.!?\n]{0,40}\bnehm(?:e|en)? (?:ich|wir)\b"
         r"[^.!?\n]{0,20}\ban\b|\b(?:ich|wir) nehmen? (?:\w+ ){1,3}?(?:angebot|betrag|erstattung|gutschrift"
         r"|entschaedigung)\b[^.!?\n]{0,20}\ban\b"
-        r"|\b(?:j'accepte|nous acceptons) (?:l'|la |le |cette |ce |votre |son |leur )"
+        rf"|{_not_after('si|quand|lorsque|avant que|est-ce que|des que|apres que|comment|pourquoi')}"
+        r"\b(?:j'accepte|nous acceptons) (?:l'|la |le |cette |ce |votre |son |leur )"
         r"(?:offre|proposition|montant|remboursement|avoir|dedommagement)\b"
-        r"|\b(?:acepto|aceptamos) (?:la|el|esa|ese|esta|este|su) (?:oferta|propuesta|cantidad|reembolso|importe)\b"
-        r"|\b(?:aceito|aceitamos) (?:a|o|essa|esse|esta|este|sua) (?:oferta|proposta|quantia|reembolso|valor)\b"
-        r"|\b(?:accetto|accettiamo) (?:l'|la |il |questa |questo )(?:vostra )?(?:offerta|proposta|somma|rimborso"
-        r"|importo)\b",
-        "pay",
-    ),
-    # "Bekomme ich etwas dafür?", "ai-je droit à un dédommagement?", "¿me dan algo por la espera?"
-    _kinds(
-        r"\b(?:bekomme?n?|krieg|kriege?n?|erhalten?|gibt es|gibts|steht)"
-        r" (?:(?:ich|wir|mir|uns|da|denn|eigentlich|auch) ){0,3}?"
-        r"(?:(?:et)?was|(?:eine? )?(?:entschaedigung|gutschrift|erstattung|kompensation)) (?:dafuer|fuer|zu|wegen)\b"
-        r"|\b(?:ai-je|j'ai|a-t-on|on a) (?:pas )?droit a (?:quelque chose|une? (?:\w+ )?"
-        r"(?:dedommagement|compensation|remboursement|geste|avoir))\b"
-        r"|\b(?:me|nos) (?:dan|daran|corresponde|toca) (?:algo|alguna compensacion|una compensacion|un reembolso) por\b"
-        r"|\b(?:recebo|recebemos|tenho direito a|temos direito a) (?:algo|alguma (?:coisa|compensacao)|uma compensacao"
-        r"|um reembolso)\b(?: por| pela| pelo)?"
-        r"|\b(?:mi|ci) (?:spetta|date|danno) (?:qualcosa|un rimborso|un risarcimento) per\b",
+        rf"|{_not_after('si|si yo|cuando|cuando yo|como|se|se eu|quando|quando eu|se io|quando io|come')}"
+        r"\b(?:(?:acepto|aceptamos) (?:la|el|esa|ese|esta|este|su) (?:oferta|propuesta|cantidad|reembolso|importe)"
+        r"|(?:aceito|aceitamos) (?:a|o|essa|esse|esta|este|sua) (?:oferta|proposta|quantia|reembolso|valor)"
+        r"|(?:accetto|accettiamo) (?:l'|la |il |questa |questo )(?:vostra )?(?:offerta|proposta|somma|rimborso"
+        rf"|importo))\b){_NOT_ASKED}",
         "pay",
     ),
 )
