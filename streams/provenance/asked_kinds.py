@@ -66,6 +66,7 @@ _IF_NOT = re.compile(
     r"((?:\A|[.!?;\n]\s{0,2}|\b(?:and|but) )"
     r"(?:if not\b|if [^,.;:!?\n]{1,60}?(?:\bnot|\bcannot|n't)\b[^,.;:!?\n]{0,60}(?=,)))(?: ?already| ?yet)?[,:]?(?= )"
     r"(?![^.;!?\n]{0,60}\b(?:nothing|none|nobody|no)\b)"
+    r"(?! (?:can|could|will|would|shall|should|may|do|does|did|is|are|was|what|when|who|how|why)\b(?! you\b))"
 )
 """A condition whose negation denies nothing that is asked for: "If not, lock it", "if it doesn't fit, return it".
 Within a sentence it may follow a denial that goes on behind it: "do not pay if it doesn't fit, or cancel"."""
