@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 
+from streams.provenance.languages import is_known
 from streams.provenance.words import listed
 
 AGREE = "agree"
@@ -25,6 +26,10 @@ AGREE = "agree"
 ACCEPT = "accept"
 """In the scope of a message that does not agree: in a few words, it refuses nothing, asks nothing, and asks for nothing
 ("perfect, thanks"). What the agent has proposed stands, but the message does not agree to an act."""
+
+REFUSE = "refuse"
+"""In the scope of a message: it refuses, puts off or corrects ("no", "the other one, please"). What the user has let
+stand before has ended. A message can agree and correct at once."""
 
 AGREEING_CHARS_MAX = 2_000
 """Longer messages are stories, and no answers."""
@@ -60,8 +65,17 @@ _YES_PHRASES = re.compile(
 """Agreement in several words, or the choice of one of several things."""
 _NO = listed(
     "no nope nah not never don't dont doesn't didn't won't can't cannot isn't wouldn't shouldn't neither nothing none "
-    "nein nicht kein keine nie non ne pas jamais nunca nao mai niente"
+    "nein nicht kein keine nie non ne pas jamais nunca nao mai niente "
+    "nee niet geen nej inte ikke ej"
 )
+_CORRECTS = listed(
+    "meant mean wrong other others another instead rather different meinte meinten gemeint falsch falsche falschen "
+    "sondern stattdessen andere anderen anderer anderes autre autres plut\u00f4t mauvais mauvaise faux otro otra otros "
+    "otras equivocado equivocada outro outra outros outras errado errada altro altra altri altre invece sbagliato "
+    "sbagliata inny inna inne inn\u0105 drugi druga drug\u0105 drugie ander annan andra anden andet annet"
+)
+"""Words that put something else in the place of what was said."""
+_HESITATES = listed("hm hmm hmmm uh um uhm er erm ehm euh mm mmm")
 _HOLD = re.compile(
     r"\b(?:wait|hold on|hang on|stop|never ?mind|forget|not yet|not now|think about|let me think"
     r"|(?:leave|keep) (?:it|all|every)\w*|maybe|perhaps|(?:an|some )other time|refus\w+|declin\w+|disagree\w*|wrong"
@@ -83,6 +97,7 @@ _CLOSES = listed(
 _COURTESY = _CLOSES | listed(
     "hi hello hey hallo you so much very many lot a for your help again there have nice then that all"
 )
+_ASSENTS = _YES | _COURTESY | listed("please bitte tak prosz\u0119 s\u00ed grazie ok\u00e9 dzi\u0119kuj\u0119 dobrze")
 _CHOICES = listed(
     "one ones first second third fourth fifth last latter former both other option monday tuesday wednesday "
     "thursday friday saturday sunday today tonight tomorrow january february march april may june july august "
@@ -116,10 +131,27 @@ def agrees(text: str, *, requests: bool = False) -> bool:
 
 def accepts(text: str) -> bool:
     """Return whether a message that asks for no act lets stand what the agent has put to the user: a few words, none
-    of which refuses or puts off, and no question."""
+    of which refuses or puts off, and no question. All of them are words of assent or thanks, or the language is known:
+    in another one, nobody knows a refusal."""
     lowered = _lowered(text)
     words = _WORD.findall(lowered)
-    return len(words) <= ANSWER_WORDS_MAX and not _objects(lowered, words) and _NO.isdisjoint(words)
+    if len(words) > ANSWER_WORDS_MAX or _objects(lowered, words) or not _NO.isdisjoint(words):
+        return False
+    return _ASSENTS.issuperset(words) or is_known(text)
+
+
+def refuses(text: str, *, agrees: bool) -> bool:
+    """Return whether a message refuses, puts off or corrects something.
+
+    Args:
+        text: what the user has written.
+        agrees: whether it agrees to something. Then it refuses nothing else, but may choose "the other one".
+    """
+    lowered = _lowered(text)
+    words = _WORD.findall(lowered)
+    if not _CORRECTS.isdisjoint(words):
+        return True
+    return not agrees and (not _NO.isdisjoint(words) or _HOLD.search(lowered) is not None)
 
 
 def _lowered(text: str) -> str:
@@ -165,7 +197,7 @@ def _agrees_in_clause(clause: str) -> bool:
 
 def _is_answer(words: list[str]) -> bool:
     """Return whether a message is a few words that choose something, or name it."""
-    if not _NO.isdisjoint(words) or all(word in _COURTESY or word in _PRAISE for word in words):
+    if not _NO.isdisjoint(words) or all(word in _COURTESY or word in _PRAISE or word in _HESITATES for word in words):
         return False
     if any(word in _CHOICES or any(map(str.isdigit, word)) for word in words):
         return len(words) <= ANSWER_WORDS_MAX

@@ -65,5 +65,10 @@ def is_foreign(text: str) -> bool:
     return len(marks) >= MARKS_MIN and len(marks) > len(_OURS.intersection(map(str.lower, words)))
 
 
+def is_known(text: str) -> bool:
+    """Return whether a message has a word that only the six languages have, and is not in another one."""
+    return not _OURS.isdisjoint(map(str.lower, LETTERS.findall(text[:CHARS_MAX]))) and not is_foreign(text)
+
+
 def _is_of_another_script(letter: str) -> bool:
     return not letter.isascii() and not unicodedata.name(letter, _LATIN).startswith(_LATIN)

@@ -4,7 +4,8 @@
 yes. An act with another booking, day or amount, which only text by others names, is not what was agreed to. The gate
 has digests of the output but the call in clear, so the agent's runtime states of which sort each value is, in the
 place of a path: an amount of money, a count, a day, a time of day, an address or an id of some form (`/sort/id:a-0`).
-Names of several words ("Spa Day Package") tell which records are meant.
+Names of several words ("Spa Day Package") tell which records are meant. A value that the output only
+mentions has no sort (`streams.provenance.proposing`): the agent has not said that it would use it.
 
 What the agent says makes no value trusted, because text that steers it can have it say anything.
 
@@ -17,11 +18,15 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from streams.provenance.arithmetic import numbers_in_words
 from streams.provenance.found import AtomKind, Extraction, Found, Shape
 from streams.provenance.object_named import is_cited
+from streams.provenance.proposing import Span, proposing_spans
 from streams.provenance.shapes import shapes_in
 from streams.provenance.sorts_named import sorted_shapes
 from streams.provenance.words import listed, text_value
@@ -32,7 +37,8 @@ PROPOSED_MAX = 128
 OUTPUT_CHARS_MAX = 16_384
 """Nobody asks a person in an output that is longer."""
 
-MONEY, COUNT, DAY, TIME, NAME = "money", "count", "day", "time", "name"
+MONEY, COUNT, DAY, TIME, NAME, MENTIONED = "money", "count", "day", "time", "name", "mentioned"
+"""Sorts. `MENTIONED` is a name that is only mentioned."""
 _AMOUNT, _DATE, _TEXT = AtomKind.AMOUNT, AtomKind.DATE, AtomKind.TEXT
 _BEFORE_CHARS, _BEHIND_CHARS = 16, 2
 """A day of the week so near before a date ("Friday, September 26") or behind it is that of the date."""
@@ -71,8 +77,25 @@ def extract_proposal(text: str) -> Extraction:
     if len(text) > OUTPUT_CHARS_MAX:
         return Extraction(complete=False)
     shapes, are_all = shapes_in(text, loose=True)
-    found = dict.fromkeys((*_numbers(text, shapes), *_dates(text, shapes), *_of_forms(text, shapes), *_names(text)))
+    spans = proposing_spans(text)
+    put: list[Shape] = []
+    others: list[Shape] = []
+    for shape in shapes:
+        (put if _is_within(shape.start, spans) else others).append(shape)
+    asked = "\n".join(text[start:end] for start, end in spans)
+    dates = [shape for shape in shapes if shape.kind is _DATE and not shape.part]
+    is_open = _is_open(text, dates)
+    found = [*_numbers(asked, put), *_dates(put, is_open=is_open), *_of_forms(text, put), *_names(text, spans)]
+    known = {(each.kind, each.value) for each in found}
+    told = (*_numbers(text, others), *_dates(others, is_open=is_open), *_of_forms(text, others))
+    found += [msgspec.structs.replace(each, path=SORT_PATH) for each in told if (each.kind, each.value) not in known]
+    found = list(dict.fromkeys(found))
     return Extraction(tuple(found) if len(found) <= PROPOSED_MAX else (), are_all and len(found) <= PROPOSED_MAX)
+
+
+def _is_within(place: int, spans: Sequence[Span]) -> bool:
+    before = bisect_right(spans, place, key=lambda span: span[0])
+    return before > 0 and place < spans[before - 1][1]
 
 
 def day_and_time(date: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -98,13 +121,18 @@ def _numbers(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
         yield _stated(COUNT, _AMOUNT, value)
 
 
-def _dates(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
-    dates = [shape for shape in shapes if shape.kind is _DATE and not shape.part]
-    is_open = _RELATIVE_DAY.search(text) is not None or any(
+def _is_open(text: str, dates: Iterable[Shape]) -> bool:
+    """Return whether only words describe some day."""
+    return _RELATIVE_DAY.search(text) is not None or any(
         not any(day.start() - _BEHIND_CHARS <= date.end and date.start <= day.end() + _BEFORE_CHARS for date in dates)
         for day in _WEEKDAY.finditer(text)
     )
-    for date in dates:
+
+
+def _dates(shapes: Iterable[Shape], *, is_open: bool) -> Iterator[Found]:
+    for date in shapes:
+        if date.kind is not _DATE or date.part:
+            continue
         for sort, readings in day_and_time(date.value):
             # What is proposed is known by its day, but no other day is known not to be.
             stated = "" if is_open and sort == DAY else sort
@@ -117,10 +145,11 @@ def _of_forms(text: str, shapes: Iterable[Shape]) -> Iterator[Found]:
             yield _stated(sort, shape.kind, shape.value)
 
 
-def _names(text: str) -> Iterator[Found]:
+def _names(text: str, spans: Sequence[Span]) -> Iterator[Found]:
     for match in (*_NAME_OF_WORDS.finditer(text), *_NAME_WITH_SMALL_WORDS.finditer(text)):
+        sort = NAME if _is_within(match.start(), spans) else MENTIONED
         # "The Spa Day Package" begins a sentence.
         words = match[0].split(" ")
         for name in (words, words[1:]):
             if len(name) > 1 and (value := text_value(" ".join(name))):
-                yield _stated(NAME, _TEXT, value)
+                yield _stated(sort, _TEXT, value)

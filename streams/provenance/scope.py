@@ -16,7 +16,7 @@ import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE, SUM, USUAL, ActKind
-from streams.provenance.agreed import ACCEPT, AGREE, accepts, agrees
+from streams.provenance.agreed import ACCEPT, AGREE, REFUSE, accepts, agrees, refuses
 from streams.provenance.arithmetic import operations_in
 from streams.provenance.counted import counted_in
 from streams.provenance.languages import FOREIGN, is_foreign
@@ -76,16 +76,21 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
 
     One more says that the message is in a language in which requests are not read (`FOREIGN`), one that it agrees to
-    what the agent has put to the user (`AGREE`) or at least lets it stand (`ACCEPT`), one that something is to go where
-    it usually goes (`USUAL`), and one that he names what it is about (`NAMED`, `NUMBERED`). After the kinds, and in the
-    place of one, come the operations by which the user has amounts worked out (`streams.provenance.arithmetic`), the
-    things of which he says how many (`streams.provenance.counted`), the sorts of which it names a value
-    (`streams.provenance.sorts_named`), and last `SUM`, which states the largest amount of money that the message names.
+    what the agent has put to the user (`AGREE`) or at least lets it stand (`ACCEPT`), one that it refuses or corrects
+    something (`REFUSE`), one that something is to go where it usually goes (`USUAL`), and one that he names what it is
+    about (`NAMED`, `NUMBERED`). After the kinds, and in the place of one, come the operations by which the user has
+    amounts worked out (`streams.provenance.arithmetic`), the things of which he says how many
+    (`streams.provenance.counted`), the sorts of which it names a value (`streams.provenance.sorts_named`), and last
+    `SUM`, which states the largest amount of money that the message names.
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):
         kinds |= {AGREE}
-    stands = () if kinds or not accepts(text) else (ACCEPT,)
+    # Any request ends what was agreed before, unless it agrees to something itself.
+    if (AGREE in kinds or not kinds) and refuses(text, agrees=AGREE in kinds):
+        stands: tuple[str, ...] = (REFUSE,)
+    else:
+        stands = () if kinds or not accepts(text) else (ACCEPT,)
     if is_foreign(text):
         kinds |= {FOREIGN}
     if FILL in kinds and speaks_of_usual(text):

@@ -4,7 +4,8 @@
 for which a text asks: HV-1009, or 6 July. So a session keeps digests of the values in the outputs of its model, by
 sorts (`streams.provenance.proposed`): those since the user's last message, and those that he has answered with a yes,
 or at least with nothing against them. A value of a call that text by others names, and that neither he has named nor
-the agent proposed, is another one than was proposed if the proposal has one of its sort that the call lacks.
+the agent proposed, is another one than was proposed if the proposal has one of its sort that the call lacks. A value
+that an output only mentions has no sort, so no other one can be in its place.
 
 A name in a proposal ("Couples Massage") stands for the id in the record that it is a field of.
 
@@ -12,7 +13,7 @@ INVARIANT: a proposal makes no value trusted, because text that steers the agent
 only take from what a yes covers. So nothing is gained by an agent that reports other words than it has said.
 
 Where an output came without its values, or with more than are kept, nothing is known of the proposal, and a yes covers
-what it covers without one. Any other request ends a proposal.
+what it covers without one. Any other request ends a proposal, and so does a refusal or a correction.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, steps_of
-from streams.provenance.proposed import COUNT, MONEY, NAME, PROPOSED_MAX, SORT_PATH, day_and_time
+from streams.provenance.proposed import COUNT, MENTIONED, MONEY, NAME, PROPOSED_MAX, SORT_PATH, day_and_time
 from streams.provenance.sorts_named import sorts_in
 
 replace = msgspec.structs.replace
@@ -61,12 +62,13 @@ def with_output(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> Prov
     if not event.atoms_complete or len(event.atoms) > PROPOSED_MAX:
         return replace(row, proposing={_UNKNOWN: b""})
     stated = [(atom.path.removeprefix(SORT_PATH)[:_SORT_CHARS_MAX], atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
-    found = [each for each in stated if each[0] != NAME]
-    found += _ids_of_named([digest for sort, digest in stated if sort == NAME], memory)
+    found = [each for each in stated if each[0] not in (NAME, MENTIONED)]
+    names = {digest: (NAME, digest) in stated for sort, digest in stated if sort in (NAME, MENTIONED)}
+    found += _ids_of_named(names, memory)
     return replace(row, proposing=_with(row.proposing, found))
 
 
-def after_message(row: ProvenanceRow, *, agrees: bool, accepts: bool, asks: bool) -> ProvenanceRow:
+def after_message(row: ProvenanceRow, *, agrees: bool, accepts: bool, asks: bool, refuses: bool) -> ProvenanceRow:
     """Return the row after a message of the user.
 
     Args:
@@ -74,14 +76,16 @@ def after_message(row: ProvenanceRow, *, agrees: bool, accepts: bool, asks: bool
         agrees: whether it says yes to what the agent has proposed.
         accepts: whether it at least says nothing against it.
         asks: whether it asks for an act.
+        refuses: whether it refuses or corrects something, or nobody can tell.
     """
     if not row.proposing and not row.proposed:
         return row
+    # "And what does it cost?" leaves what he has let stand before.
+    before = {} if asks or refuses else row.proposed
     if not agrees and (asks or not accepts):
-        # "And what does it cost?" leaves what he has let stand before.
-        return replace(row, proposing={}, proposed={} if asks else row.proposed)
-    before = {} if asks else row.proposed
-    found = [(sort, digest) for sort, held in row.proposing.items() for digest in _digests(held)]
+        return replace(row, proposing={}, proposed=before)
+    # After "the other one, please" nobody knows which of the values are meant.
+    found = [("" if refuses else sort, digest) for sort, held in row.proposing.items() for digest in _digests(held)]
     return replace(row, proposing={}, proposed=_with(before, found) if _UNKNOWN not in row.proposing else _NOT_KNOWN)
 
 
@@ -106,13 +110,22 @@ def _digests(held: bytes) -> Iterator[bytes]:
         yield held[start : start + DIGEST_BYTES]
 
 
-def _ids_of_named(names: Iterable[bytes], memory: Memory) -> list[tuple[str, bytes]]:
-    """Return the ids in the records of which a proposal says a name, each with the field's name as its sort."""
+def _ids_of_named(names: Mapping[bytes, bool], memory: Memory) -> list[tuple[str, bytes]]:
+    """Return the ids in the records of which an output says a name, each with the field's name as its sort.
+
+    Args:
+        names: digests of the names, each with whether it is proposed, and not only mentioned. The ids in a record of
+            which all names are only mentioned have no sort.
+        memory: what the session has read.
+    """
     known = [entry for digest in names if (entry := memory.find(digest)) is not None and entry.flags & _LOOKED_UP]
     contents = {entry.event: read_content(memory.session_key, entry.event, memory.state) for entry in known}
     records = {(entry.event, steps[:-1]) for entry in known if (steps := _steps_of(entry, contents))}
     if not records:
         return []
+    proposed = {
+        (entry.event, steps[:-1]) for entry in known if names[entry.digest] and (steps := _steps_of(entry, contents))
+    }
     ids: dict[str, dict[_Record, bytes]] = {}
     for entry in stored_entries(memory.session_key, memory.state):
         steps = _steps_of(entry, contents)
@@ -120,9 +133,9 @@ def _ids_of_named(names: Iterable[bytes], memory: Memory) -> list[tuple[str, byt
             ids.setdefault(steps[-1].lower(), {})[record] = entry.digest
     # What text by others names as well may be kept as of that text. Then nobody knows of which record it is the id.
     return [
-        (f"{_FIELD}{name}"[:_SORT_CHARS_MAX] if _has_all(found, records) else "", digest)
+        (f"{_FIELD}{name}"[:_SORT_CHARS_MAX] if record in proposed and _has_all(found, records) else "", digest)
         for name, found in ids.items()
-        for digest in found.values()
+        for record, digest in found.items()
     ]
 
 
@@ -160,7 +173,7 @@ def compared(examined: Examined, arguments: Iterable[Argument], memory: Memory) 
 
 
 def _is_suspect(value: Value, argument: Argument, examined: Examined, memory: Memory) -> bool:
-    """Return whether text by others, and not the user, names what a yes is about. Most calls have a one."""
+    """Return whether text by others, and not the user, names what a yes is about."""
     traced = value.traced
     if value.is_part or traced.origin is _USER or traced.flags & Seen.SUBJECT:
         return False

@@ -14,7 +14,7 @@ from streams.processors.provenance.task_scopes import is_sort
 from streams.processors.provenance.ties import is_for_another
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
-from streams.provenance.agreed import ACCEPT, AGREE
+from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
 from streams.provenance.calls import Calls, compare
 from streams.provenance.counted import AMOUNT, is_counted
 from streams.provenance.memory import Seen
@@ -61,7 +61,8 @@ def is_agreed(examined: Examined) -> bool:
     What the session awaits counts as read, because the agent may know it already. What others have named for this is
     another matter: they may have asked the agent to wait for the answer. So is what they order, even if
     the user has named what it acts on: a yes does not say to which of several acts it is. And where it is known what
-    the agent has proposed, a yes covers no amount and no time that only others name, and that was not proposed.
+    the agent has proposed, a yes covers no call with a value that only others name, and that was not proposed, be it
+    what is acted on, an amount or a time.
     """
     if not examined.row.agreed_acts or examined.awaits or any(map(_is_others, examined.values)):
         return False
@@ -153,7 +154,7 @@ def _describes(scope: Scope, examined: Examined) -> bool:
 
 def covers(scope: Scope, examined: Examined) -> bool:
     """Return whether a call is inside of one scope."""
-    if scope.kind in (DELEGATE, FILL, FOLLOW, AGREE, ACCEPT):
+    if scope.kind in (DELEGATE, FILL, FOLLOW, AGREE, ACCEPT, REFUSE):
         return False
     if scope.kind and scope.kind not in examined.kinds:
         return False

@@ -14,7 +14,7 @@ from streams.model.session import ArgumentLimit, ScopeSource, TaskScope
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.provenance.acts import SUM
-from streams.provenance.agreed import ACCEPT, AGREE
+from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
 from streams.provenance.arithmetic import is_operation
 from streams.provenance.counted import COUNTED
 from streams.provenance.extract import extract_arguments
@@ -68,7 +68,7 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
     kept = tuple(each for each in row.scopes if source is ScopeSource.DERIVED or each.source != number)
     entries: list[Entry] = []
     for scope in scopes:
-        if scope.kind in (ACCEPT, AGREE) and source is ScopeSource.DERIVED:
+        if scope.kind in (ACCEPT, AGREE, REFUSE) and source is ScopeSource.DERIVED:
             continue  # It holds for the message only, and permits no kind of act.
         targets = scope.targets[:TARGETS_MAX]
         entries += [

@@ -18,15 +18,18 @@ from streams.processors.provenance.task_scopes import holds_for_request, with_sc
 from streams.processors.provenance.ties import is_tied, ties_of
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import USUAL, ActKind
-from streams.provenance.agreed import ACCEPT, AGREE
+from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
 from streams.provenance.extract import EXCLUDED_PATH, IN_WORDS_PATH, extract_message
 from streams.provenance.found import AtomKind, Found
+from streams.provenance.languages import FOREIGN
 from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
 from streams.provenance.scope import derive_scopes
 
 replace = msgspec.structs.replace
 
 _ASKED = frozenset(kind.value for kind in ActKind)
+_REFUSED = frozenset((REFUSE, FOREIGN))
+"""After a message in a language in which nobody knows a refusal, what he has let stand is not known."""
 ASKED_FOR = "asked for"
 """The kind of a value that says what the user of a conversation has asked for."""
 _NUMBERS = frozenset((AtomKind.AMOUNT, AtomKind.NUMBER))
@@ -108,7 +111,8 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     agreed_acts = AGREED_ACTS_MAX if agrees else 0
     ties = ties_of(event, tied)
     accepts = any(scope.kind == ACCEPT for scope in event.task_scopes)
-    row = after_message(row, agrees=agrees, accepts=accepts, asks=asks)
+    refuses = any(scope.kind in _REFUSED for scope in event.task_scopes)
+    row = after_message(row, agrees=agrees, accepts=accepts, asks=asks, refuses=refuses)
     row = replace(row, has_message=True, agreed_acts=agreed_acts, amounts=amounts, scopes=scopes, tied=ties)
     if asks:
         row = replace(row, asked_s=max(row.asked_s, event.header.time // 1_000), reached={})

@@ -122,6 +122,11 @@ def test_nobody_can_state_agreement_as_a_scope() -> None:
         # He refuses, asks, asks for something, or says more than an answer does.
         ("No, not that one.", False),
         ("wait", False),
+        ("Nee, liever niet", False),
+        ("Nej tack", False),
+        ("Hmm", False),
+        # Nobody knows a refusal in a language that is not read.
+        ("Ba\u015fka bir g\u00fcn olsun istiyorum", False),
         ("thanks, and what does it cost?", False),
         ("Cancel it.", False),
         ("I have been a customer of yours for twelve years", False),

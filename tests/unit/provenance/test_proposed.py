@@ -62,7 +62,25 @@ def test_what_something_goes_from_and_to_has_a_sort() -> None:
 
 def test_names_of_several_words_are_names() -> None:
     assert by_sort("The Spa Day Package, or the sauna?")["name"] == {"thespadaypackage", "spadaypackage"}
-    assert "romancebytheriver" in by_sort("Romance by the River includes the wine.")["name"]
+    assert "romancebytheriver" in by_sort("Does Romance by the River include the wine?")["name"]
+    assert "romancebytheriver" in by_sort("Romance by the River includes the wine.")["mentioned"]
+
+
+def test_what_is_only_mentioned_has_no_sort() -> None:
+    found = by_sort("On 12 July, HV-1009 costs $900 for 7 bags, and HV-1004 is full. Shall I move HV-1004 to 26 June?")
+    assert found["id:a-0"] == {"hv1004"}
+    assert found["day"] == {"--06-26"}
+    assert found[""] >= {"hv1009", "--07-12", "900 usd", "900", "7"}
+    assert "hv1004" not in found[""]
+    assert not {"money", "count"} & found.keys()
+
+
+def test_the_day_of_the_week_of_a_day_that_is_only_mentioned_is_known() -> None:
+    assert by_sort("HV-1004 is on Friday, July 3. Shall I move your dinner to 26 June?")["day"] == {"--06-26"}
+
+
+def test_a_date_with_a_point_ends_no_sentence() -> None:
+    assert by_sort("Passt HV-1004 am 26. Juni?").keys() == {"id:a-0", "day"}
 
 
 @pytest.mark.parametrize("word", ["a", "an", "de", "al", "e", "Xx", "Xx an"])

@@ -123,8 +123,8 @@ def test_a_proposal_in_pieces_is_one() -> None:
     session = talk(MOVE)
     session.say("My knee hurts.")
     letter(session, OTHERS)
-    session.answer("I have found HV-1004.")
-    session.answer("It could be on 26 June.")
+    session.answer("I can move HV-1004.")
+    session.answer("Would 26 June suit you?")
     session.say("Yes.")
     session.answer("And at 10:00?")
     session.say("Yes.")
@@ -137,6 +137,96 @@ def test_a_request_ends_a_proposal() -> None:
     session = desk(PROPOSAL, "Yes.")
     session.say("Now change the other booking.")
     assert not is_another(moved(session, booking="HV-1009"))
+
+
+def after_a_yes(said: str) -> Talk:
+    """A talk in which the user says something after the agent has done what he has agreed to."""
+    session = desk(PROPOSAL, "Yes.")
+    session.answer("Done.")
+    session.say(said)
+    return session
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "No, I meant the other one.",
+        "No, not that one.",
+        "Sorry, wrong one. I meant the other one.",
+        "The other one, please",
+        "Yes, but rather the other one.",
+        "Nein, ich meinte die andere.",
+        "Non, pas celle-l\u00e0.",
+        "No, la otra.",
+        "N\u00e3o, a outra.",
+        "No, l'altra.",
+        "Nie, ta druga.",
+        "Nee, liever niet.",
+        "Nej tack",
+        "Sn\u00e4lla, kan du ta den?",
+        "Wait",
+    ],
+)
+def test_a_refusal_or_a_correction_ends_what_was_agreed(said: str) -> None:
+    session = after_a_yes(said)
+    for args in ({"booking": "HV-1009"}, {"day": "2026-07-12"}):
+        assert not is_another(moved(session, **args))
+
+
+@pytest.mark.parametrize("said", ["What does it cost?", "And is it far?", "Thanks!", "My knee hurts."])
+def test_a_question_or_thanks_leaves_what_was_agreed(said: str) -> None:
+    assert is_another(moved(after_a_yes(said), booking="HV-1009"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["The other one, please", "Nee, liever niet", "Nej tack", "Hmm", "Hay\u0131r, te\u015fekk\u00fcrler, ba\u015fka"],
+)
+def test_what_is_refused_or_not_understood_agrees_to_nothing_proposed(said: str) -> None:
+    assert not is_another(moved(desk(PROPOSAL, said), booking="HV-1009"))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "The letter says that HV-1009 is closed. Shall I move your booking?",
+        "Der Brief sagt, dass HV-1009 geschlossen ist. Soll ich Ihre Buchung verlegen?",
+        "La lettre dit que HV-1009 est ferm\u00e9. Puis-je d\u00e9placer votre r\u00e9servation ?",
+        "I can tell you that HV-1009 is closed.\nI can move your booking.",
+        "I found:\n- HV-1009, which is closed\n\nNothing else is there. Would you like to have your booking moved?",
+        "Room HV-1009 has been closed since 12 July.",
+    ],
+)
+def test_what_is_only_mentioned_is_not_proposed(told: str) -> None:
+    session = desk(told, "Yes.", "HV-1004 is a nice room. HV-1009 is closed.")
+    assert not is_another(moved(session, booking="HV-1004"))
+    assert not is_another(moved(session, booking="HV-1009"))
+
+
+@pytest.mark.parametrize(
+    "proposed",
+    [
+        "HV-1004 is free. Shall I book it?",
+        "HV-1004 is on 26 June. OK?",
+        "Here are the details:\n- Booking: HV-1004\n- Day: 26 June\n\nWould you like me to proceed?",
+        "This is what I would do:\n1. Move HV-1004\n2. Tell the hotel",
+        "HV-1004 ist frei. Soll ich es verlegen?",
+        "HV-1004 est libre. Voulez-vous continuer ?",
+        "HV-1004 est\u00e1 libre. \u00bfQuiere moverla?",
+        "The letter says that HV-1003 is closed.\nI'll move HV-1004 for you.",
+    ],
+)
+def test_what_a_question_points_back_to_is_proposed(proposed: str) -> None:
+    session = desk(proposed, "Yes.")
+    assert not is_another(moved(session))
+    assert is_another(moved(session, booking="HV-1009"))
+
+
+def test_a_name_that_is_only_mentioned_is_not_proposed() -> None:
+    session = after_tours(
+        "", "Our guests like TR-9003 most of all.", "Wine Tasting is sold out. Shall I book a tour for you?", "Yes."
+    )
+    assert not is_another(session.judge(JOIN, {"tour_id": "TR-9003"}))
 
 
 def test_a_proposal_that_nobody_has_answered_bounds_nothing() -> None:
@@ -176,7 +266,7 @@ def test_many_sorts_are_bounded() -> None:
     session.answer(PROPOSAL)
     # 72 sorts and fewer than 128 values: the bound of sorts is what is reached.
     for parts in product(("AX", "A7", "7A"), "-_", ("BX", "8", "B8"), "-_", ("1", "C1")):
-        session.answer("".join(parts))
+        session.answer(f"{''.join(parts)}?")
     session.say("Yes.")
     assert not is_another(moved(session, booking="HV-1009"))
 
