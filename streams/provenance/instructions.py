@@ -112,18 +112,13 @@ _PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?)
 """What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
 _SET_TO = Sieved(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
 _HAVE_DONE = Sieved(r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b")
-_ROLE = re.compile(
+_ROLE = Sieved(
     r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
     r"|^\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
     r"|(?<!#)#{2,6}\s{0,4}(?:instruction|system|new task|task)"
     r"|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b",
     re.MULTILINE,
 )
-_ROLE_WORDS = (
-    *("system", "important", "instruction", "information", "admin", "assistant", "user", "human", "developer", "task"),
-    *("objective", "goal", "inst]", "|>"),
-)
-"""One of them is in whatever `_ROLE` finds; most texts have none, and are not searched for it."""
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
@@ -222,7 +217,7 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
     bounds = _bounds(text)
     lowered = plain_case(text)
     same_length = len(lowered) == len(text)
-    has_roles = any(word in lowered for word in _ROLE_WORDS) and _ROLE.search(lowered) is not None
+    has_roles = _ROLE.search(lowered) is not None
     instructs = [
         _instructs(
             text[first:last],
