@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from streams.model.approval import ApprovalGrant, PendingCall
 from streams.model.canonical import canonical_args
-from streams.processors.gate.approval_grants import compiled
+from streams.processors.gate.approval_grants import admits, compiled
 
 
 def uncovered(grant: ApprovalGrant, calls: Iterable[PendingCall]) -> list[PendingCall]:
@@ -16,11 +16,4 @@ def uncovered(grant: ApprovalGrant, calls: Iterable[PendingCall]) -> list[Pendin
         GrantError: gates would not understand a bound.
     """
     tools = compiled(grant.tools)
-    return [
-        call
-        for call in calls
-        if not any(
-            tool.covers(call.tool.server_id, call.tool.name) and tool.fault(canonical_args(call.args_json)[0]) is None
-            for tool in tools
-        )
-    ]
+    return [call for call in calls if not admits(tools, call.tool, canonical_args(call.args_json)[0])]

@@ -11,8 +11,8 @@ subject.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -35,7 +35,7 @@ from streams.model.proof import derived_uuid
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
 from streams.model.revocation_targets import principal_target
-from streams.model.types import same_person, tool_text
+from streams.model.types import ToolRef, same_person, tool_text
 from streams.model.verdict import Outcome
 from streams.policy.ext.emails import is_email_address
 from streams.policy.results import ApprovalSettings
@@ -165,10 +165,12 @@ def _approves(grant: ApprovalGrantRow, wanted: Wanted, revocations: RevocationSe
     intent = wanted.intent
     if not {same_person(intent.sub), same_person(intent.act.sub)}.isdisjoint(grant.approvers):
         return False
-    return any(
-        tool.covers(intent.tool.server_id, intent.tool.name) and tool.fault(wanted.arguments) is None
-        for tool in compiled(grant.tools)
-    )
+    return admits(compiled(grant.tools), intent.tool, wanted.arguments)
+
+
+def admits(tools: Iterable[GrantedTool], called: ToolRef, arguments: Mapping[str, Any]) -> bool:
+    """Return whether one of the tools of a grant is called here, with arguments within its bounds."""
+    return any(tool.covers(called.server_id, called.name) and tool.fault(arguments) is None for tool in tools)
 
 
 def _is_within(scope: GrantScope, widest: GrantScope) -> bool:
