@@ -44,6 +44,7 @@ _Record = tuple[int, tuple[str, ...]]
 
 _UNKNOWN = "?"
 """The sort in a proposal of which not everything is known."""
+_NOT_KNOWN: Proposal = {_UNKNOWN: b""}
 SORTS_MAX = 32
 """Sorts of the values of a proposal. Of one with more, nothing is known."""
 _SORT_CHARS_MAX = 64
@@ -60,7 +61,7 @@ _BOUND = (ArgumentRole.TARGET, ArgumentRole.DESTINATION, _AMOUNTS, _TIME)
 def with_output(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> ProvenanceRow:
     """Return the row after the agent has said something."""
     if not event.atoms_complete or len(event.atoms) > PROPOSED_MAX:
-        return replace(row, proposing={_UNKNOWN: b""})
+        return replace(row, proposing=_NOT_KNOWN)
     stated = [(atom.path.removeprefix(SORT_PATH)[:_SORT_CHARS_MAX], atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
     found = [each for each in stated if each[0] not in (NAME, MENTIONED)]
     names = {digest: (NAME, digest) in stated for sort, digest in stated if sort in (NAME, MENTIONED)}
@@ -87,9 +88,6 @@ def after_message(row: ProvenanceRow, *, agrees: bool, accepts: bool, asks: bool
     # After "the other one, please" nobody knows which of the values are meant.
     found = [("" if refuses else sort, digest) for sort, held in row.proposing.items() for digest in _digests(held)]
     return replace(row, proposing={}, proposed=_with(before, found) if _UNKNOWN not in row.proposing else _NOT_KNOWN)
-
-
-_NOT_KNOWN: Proposal = {_UNKNOWN: b""}
 
 
 def _with(proposal: Proposal, found: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
@@ -120,12 +118,13 @@ def _ids_of_named(names: Mapping[bytes, bool], memory: Memory) -> list[tuple[str
     """
     known = [entry for digest in names if (entry := memory.find(digest)) is not None and entry.flags & _LOOKED_UP]
     contents = {entry.event: read_content(memory.session_key, entry.event, memory.state) for entry in known}
-    records = {(entry.event, steps[:-1]) for entry in known if (steps := _steps_of(entry, contents))}
+    records: dict[_Record, bool] = {}
+    for entry in known:
+        if steps := _steps_of(entry, contents):
+            record = entry.event, steps[:-1]
+            records[record] = records.get(record, False) or names[entry.digest]
     if not records:
         return []
-    proposed = {
-        (entry.event, steps[:-1]) for entry in known if names[entry.digest] and (steps := _steps_of(entry, contents))
-    }
     ids: dict[str, dict[_Record, bytes]] = {}
     for entry in stored_entries(memory.session_key, memory.state):
         steps = _steps_of(entry, contents)
@@ -133,7 +132,7 @@ def _ids_of_named(names: Mapping[bytes, bool], memory: Memory) -> list[tuple[str
             ids.setdefault(steps[-1].lower(), {})[record] = entry.digest
     # What text by others names as well may be kept as of that text. Then nobody knows of which record it is the id.
     return [
-        (f"{_FIELD}{name}"[:_SORT_CHARS_MAX] if record in proposed and _has_all(found, records) else "", digest)
+        (f"{_FIELD}{name}"[:_SORT_CHARS_MAX] if records[record] and _has_all(found, records.keys()) else "", digest)
         for name, found in ids.items()
         for record, digest in found.items()
     ]

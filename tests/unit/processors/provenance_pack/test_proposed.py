@@ -43,11 +43,17 @@ OTHERS = "The one to change is HV-1009. It has to be on 12 July at 11:00, and 90
 
 def desk(proposed: str, said: str, others: str = OTHERS, wish: str = "My knee hurts.") -> Talk:
     """A talk in which the agent reads what others wrote, proposes something, and the user answers."""
+    session = waiting(proposed, others, wish)
+    session.say(said)
+    return session
+
+
+def waiting(proposed: str, others: str = OTHERS, wish: str = "My knee hurts.") -> Talk:
+    """A talk in which the agent reads what others wrote, and proposes something."""
     session = talk(MOVE, PAY_OUT, EXCHANGE)
     session.say(wish)
     letter(session, others)
     session.answer(proposed)
-    session.say(said)
     return session
 
 
@@ -230,10 +236,7 @@ def test_a_name_that_is_only_mentioned_is_not_proposed() -> None:
 
 
 def test_a_proposal_that_nobody_has_answered_bounds_nothing() -> None:
-    session = talk(MOVE)
-    session.say("Change my booking.")
-    letter(session, OTHERS)
-    session.answer(PROPOSAL)
+    session = waiting(PROPOSAL, wish="Change my booking.")
     assert not is_another(moved(session, booking="HV-1009"))
 
 
@@ -245,10 +248,7 @@ def test_a_proposal_that_nobody_has_answered_bounds_nothing() -> None:
     ],
 )
 def test_of_a_proposal_that_is_too_long_nothing_is_known(more: str) -> None:
-    session = talk(MOVE)
-    session.say("My knee hurts.")
-    letter(session, OTHERS)
-    session.answer(PROPOSAL)
+    session = waiting(PROPOSAL)
     session.answer(more)
     session.say("Yes.")
     assert not is_another(moved(session, booking="HV-1009"))
@@ -260,10 +260,7 @@ def test_of_a_proposal_that_is_too_long_nothing_is_known(more: str) -> None:
 
 
 def test_many_sorts_are_bounded() -> None:
-    session = talk(MOVE)
-    session.say("My knee hurts.")
-    letter(session, OTHERS)
-    session.answer(PROPOSAL)
+    session = waiting(PROPOSAL)
     # 72 sorts and fewer than 128 values: the bound of sorts is what is reached.
     for parts in product(("AX", "A7", "7A"), "-_", ("BX", "8", "B8"), "-_", ("1", "C1")):
         session.answer(f"{''.join(parts)}?")
@@ -282,10 +279,7 @@ def test_many_small_proposals_are_bounded() -> None:
 
 
 def test_an_output_without_its_values_says_nothing() -> None:
-    session = talk(MOVE)
-    session.say("My knee hurts.")
-    letter(session, OTHERS)
-    session.answer(PROPOSAL)
+    session = waiting(PROPOSAL)
     event = session.session.event(SessionEventType.MODEL_OUTPUT, session.now_ms, content_digest=b"d" * 32)
     session.driver.pipe(REPORT.name, session.session.key, session.session.proven(event))
     session.say("Yes.")
