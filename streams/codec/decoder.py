@@ -169,9 +169,8 @@ class _Decoder:
 
     def _long(self, reader: Primitive) -> str:
         source = self._source
-        variable = self._assign("small[b[p]]")
-        source.line(f"if {variable} is None: {variable}, p = read_long(b, p)")
-        source.line("else: p += 1")
+        variable = source.fresh()
+        self._integer(variable)
         if reader.logical == "timestamp-millis":
             source.line(f"if not {INSTANT_MS_MIN} <= {variable} <= {INSTANT_MS_MAX}: check_instant({variable})")
         return variable
@@ -201,9 +200,7 @@ class _Decoder:
         with source.block("else:"):
             source.line(f"{variable} = []")
             with source.block("while True:"):
-                source.line(f"{count} = small[b[p]]")
-                source.line(f"if {count} is None: {count}, p = read_long(b, p)")
-                source.line("else: p += 1")
+                self._integer(count)
                 source.line(f"if {count} == 0: break")
                 self._block_end(count, end)
                 source.line(
@@ -308,6 +305,12 @@ class _Decoder:
         if len(things) > _ONE_BYTE_INDEXES_MAX:
             raise SchemaError(f"{self._source.path}: more than {_ONE_BYTE_INDEXES_MAX} symbols or branches")
         return {2 * index: thing for index, thing in enumerate(things)}
+
+    def _integer(self, variable: str) -> None:
+        """Write lines that read an integer into a variable."""
+        self._source.line(f"{variable} = small[b[p]]")
+        self._source.line(f"if {variable} is None: {variable}, p = read_long(b, p)")
+        self._source.line("else: p += 1")
 
     def _assign(self, expression: str, after: str = "") -> str:
         variable = self._source.fresh()
