@@ -17,6 +17,7 @@ from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.found import AtomKind
 from streams.provenance.scope import derive_scopes
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, ToolResult
+from streams.sdk.credential import SessionCredential
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
@@ -111,10 +112,14 @@ def test_no_value_of_a_result_is_on_the_log_or_on_disk(
             assert b"kim@x.example" not in file.read_bytes()
 
 
+@pytest.fixture
+def credential(tokens: DevTokenService) -> SessionCredential:
+    return tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
+
+
 def test_an_agent_and_the_token_service_report_a_message_as_a_history_has_it(
-    transport: Transport, tokens: DevTokenService
+    transport: Transport, tokens: DevTokenService, credential: SessionCredential
 ) -> None:
-    credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
     content = "Put dinner with Kim into my calendar, and write to kim@x.example."
     with Agent(transport, credential) as agent:
         by_agent = agent.report(SessionEventType.USER_MESSAGE, content=content)
@@ -127,9 +132,8 @@ def test_an_agent_and_the_token_service_report_a_message_as_a_history_has_it(
 
 
 def test_an_agent_reports_what_its_model_says_as_a_history_has_it(
-    transport: Transport, tokens: DevTokenService
+    transport: Transport, credential: SessionCredential
 ) -> None:
-    credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
     content = "Shall I write to kim@x.example?"
     with Agent(transport, credential) as agent:
         event = agent.report(SessionEventType.MODEL_OUTPUT, content=content)
@@ -140,8 +144,7 @@ def test_an_agent_reports_what_its_model_says_as_a_history_has_it(
     assert event.atoms_complete
 
 
-def test_a_report_without_the_content_has_no_atoms(transport: Transport, tokens: DevTokenService) -> None:
-    credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
+def test_a_report_without_the_content_has_no_atoms(transport: Transport, credential: SessionCredential) -> None:
     with Agent(transport, credential) as agent:
         event = agent.report(SessionEventType.RETRIEVAL, content_digest=sha256(b"all is well"))
 
@@ -149,9 +152,8 @@ def test_a_report_without_the_content_has_no_atoms(transport: Transport, tokens:
 
 
 def test_what_a_message_asks_for_is_derived_from_its_text_by_any_deriver(
-    transport: Transport, tokens: DevTokenService
+    transport: Transport, tokens: DevTokenService, credential: SessionCredential
 ) -> None:
-    credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
     content = "Please pay the bill."
     own = (TaskScope(kind="send"),)
     with Agent(transport, credential) as agent:
