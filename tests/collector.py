@@ -8,6 +8,8 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.answering import body_of
+
 
 class Collector:
     """Listens on loopback until it is closed."""
@@ -19,7 +21,7 @@ class Collector:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                keep(self.rfile.read(int(self.headers["Content-Length"])))
+                keep(body_of(self))
                 self.send_response(200)
                 self.end_headers()
 

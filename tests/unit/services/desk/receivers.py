@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from typing import Any, NamedTuple
 
+from tests.answering import body_of
+
 WAIT_S = 30.0
 SLOW_S = 0.2
 """Between two bytes of a receiver that is slow."""
@@ -51,7 +53,7 @@ class Web:
             def do_POST(self) -> None:
                 web.attempts += 1
                 web.attempt_times.append(time.monotonic())
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = body_of(self)
                 if self.path == "/elsewhere":
                     web.redirected += 1
                     return self._answer(200)

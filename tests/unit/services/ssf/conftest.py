@@ -30,6 +30,7 @@ from streams.sdk.transport import Transport
 from streams.services.ssf.service import RunningSsf
 from streams.services.ssf.settings import SsfSection
 from streams.wiring.clock import SystemClock
+from tests.answering import body_of
 from tests.unit.sdk.hands import written
 from tests.unit.services.sts.issuers import Issuer, now_s
 from tests.waiting import WAIT_S
@@ -56,7 +57,7 @@ class Other:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = body_of(self)
                 status, answer = other.answers.pop(0) if other.answers else (202, b"")
                 if other.forbidden and other.forbidden in body:
                     status = 403
