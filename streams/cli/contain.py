@@ -281,7 +281,10 @@ def _show(screen: Screen, found: Containment, standing: Standing) -> None:
         screen.say("It made no call after it had read untrusted data; there is nothing to undo.", OK)
         return
     if source is None:
-        screen.say("It was untrusted before its first call, or what it read is not on the log.")
+        screen.say(
+            "It was untrusted before its first call (by its conversation, or what was written before), or what it read "
+            "is not on the log."
+        )
     else:
         documents = f" ({', '.join(source.documents)})" if source.documents else ""
         screen.say(f"It first read untrusted data at {instant_text(source.time_ms)}:")

@@ -35,7 +35,7 @@ from streams.operations.sessions.search import SessionMissingError, Shown, show_
 from streams.operations.sessions.view import SessionView
 from streams.operations.topics.decoded import decoded, records_of_key
 from streams.operations.topics.reader import hidden_topics, read_to_end
-from streams.processors.control.tool_uses import undoing_arguments
+from streams.processors.control.tool_uses import ToolUses, undoing_arguments
 
 ACTS_MAX = 10_000
 """Acts that are listed; a session with more is undone by hand, from the systems that it acted on."""
@@ -163,7 +163,7 @@ def read_containment(operator: Operator, tenant_uid: str, session_id: str, resul
         if not catalog.only_reads(verdict)
     ]
     made = _with_undone(operator, acts, since_ms=verdicts[0].evaluated_at) if acts else []
-    source = _source(operator, shown.view, verdicts)
+    source = _source(operator, shown.view, verdicts, catalog)
     reads = len(verdicts) - len(acts)
     tools = catalog.refs({act.undoing_tool for act in made if act.undoing_tool})
     return Containment(shown, tuple(others), source, tuple(made), reads, bool(verdicts), tools)
@@ -225,6 +225,11 @@ class _Catalog:
     def only_reads(self, verdict: Verdict) -> bool:
         entry = self._entry(verdict.tool)
         return entry is not None and entry.read_only
+
+    def returns_untrusted(self, tool: ToolRef) -> bool:
+        """Return whether others may write anything that a tool returns."""
+        entry = self._entry(tool)
+        return entry is None or ToolUses(entry).returns_untrusted
 
     def act(self, verdict: Verdict, ran: str, result: Any) -> Act:
         entry, (name, args, missing) = self._entry(verdict.tool), self._undoing(verdict, result)
@@ -318,10 +323,11 @@ def args_digest(args: Mapping[str, Any]) -> bytes | None:
         return None
 
 
-def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict]) -> Source | None:
+def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict], catalog: _Catalog) -> Source | None:
     """Return the first thing that made the session untrusted, according to the first verdict under such a label.
 
-    If nothing was reported of it, that is the call that was allowed to read it.
+    If nothing was reported of it, that is the call that was allowed to read it. If the verdict names nothing that is
+    untrusted as a whole, it is the first result with a field that others may write.
     """
     tenant_uid, session_id = view.tenant_uid, view.session_id
     first = next((each for each in verdicts if each.session_id == session_id), None)
@@ -330,8 +336,11 @@ def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict]) 
     ids = [each.event_id for each in first.influences if each.origin is Origin.UNTRUSTED]
     key = session_key_of(tenant_uid, session_id)
     for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
+        if not isinstance(event, SessionEvent):
+            continue
         # An allowed call counts as read before its result is reported; then its intent is named.
-        if isinstance(event, SessionEvent) and (event.header.id in ids or event.intent_id in ids):
+        is_named = event.header.id in ids or event.intent_id in ids
+        if is_named or (not ids and event.tool is not None and catalog.returns_untrusted(event.tool)):
             what = event.type.value.lower() if event.tool is None else tool_text(event.tool)
             return Source(event.header.id, received.timestamp_ms, what, event.sources, event.intent_id)
     read = next((view.intents[each] for each in ids if each in view.intents), None)

@@ -19,7 +19,7 @@ from streams.delegation.authority import Authority
 from streams.delegation.keys import verified_jkt
 from streams.model.errors import InvariantError
 from streams.model.intent import Intent
-from streams.model.labels import Label
+from streams.model.labels import Integrity, Label
 from streams.model.proof import has_session_proof, prompt_fingerprint, proof_message, session_secret
 from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.gate.observed import Observed
@@ -27,6 +27,9 @@ from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.session_row import SessionRow
 from streams.processors.state import PendingKind
+
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_TRUSTED = Integrity.TRUSTED
 
 
 class Progress(NamedTuple):
@@ -150,6 +153,19 @@ class Case(msgspec.Struct):
         if self._label is None:
             self._label = self.session.effective_label()
         return self._label
+
+    def recorded_label(self) -> Label:
+        """Return the label that the verdict records: untrusted also if only single fields were, or a note of others.
+
+        Rules about whole sessions go by `label`, because desks act by the other fields of what they read.
+        """
+        label, seen = self.label(), self.seen
+        if label.integrity is not _TRUSTED:
+            return label
+        awaited = self.session.trust.pending_reads
+        if not (seen is not None and seen.has_untrusted) and not any(read.has_untrusted for read in awaited):
+            return label
+        return msgspec.structs.replace(label, integrity=Integrity.UNTRUSTED)
 
     def has_session_proof(self, root_key: bytes) -> bool:
         """Return whether the intent carries an HMAC under its session's key, which is computed once per case."""

@@ -93,6 +93,9 @@ class Concluder:
         """
         asked = case.asked
         session_key, intent_id = asked.session_key, asked.intent.intent_id
+        if case.is_proven and case.tool is not None and self._provenance.asks(case):
+            # The verdict records whether anything of others was read, also where no rule of the tool asks.
+            self._provenance.row_of(case, state)
         verdict, digest, outputs = self.write(case, decision, state)
         is_final = decision.outcome in FINAL_OUTCOMES
         self._remember(case, verdict, outputs[0].value or b"", digest, state)

@@ -19,6 +19,7 @@ from streams.model.verdict import (
     RuleFault,
     RuleHit,
     RuleMode,
+    ValueOrigin,
     Verdict,
     VerdictMode,
 )
@@ -41,6 +42,7 @@ _ENFORCE = VerdictMode.ENFORCE
 _TRUSTED = Integrity.TRUSTED
 _FROM_TRUSTED = Origin.TRUSTED
 _FROM_UNTRUSTED = Origin.UNTRUSTED
+_BY_OTHERS = frozenset((ValueOrigin.FIELD, ValueOrigin.TEXT))
 
 
 class RenderedResult(NamedTuple):
@@ -111,7 +113,7 @@ class VerdictBuilder:
             # Of arguments that are not proven to be the session's, only the digest is kept.
             args_json=arguments.canonical_json if case.is_proven and arguments is not None else "",
             args_digest=intent.args_digest,
-            label=case.label(),
+            label=case.recorded_label(),
             influences=_influences(session, origins),
             signals=(() if case.observed is None else case.observed.signals) + drift_signals(examined),
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
@@ -207,16 +209,20 @@ def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tup
     if not read:
         return ()
     pointers: dict[str, list[str]] = {}
+    others: set[str] = set()
     for each in origins:
         for event_id in each.event_ids:
             pointers.setdefault(event_id, []).append(each.pointer)
+        if each.origin in _BY_OTHERS:
+            # The result as a whole may be trusted, and this field of it not.
+            others.update(each.event_ids)
     # From a list, which takes half as long as from a generator.
     return tuple(
         [
             Influence(
                 event_id=event_id,
                 arg_pointers=tuple(pointers[event_id]) if event_id in pointers else (),
-                origin=_FROM_TRUSTED if label.integrity is _TRUSTED else _FROM_UNTRUSTED,
+                origin=_FROM_TRUSTED if label.integrity is _TRUSTED and event_id not in others else _FROM_UNTRUSTED,
             )
             for event_id, label in read
         ]

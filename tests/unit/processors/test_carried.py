@@ -7,6 +7,7 @@ import pytest
 from simulation.records import ROOT_KEY, TRUSTED, SessionMaker, tool_entry, tool_ref
 from streams.audit.report_keys import ReportKey
 from streams.inmemory.faults import NoFaults
+from streams.model.labels import Integrity
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType, TaskScope
 from streams.model.topics import BUDGET_REQUEST, REPORT
@@ -183,6 +184,18 @@ def test_the_key_of_a_users_values_is_derived_once_for_a_call_that_notes_nothing
     monkeypatch.setattr(provenance, "atom_key", lambda *about: derived.append(about[-1]) or atom_key(*about))
     assert office.call(first, WIPE, {}).outcome is Outcome.DENY
     assert derived == [first.sub]
+
+
+def test_a_verdict_records_that_others_had_a_say_before_the_session_began(office: Office) -> None:
+    first, second, third = (office.opened(each) for each in SESSIONS[:3])
+    office.read(first, MAILS, WORDS, "talk")
+    office.call(first, NOTE, {"text": WORDS}, "talk")
+    office.wait(FRESH_MS + 1)
+    assert office.call(second, WIPE, {}, "talk").label.integrity is Integrity.UNTRUSTED
+    office.read(third, NOTES, WORDS)
+    assert office.call(third, WIPE, {}).label.integrity is Integrity.UNTRUSTED
+    # Of another talk, and with nothing from the notes.
+    assert office.call(office.opened(SESSIONS[3]), WIPE, {}, "another").label.integrity is Integrity.TRUSTED
 
 
 def test_an_honest_note_stays_trusted(office: Office) -> None:
