@@ -39,6 +39,7 @@ from streams.model.types import tool_text
 from streams.operations.approvals.questions import calls_of
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.sdk.transport import Transport
+from streams.services.approvals.access_request import access_request_of
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.signing import signed_headers
@@ -62,14 +63,16 @@ def message_of(request: ApprovalRequest, key: bytes, answer_url: str) -> dict[st
     """Return the body of a webhook: the question with all its calls, and where answers go."""
     calls = calls_of(request)
     more = "" if len(calls) == 1 else f" (and {len(calls) - 1} more)"
+    summary = f"{tool_text(request.tool)}{more} for {request.sub}: {request.reason_text}"
     return {
         "type": ASKED,
         "timestamp": format_instant(request.header.time),
         "data": {
-            "summary": f"{tool_text(request.tool)}{more} for {request.sub}: {request.reason_text}",
+            "summary": summary,
             "answer_url": answer_url,
             "session": key.decode("utf-8", "replace"),
             **to_json(request),
+            "access_request": access_request_of(request, summary),
         },
     }
 

@@ -221,6 +221,21 @@ class TestWebhooks:
         assert data["answer_url"] == "http://127.0.0.1:8422/answers"
         assert data["summary"] == "mail/send (and 1 more) for alice: a lead must say so"
 
+    def test_a_question_is_an_access_request_of_authzen_as_well(self, desk: Desk, opened: Open, chat: Other) -> None:
+        opened(desk.section(chat.url))
+        question = desk.ask("ann", "bob")
+        until(lambda: len(chat.tokens) == 2, "both forms of the question are accepted")
+        asked = json.loads(chat.tokens[-1])["data"]["access_request"]
+        assert (asked["task"]["id"], asked["task"]["status"]) == (question.task_id, "pending")
+        assert asked["client"]["actor"]["id"] == question.act.sub
+        items = {item["denial"]["evaluation_id"]: item for item in asked["items"]}
+        assert set(items) == {call.verdict_id for call in question.calls}
+        item = items[question.verdict_id]
+        assert item["subject"] == {"type": "user", "id": "alice"}
+        assert (item["action"]["name"], item["resource"]) == ("tools/call", {"type": "tool", "id": "mail/send"})
+        assert item["context"]["arguments"] == json.loads(question.args_json)
+        assert item["denial"]["reason"] == "approval_required"
+
     def test_a_bot_may_answer_a_question_at_once(
         self, desk: Desk, opened: Open, chat: Other, monkeypatch: pytest.MonkeyPatch
     ) -> None:
