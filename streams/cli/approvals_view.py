@@ -117,6 +117,7 @@ def show_question(screen: Screen, question: Question, now_ms: int) -> None:
         ("question", request.task_id),
         [
             ("for", f"{request.sub}, by agent {request.act.sub}, session {request.session_id}"),
+            ("purpose", request.purpose or "none is stated"),
             ("why", request.reason_text),
             ("rules that ask", ", ".join(request.rules) or "-"),
             ("all rules", "; ".join(request.matched_rules) or "-"),

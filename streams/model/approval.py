@@ -58,7 +58,8 @@ class ApprovalRequest(Record, frozen=True, kw_only=True):
     written again, with a higher `revision`. The fields of a single call (`intent_id` to `args_digest`, `reversible`)
     are those of the call for which it is written; `calls` has all that the question covers now. `rules` are the rules
     that ask, as `id@version`; `matched_rules` are all that matched, with their reasons. `widest_grant` is the widest
-    scope in which they let people approve further calls; UNKNOWN: none.
+    scope in which they let people approve further calls; UNKNOWN: none. `purpose` is what the session is for, as the
+    token service or a person has stated it; what the user has said is not on the log.
     """
 
     header: Header
@@ -85,6 +86,7 @@ class ApprovalRequest(Record, frozen=True, kw_only=True):
     revision: int = 0
     calls: tuple[PendingCall, ...] = ()
     widest_grant: GrantScope = GrantScope.UNKNOWN
+    purpose: str | None = None
 
 
 class ApprovalStatus(StrEnum):

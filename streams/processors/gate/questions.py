@@ -34,10 +34,10 @@ from streams.processors.state import PendingKind, PendingRow, QuestionRow, decod
 
 QUESTION_CALLS_MAX = 32
 """Calls that one question covers. Nobody reads more, and the request must fit into a record."""
-
 QUESTION_ARGS_CHARS_MAX = 131_072
 """The longest arguments of all calls of a question together. A call with longer arguments has a question of its own."""
 
+PURPOSE_CHARS_MAX = 1_024
 _SCOPES = {"none": GrantScope.UNKNOWN, "task": GrantScope.TASK, "session": GrantScope.SESSION}
 _MODEL = "model"
 replace = msgspec.structs.replace
@@ -198,6 +198,7 @@ def request_output(
         revision=question.revision,
         calls=tuple(_shown_call(row) for row in rows),
         widest_grant=question.widest,
+        purpose=None if session.identity.purpose is None else session.identity.purpose[:PURPOSE_CHARS_MAX],
     )
     return Output(APPROVAL_REQUEST, session_key, encoder.encode(APPROVAL_REQUEST.name, request), header, None, note)
 

@@ -340,7 +340,7 @@ def test_each_argument_is_shown_with_its_origin(office: Office) -> None:
         ArgumentOrigin(pointer="/to", origin=ValueOrigin.TEXT, instructed=True, event_ids=(event,), paths=("body",)),
         ArgumentOrigin(pointer="/body", origin=ValueOrigin.USER),
     )
-    request = replace(request, calls=(replace(request.calls[0], origins=origins),))
+    request = replace(request, calls=(replace(request.calls[0], origins=origins),), purpose="bills")
     with office.operator() as operator:
         operator.write(APPROVAL_REQUEST, [(read.key or b"", request, request.header)])
     lines = office.text("show", request.task_id).splitlines()
@@ -349,6 +349,7 @@ def test_each_argument_is_shown_with_its_origin(office: Office) -> None:
         for line in lines
     )
     assert any("hello" in line and "named by the user" in line for line in lines)
+    assert any("purpose" in line and "bills" in line for line in lines)
 
 
 def test_the_end_of_a_long_argument_is_shown_and_the_rest_is_counted(office: Office) -> None:
