@@ -347,6 +347,8 @@ def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new
     agents, has_more = incident.agents, incident.has_more_agents
     if agent and agent not in agents:
         agents, has_more = ((*agents, agent), has_more) if len(agents) < AGENTS_MAX else (agents, True)
+    # Of an incident that has just begun, nothing has occurred yet.
+    ended_ms = incident.ended_ms if incident.findings_count else 0
     return _replace(
         incident,
         alert=_plain(alert) if alert.severity_id > incident.severity_id else incident.alert,
@@ -358,7 +360,7 @@ def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new
         has_more_agents=has_more,
         last_ms=now_ms,
         occurred_first_ms=min(incident.began_ms, alert.first_seen_time),
-        occurred_last_ms=max(incident.occurred_last_ms, min(now_ms, alert.last_seen_time)),
+        occurred_last_ms=max(ended_ms, min(now_ms, alert.last_seen_time)),
     )
 
 

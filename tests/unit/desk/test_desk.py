@@ -160,6 +160,19 @@ def test_an_open_incident_of_an_older_version_began_when_its_first_alert_arrived
     assert (update.first_ms, update.last_ms) == (T0, later)
 
 
+def test_the_end_of_an_incident_of_an_older_version_does_not_fall_back(rows: DeskStore) -> None:
+    """What people were told ended with its last alert. One that is about something earlier ends it no sooner."""
+    uid = desk().on_alert(rows, alert(1), T0)[0].message.incident
+    row = rows.incident(uid)
+    assert row is not None
+    told_ms = T0 + 20 * MINUTE_MS
+    rows.put_incident(replace(row, occurred_first_ms=0, occurred_last_ms=0, last_ms=told_ms))
+    earlier = T0 + MINUTE_MS
+    late = again(1, 50, first_seen_time=earlier, last_seen_time=earlier)
+    update = desk().on_alert(rows, late, told_ms + MINUTE_MS)[0].message
+    assert update.last_ms == told_ms
+
+
 def test_a_summary_has_the_times_of_what_occurred(rows: DeskStore) -> None:
     for number in (1, 2):
         seen = alert(number, first_seen_time=T0 - number, last_seen_time=T0 + number)
