@@ -1,13 +1,13 @@
 """Evaluate Sigma correlations (specification 2.1) over activities and signals, with bounded state.
 
 **Idea.** A correlation selects activities, groups them by fields, and looks at those of a sliding window: how many, how
-many different values, their sum, average or percentile, whether all rules have matched, whether they have in order. The
-matches of a group's window are one row, sorted by time and event, so that the order in which records arrive and
-records that arrive twice make no difference within the window. The window ends at the newest match.
+many different values, their sum, average, median or percentile, whether all rules have matched, whether they have in
+order. The matches of a group's window are one row, sorted by time and event, so that the order in which records arrive
+and records that arrive twice make no difference within the window. The window ends at the newest match.
 
 **Bounds.** A window holds `MATCHES_MAX` matches; the oldest make room. A threshold of a count can't be larger, so a
 count that no longer fits has already reached it. A sum keeps what made room in its oldest match, and so is never too
-small. Averages and percentiles are then those of the newest matches.
+small. Averages, medians and percentiles are then those of the newest matches.
 
 **Rejected.** Buckets of time instead of matches: they are smaller, but they don't agree with the definition, and can't
 tell an order.
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from math import ceil, inf
 from operator import attrgetter, eq, ge, gt, le, lt, ne
+from statistics import median
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ class CorrelationType(StrEnum):
     VALUE_SUM = "value_sum"
     VALUE_AVG = "value_avg"
     VALUE_PERCENTILE = "value_percentile"
+    VALUE_MEDIAN = "value_median"
 
 
 class Incident(StrEnum):
@@ -56,7 +58,14 @@ class Incident(StrEnum):
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
     {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq, "neq": ne}
 )
-_NUMERIC = frozenset({CorrelationType.VALUE_SUM, CorrelationType.VALUE_AVG, CorrelationType.VALUE_PERCENTILE})
+_NUMERIC = frozenset(
+    {
+        CorrelationType.VALUE_SUM,
+        CorrelationType.VALUE_AVG,
+        CorrelationType.VALUE_PERCENTILE,
+        CorrelationType.VALUE_MEDIAN,
+    }
+)
 _AT_LEAST = frozenset({"gt", "gte"})
 _IN_TIME = frozenset({CorrelationType.TEMPORAL, CorrelationType.TEMPORAL_ORDERED})
 
@@ -361,6 +370,8 @@ def is_fulfilled(correlation: Correlation, found: Sequence[Match]) -> bool:
         measured = float(sum(values))
     elif kind is CorrelationType.VALUE_AVG:
         measured = sum(values) / len(values)
+    elif kind is CorrelationType.VALUE_MEDIAN:
+        measured = median(values)
     else:
         measured = percentile(values, correlation.percentile)
     return all(COMPARISONS[name](measured, wanted) for name, wanted in correlation.conditions)

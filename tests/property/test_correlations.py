@@ -53,7 +53,7 @@ def activity(number: int, event: tuple[int, str, int, int]) -> Activity:
 
 
 def correlation(kind: CorrelationType, conditions: list[tuple[str, float]], percentile: int) -> Correlation:
-    numeric = kind in (CorrelationType.VALUE_SUM, CorrelationType.VALUE_AVG, CorrelationType.VALUE_PERCENTILE)
+    numeric = kind.startswith("value_") and kind is not CorrelationType.VALUE_COUNT
     return Correlation(
         name="c",
         title="c",
@@ -88,6 +88,8 @@ def by_definition(it: Correlation, activities: list[Activity]) -> bool:
         value = sum(amounts)
     elif it.type is CorrelationType.VALUE_AVG:
         value = sum(amounts) / len(amounts)
+    elif it.type is CorrelationType.VALUE_MEDIAN:
+        value = (amounts[(len(amounts) - 1) // 2] + amounts[len(amounts) // 2]) / 2
     else:
         value = next(each for at, each in enumerate(amounts, 1) if at * 100 >= it.percentile * len(amounts))
     return all(COMPARISONS[name](value, wanted) for name, wanted in it.conditions)

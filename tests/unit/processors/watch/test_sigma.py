@@ -46,4 +46,4 @@ def test_its_reader_does_refuse_something() -> None:
 
 def test_the_types_are_those_of_sigma() -> None:
     theirs = {each.name.lower() for each in SigmaCorrelationType}
-    assert {each.value for each in CorrelationType} <= theirs
+    assert {each.value for each in CorrelationType} == theirs
