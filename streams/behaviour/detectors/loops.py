@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log10
+from math import exp, log, log10
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from streams.behaviour.detectors.peaks import (
     learned,
     usual_limit,
 )
-from streams.behaviour.estimators import Peak
+from streams.behaviour.estimators import SETTLED_DAYS, Peak, Tether, tethered
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, CALL
 from streams.behaviour.signals import Keyed, Rows, Scored
@@ -259,11 +259,17 @@ class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How often peers call a tool, how often they begin to, and the longest stretches of each day."""
+    """How often peers call a tool, how often they begin to, and the longest stretches of each day.
+
+    Once enough days are known, a stretch of average length is usual up to what the tether says, and `stay_most` is the
+    probability of one more call that belongs to it: whoever makes ever longer ones teaches no more than that.
+    """
 
     calls: int = 0
     starts: int = 0
     peak: Peak = Peak()
+    tether: Tether | None = None
+    stay_most: float = STAY_MAX
 
 
 class LoopRun(Keyed):
@@ -285,7 +291,7 @@ class LoopRun(Keyed):
         kept = (stretch, stays)
         if stays.calls < it.min_support or stretch.count == 1:
             return Scored(kept)
-        stay, length = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX), stretch.length
+        stay, length = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), stays.stay_most), stretch.length
         score = -(length - 1.0) * log10(max(stay, 1e-3))
         if score >= self.faint and stays.peak.past.weight >= DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
@@ -297,4 +303,11 @@ class LoopRun(Keyed):
         del noted
         stretch, stays = rows
         peak = learned(stays.peak, float(stretch.count), activity.time_ms, self.declaration)
-        return (stretch, Stays(stays.calls + 1, stays.starts + (stretch.count == 1), peak))
+        calls, starts = stays.calls + 1, stays.starts + (stretch.count == 1)
+        tether, stay_most = stays.tether, stays.stay_most
+        if peak.past is not stays.peak.past and peak.past.weight > SETTLED_DAYS:
+            # A day is over.
+            usual = log((calls + 2.0) / (starts + 1.0))
+            tether = tethered(tether, usual, 1.0, activity.time_ms)
+            stay_most = min(1.0 - exp(-tether.level), STAY_MAX)
+        return (stretch, Stays(calls, starts, peak, tether, stay_most))

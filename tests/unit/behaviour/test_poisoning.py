@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import exp
 from pathlib import Path
 from random import Random  # noqa: TID251 - honest work is drawn from a seed
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ SHIPPED = parse_behaviour(load_detector_files(RULES)).declared
 HONEST_DAYS = 30
 POISONED_DAYS = 30
 STEPS = 30
+MANY = 1_500
 
 Make = Callable[[int, float], Activity]
 
@@ -83,6 +85,65 @@ def test_in_30_days_an_amount_below_all_thresholds_grows_four_times_at_most(per_
 def test_in_30_days_a_volume_below_all_thresholds_grows_four_times_at_most(per_day: int) -> None:
     """It grew by seven orders of magnitude without a tether: each day's peak made the next day's limit wider."""
     assert 1 < gain(of_kinds("egress"), sending, sending, per_day) < 4
+
+
+class Counted(NamedTuple):
+    """What is counted: its detectors by name, honest work (`n` of the day), and what the attacker makes many of."""
+
+    detectors: tuple[str, ...]
+    every_ms: int
+    honest: Callable[[int, int], dict[str, object]]
+    attack: Callable[[int, int], dict[str, object]]
+
+
+COUNTED = {
+    "calls in an hour": Counted(("rate_hour",), 1_000, lambda day, n: {}, lambda day, n: {}),
+    "calls in a minute": Counted(("rate_minute",), 20, lambda day, n: {}, lambda day, n: {}),
+    "objects at once": Counted(
+        ("fan_out_short",), 50, lambda day, n: {"object": f"o-{n}"}, lambda day, n: {"object": f"new-{day}-{n}"}
+    ),
+    "equal calls": Counted(
+        ("loop", "loop_about"), 1_000, lambda day, n: {"object": f"o-{n}"}, lambda day, n: {"object": "x", "call": "x"}
+    ),
+    "calls of one tool": Counted(
+        ("loop_run",), 1_000, lambda day, n: {"tool": ("crm.use", "docs.read")[n % 2]}, lambda day, n: {}
+    ),
+    "people in a session": Counted(
+        ("cross_owner",), 1_000, lambda day, n: {"owner": f"u-{day}"}, lambda day, n: {"owner": f"v-{day}-{n}"}
+    ),
+    "sessions of a grant": Counted(
+        ("delegation_storm",),
+        1_000,
+        lambda day, n: {"root": f"g-{day}", "depth": 2},
+        lambda day, n: {"root": f"h-{day}", "depth": 2, "session": f"h-{day}-{n}"},
+    ),
+}
+
+
+@pytest.mark.parametrize("counted", COUNTED.values(), ids=COUNTED)
+def test_in_30_days_a_count_below_all_thresholds_grows_five_times_at_most(counted: Counted) -> None:
+    """Each day the attacker makes as many as just raise no alert. Calls of one tool once grew 19 times."""
+    watch = Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.name in counted.detectors)))
+    rows, quiet = Rows(), list[int]()
+    for day in range(HONEST_DAYS + POISONED_DAYS):
+        begin_ms = START_MS + day * DAY_MS + 9 * HOUR_MS
+        for at in range(20):
+            fields = {"session": f"s-{day}", "call": f"s-{day}-{at}", **counted.honest(day, at)}
+            assert not watch.observe(rows, activity(begin_ms + at * 600_000, **fields)).findings
+        if day < HONEST_DAYS:
+            continue
+        calls = [
+            activity(
+                begin_ms + 5 * HOUR_MS + at * counted.every_ms,
+                **{"session": f"x-{day}", "call": f"x-{day}-{at}", **counted.attack(day, at)},
+            )
+            for at in range(MANY)
+        ]
+        copy = Rows(rows)
+        quiet.append(next(at for at, each in enumerate(calls) if watch.observe(copy, each).findings))
+        for each in calls[: quiet[-1]]:
+            assert not watch.observe(rows, each).findings
+    assert 1 <= quiet[-1] / quiet[0] < 5
 
 
 def test_what_the_attacker_is_denied_moves_nothing() -> None:
