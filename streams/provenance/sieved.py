@@ -1,9 +1,9 @@
 """Patterns that are searched for only in the texts that may hold them.
 
 **Idea.** A request is read with more than a hundred patterns, and hardly any of them is in it. Most need letters that
-few texts have: one needs "throw" or "chuck" or "toss". Which ones is read off the parsed pattern, and a text that has
-none of them is not searched, which takes a tenth of the time. That is what the filtered sets of RE2 do
-(https://github.com/google/re2/blob/main/re2/filtered_re2.h), whose patterns can't look ahead or behind.
+few texts have: one needs "throw" or "chuck" or "toss", and "out" or "away" as well. Which ones is read off the parsed
+pattern, and a text that lacks one of them is not searched, which takes a tenth of the time. That is what the filtered
+sets of RE2 do (https://github.com/google/re2/blob/main/re2/prefilter.h), whose patterns can't look ahead or behind.
 
 To name those letters by hand beside each pattern was rejected: whoever changes the pattern would make them wrong, and
 nobody would see it. Python's parser of patterns is not public, so a pattern of which it says nothing is always searched
@@ -14,14 +14,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 WEIGHT_MIN = 2
 """A part that weighs less is in every text."""
-WEIGHT_ENOUGH = 5
+WEIGHT_ENOUGH = 4
 """Of parts that weigh more, fewer are better."""
+CHOICES_MAX = 8
+"""How many texts in the place of each other are put together with those beside them."""
+SETS_MAX = 3
+"""How many sets of parts a text is asked for before it is searched."""
 
 _T = TypeVar("_T")
+_Needs = tuple[frozenset[str], ...]
+"""Sets of parts; a text in which the pattern matches has one part of each."""
 _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 
 
@@ -32,14 +38,12 @@ class Sieved:
         """Compile the pattern, as `re.compile` does."""
         self.pattern = re.compile(pattern, flags)
         self._folds = bool(self.pattern.flags & re.IGNORECASE)
-        self._needed = needed_parts(self.pattern)
+        self._needs = needs_of(self.pattern)
 
     def may_be_in(self, text: str) -> bool:
-        """Return whether a text has letters that the pattern needs."""
-        if self._needed is None:
-            return True
+        """Return whether a text has the letters that the pattern needs."""
         folded = _folded(text) if self._folds else text
-        return any(map(folded.__contains__, self._needed))
+        return _has_all(folded, self._needs)
 
     def search(self, text: str) -> re.Match[str] | None:
         """Return the first match in a text."""
@@ -55,28 +59,62 @@ class SievedSet(Generic[_T]):
 
     def __init__(self, patterns: Iterable[tuple[re.Pattern[str], _T]]) -> None:
         """Take the patterns, in the order in which they are searched for."""
-        self._patterns = [(needed_parts(pattern), pattern, meaning) for pattern, meaning in patterns]
-        self._parts = frozenset[str]().union(*(needed or () for needed, _, _ in self._patterns))
+        self._patterns = list(patterns)
+        self._always: list[int] = []
+        self._more: list[_Needs] = []
+        self._by_part: dict[str, list[int]] = {}
+        for place, (pattern, _) in enumerate(self._patterns):
+            first, *more = needs_of(pattern) or (frozenset[str](),)
+            self._more.append(tuple(more))
+            if not first:
+                self._always.append(place)
+            for part in first:
+                self._by_part.setdefault(part, []).append(place)
 
     def matches(self, text: str) -> Iterator[tuple[re.Match[str], _T]]:
         """Yield the matches of one pattern after the other in a text, with what the pattern stands for."""
-        held = {part for part in self._parts if part in text}
-        for needed, pattern, meaning in self._patterns:
-            if needed is None or not needed.isdisjoint(held):
+        places = set(self._always)
+        places.update(*map(self._by_part.__getitem__, filter(text.__contains__, self._by_part)))
+        for place in sorted(places):
+            if _has_all(text, self._more[place]):
+                pattern, meaning = self._patterns[place]
                 for match in pattern.finditer(text):
                     yield match, meaning
 
 
-def needed_parts(pattern: re.Pattern[str]) -> frozenset[str] | None:
-    """Return parts of which a text has at least one if the pattern matches in it; None where nothing is known.
+def _has_all(text: str, needs: _Needs) -> bool:
+    for parts in needs:  # noqa: SIM110 - a generator costs more than most texts
+        if not any(map(text.__contains__, parts)):
+            return False
+    return True
+
+
+def needs_of(pattern: re.Pattern[str]) -> _Needs:
+    """Return sets of parts of which a text has one each if the pattern matches in it, those that say most first.
 
     Those of a pattern that ignores the case of letters are in a text without it, as `_folded` makes it.
     """
     parse = getattr(getattr(re, "_parser", None), "parse", None)
     if parse is None:
-        return None
-    parts = _needed(parse(pattern.pattern, pattern.flags))
-    return parts if parts is None or not pattern.flags & re.IGNORECASE else frozenset(map(_folded, parts))
+        return ()
+    found = _piece(parse(pattern.pattern, pattern.flags))
+    chosen: list[frozenset[str]] = []
+    for parts in sorted(map(_shortest, (*found.needs, found.begins)), key=_worth, reverse=True):
+        if _lightest(parts) >= WEIGHT_MIN and not any(_implies(each, parts) for each in chosen):
+            chosen.append(parts)
+    if pattern.flags & re.IGNORECASE:
+        chosen = [frozenset(map(_folded, parts)) for parts in chosen]
+    return tuple(chosen[:SETS_MAX])
+
+
+def _shortest(parts: frozenset[str]) -> frozenset[str]:
+    """Return parts without those that have another one of them in them."""
+    return frozenset([part for part in parts if not any(each in part for each in parts - {part})])
+
+
+def _implies(parts: frozenset[str], others: frozenset[str]) -> bool:
+    """Return whether a text that has one of some parts has one of the others as well."""
+    return all(any(other in part for other in others) for part in parts)
 
 
 def _folded(text: str) -> str:
@@ -88,37 +126,74 @@ def _folded(text: str) -> str:
     return text.replace("\u0130", "i").replace("\u0131", "i").casefold()
 
 
-def _needed(sequence: Iterable[tuple[Any, Any]]) -> frozenset[str] | None:
-    """Return the best of the sets of parts that a parsed sequence needs one of."""
-    sets: list[frozenset[str]] = []
-    letters = ""
-    for code, argument in (*sequence, ("END", None)):
-        if str(code) == "LITERAL":
-            letters += chr(argument)
-            continue
-        sets.append(frozenset((letters,)))
-        letters = ""
-        if (inner := _needed_by(str(code), argument)) is not None:
-            sets.append(inner)
-    best = max(sets, key=_worth)
-    return best if _lightest(best) >= WEIGHT_MIN else None
+class _Piece(NamedTuple):
+    """What is known of the texts that a piece of a pattern matches.
+
+    Each begins with one of `begins`, and is nothing else if `is_all`. It has a part of each of `needs`.
+    """
+
+    begins: frozenset[str]
+    is_all: bool = False
+    needs: _Needs = ()
 
 
-def _needed_by(code: str, argument: Any) -> frozenset[str] | None:
-    """Return what one element of a parsed pattern needs."""
+_EMPTY = frozenset(("",))
+
+
+def _piece(sequence: Iterable[tuple[Any, Any]]) -> _Piece:
+    """Return what is known of a parsed sequence."""
+    runs: list[frozenset[str]] = []
+    needs: list[frozenset[str]] = []
+    run, goes_on, letters = _EMPTY, True, ""
+    for code, argument in sequence:
+        piece = _piece_of(str(code), argument)
+        needs += piece.needs
+        if len(piece.begins) == 1 and piece.is_all:
+            letters += "".join(piece.begins)
+        else:
+            # One part may say more than the many that it makes with what is before and behind it.
+            needs.append(frozenset((letters,)))
+            letters = ""
+        if not goes_on or 1 < len(run) > CHOICES_MAX // len(piece.begins):
+            runs.append(run)
+            run = _EMPTY
+        run = frozenset([before + after for before in run for after in piece.begins])
+        goes_on = piece.is_all
+    runs.append(run)
+    return _Piece(runs[0], goes_on and len(runs) == 1, (*needs, frozenset((letters,)), *runs[1:]))
+
+
+def _piece_of(code: str, argument: Any) -> _Piece:
+    """Return what is known of one element of a parsed pattern."""
     match code, argument:
+        case "LITERAL", letter:
+            return _Piece(frozenset((chr(letter),)), is_all=True)
+        case "IN", members if len(members) <= CHOICES_MAX and all(str(each) == "LITERAL" for each, _ in members):
+            return _Piece(frozenset([chr(letter) for _, letter in members]), is_all=True)
+        case ("SUBPATTERN", (_, 0, 0, inner)) | ("ATOMIC_GROUP", inner):
+            return _piece(inner)
         case "BRANCH", (_, branches):
-            needed = [_needed(branch) for branch in branches]
-            return None if None in needed else frozenset[str]().union(*filter(None, needed))
-        case "SUBPATTERN", (_, 0, 0, inner):
-            return _needed(inner)
+            return _any_of([_piece(branch) for branch in branches])
+        case (("AT" | "ASSERT_NOT"), _):
+            return _Piece(_EMPTY, is_all=True)
         case "ASSERT", (_, inner):
-            return _needed(inner)
-        case "ATOMIC_GROUP", inner:
-            return _needed(inner)
-        case _, (least, _, inner) if code in _REPEATS and least > 0:
-            return _needed(inner)
-    return None
+            around = _piece(inner)
+            return _Piece(_EMPTY, is_all=True, needs=(*around.needs, around.begins))
+        case _, (0, 1, inner) if code in _REPEATS:
+            return _any_of([_piece(inner), _piece(())])
+        case _, (least, most, inner) if code in _REPEATS and least > 0:
+            once = _piece(inner)
+            return once._replace(is_all=once.is_all and least == most == 1)
+    return _Piece(_EMPTY)
+
+
+def _any_of(pieces: list[_Piece]) -> _Piece:
+    """Return what is known of a text that one of some pieces matches."""
+    begins = frozenset[str]().union(*(piece.begins for piece in pieces))
+    if all(piece.is_all for piece in pieces):
+        return _Piece(begins, is_all=True)
+    best = [max((piece.begins, *piece.needs), key=_worth) for piece in pieces]
+    return _Piece(begins, needs=(frozenset[str]().union(*best),))
 
 
 def _worth(parts: frozenset[str]) -> tuple[int, int]:
