@@ -9,9 +9,9 @@ of some other languages, and the marks of roles that models know. It does not un
 from __future__ import annotations
 
 import re
-from functools import lru_cache, reduce
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from itertools import pairwise
-from operator import or_
 
 import msgspec
 
@@ -20,18 +20,25 @@ from streams.provenance.act_words_abroad import WORDS_CACHED_MAX
 from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.orders_abroad import may_order_abroad, orders_abroad
 from streams.provenance.orders_as_calls import orders_as_call
-from streams.provenance.said_as_facts import orders_as_fact, said_to_be_done
+from streams.provenance.role_marks import has_role_mark, has_role_mark_in_lines
+from streams.provenance.said_as_facts import FACTS, orders_as_fact, said_to_be_done
 from streams.provenance.self_standing import stands_alone
 from streams.provenance.sieved import Sieved
 from streams.provenance.words import listed, plain_case
+
+_Form = tuple[Sieved, Callable[[re.Match[str]], bool]]
 
 # It begins with one set of signs, which is found faster than one of three sets.
 _END = re.compile(
     r"[.!?\n\u3002\uff01\uff1f](?:(?<=[.!?])(?=[\s\"')\]]|\Z)|(?<=\n)\n*+|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+)"
 )
-_CLAUSE = re.compile(r"(?:[,;:(\[{\"]\s*+)++|\s-\s|\s(?:and|then)\s")
+_BETWEEN_CLAUSES = r"[,;:(\[{\"\s](?:(?<=\S)\s*+(?:[,;:(\[{\"]\s*+)*+|(?<=\s)(?:-|and|then)\s)"
 """Signs in a row part two clauses only once: a line of JSON has several of them around each name."""
-_FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
+_CLAUSE = re.compile(_BETWEEN_CLAUSES)
+_FIRST = r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)"
+_FIRST_WORD = re.compile(rf"{_FIRST}(?:\s{{1,4}}([^\W\d_]{{1,24}}|\S))?")
+_CLAUSE_AND_FIRST_WORD = re.compile(rf"{_BETWEEN_CLAUSES}(?={_FIRST}|)")
+"""Parts clauses, and takes the first word of what follows with it: few of these words begin an order."""
 
 _OPENERS = listed(
     "please kindly now then also first firstly second next finally lastly just so but and or always never do "
@@ -112,18 +119,14 @@ _PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?)
 """What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
 _SET_TO = Sieved(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
 _HAVE_DONE = Sieved(r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b")
-_ROLE = Sieved(
-    r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
-    r"|^\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
-    r"|(?<!#)#{2,6}\s{0,4}(?:instruction|system|new task|task)"
-    r"|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b",
-    re.MULTILINE,
-)
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
 _ID = r"[A-Za-z]{1,8}[-_]?\d[\w-]{0,24}"
-_RUN_ON = re.compile(rf"(?<=[^\W_][ )\"'%]) ?([A-Z][a-z]{{1,14}}) ([^\s@]{{1,64}}@[^\s@]|{_ID}|[a-z]{{1,24}}\b|\d)")
+_RUN_ON = re.compile(
+    r"([A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{1,14})"
+    rf" ([^\s@]{{1,64}}@[^\s@]|{_ID}|[a-z]{{1,24}}\b|\d)"
+)
 """A word with a capital inside of a sentence, and what follows: a title or a subject often ends without a full stop,
 and then an order begins ("Pizza party Pay the host again")."""
 _RUN_ON_OBJECTS = listed(
@@ -161,6 +164,8 @@ _BEFORE_ADDRESSES = listed("contact phone")
 """Labels behind which an address stands, and then often another one."""
 _NEVER = frozenset(("never", "don't"))
 """Words that make any verb after them a prohibition, at the start of a sentence."""
+_FIRST_IN_ORDERS = IMPERATIVES | _NEVER | _OPENERS
+"""Words of which one stands first in a clause that is an order."""
 _AROUND_WORDS = ".,;:!?()[]\"'*"
 _TRIGGERS = frozenset(
     form
@@ -170,12 +175,15 @@ _TRIGGERS = frozenset(
 """Words of instructions as they stand between spaces, with what is most often beside them."""
 _TRIGGER, _POLITE_WORD, _DUTY_WORD, _ADDRESSED_WORD, _VERB, _ABROAD = (1 << bit for bit in range(6))
 """Sorts of words: those of `_TRIGGERS`, those of the tables below without the signs around them, foreign verbs."""
-_SORTS = (
+_SORTS: dict[str, int] = {}
+for _sort, _words in (
     (_POLITE_WORD, _POLITE),
     (_DUTY_WORD, _DUTIES),
     (_ADDRESSED_WORD, _ADDRESSED),
     (_VERB, IMPERATIVES | _NEVER),
-)
+):
+    for _word in _words:
+        _SORTS[_word] = _SORTS.get(_word, 0) | _sort
 _JOINTS = ('":"', '["', ',"', '{"')
 """Signs of JSON in a text, in front of what may be an order."""
 SENTENCE_CHARS_MAX = 2_000
@@ -217,12 +225,12 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
     bounds = _bounds(text)
     lowered = plain_case(text)
     same_length = len(lowered) == len(text)
-    has_roles = _ROLE.search(lowered) is not None
+    known = _Text(lowered)
     instructs = [
         _instructs(
             text[first:last],
             lowered[first:last] if same_length else plain_case(text[first:last]),
-            has_roles=has_roles,
+            known,
         )
         for first, last in bounds
     ]
@@ -290,25 +298,44 @@ def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
     bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
 
 
-def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
+class _Text:
+    """What is known of all of a text, which spares its sentences most of the work."""
+
+    def __init__(self, lowered: str) -> None:
+        self._lowered = lowered
+
+    @cached_property
+    def has_roles(self) -> bool:
+        """Whether it has the mark of a role."""
+        return has_role_mark_in_lines(self._lowered)
+
+    @cached_property
+    def forms(self) -> list[_Form]:
+        """Those of `_FORMS` that may be in it."""
+        return [each for each in _FORMS if each[0].may_be_in(self._lowered)]
+
+
+def _instructs(sentence: str, lowered: str, text: _Text) -> bool:
     """Return whether a sentence reads like an instruction: an imperative at its start or at that of a clause, a polite
     word, a duty of the reader, something that must be, or the mark of a role.
 
     Args:
         sentence: as it is written, which shows where an order begins without a sign before it.
         lowered: the same in lower case.
-        has_roles: whether the text may have the mark of a role.
+        text: what is known of all of its text.
     """
     spaced = lowered
     if '"' in lowered and any(joint in lowered for joint in _JOINTS):
         # What looks like the end of a result and the begin of another is often written without spaces.
         spaced = lowered.replace('"', ' "')
-    sorts = reduce(or_, map(_sorts_of, spaced.split()), 0)
-    if sorts & _TRIGGER and (_has_trigger(spaced, sorts) or _runs_on(sentence)):
+    sorts = 0
+    for each in set(map(_SORTS_OF.__getitem__, spaced.split())):
+        sorts |= each
+    if sorts & _TRIGGER and (_has_trigger(spaced, sorts, text) or _runs_on(sentence)):
         return True
     if _has_other_form(lowered, spaced, sorts):
         return True
-    if has_roles and _ROLE.search(lowered) is not None:
+    if text.has_roles and has_role_mark(lowered):
         return True
     return not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None
 
@@ -329,18 +356,23 @@ def _has_other_form(lowered: str, spaced: str, sorts: int) -> bool:
     return bool(sorts & _ABROAD) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
 
 
-@lru_cache(WORDS_CACHED_MAX)
-def _sorts_of(between_spaces: str) -> int:
-    """Return of which sorts a word is, as it stands between spaces: a set of bits."""
-    word = between_spaces.strip(_AROUND_WORDS)
-    sorts = _TRIGGER if between_spaces in _TRIGGERS else 0
-    for sort, words in _SORTS:
-        if word in words:
-            sorts |= sort
-    return sorts | _ABROAD if may_order_abroad(word) else sorts
+class _SortsOf(dict[str, int]):
+    """Of which sorts words are, as they stand between spaces: sets of bits, found out when a word is first met."""
+
+    def __missing__(self, between_spaces: str) -> int:
+        if len(self) >= WORDS_CACHED_MAX:
+            self.clear()
+        word = between_spaces.strip(_AROUND_WORDS)
+        sorts = _SORTS.get(word, 0) | (_TRIGGER if between_spaces in _TRIGGERS else 0)
+        sorts |= _ABROAD if may_order_abroad(word) else 0
+        self[between_spaces] = sorts
+        return sorts
 
 
-def _has_trigger(lowered: str, sorts: int) -> bool:
+_SORTS_OF = _SortsOf()
+
+
+def _has_trigger(lowered: str, sorts: int, text: _Text) -> bool:
     """Look closer at a sentence that has a word of instructions."""
     if sorts & _POLITE_WORD:
         return True
@@ -348,33 +380,56 @@ def _has_trigger(lowered: str, sorts: int) -> bool:
         return True
     if not sorts & _VERB:
         return False
-    return any(map(_begins_with_imperative, _CLAUSE.split(lowered, _CLAUSES_MAX))) or _asks_for_act(lowered)
+    first, *others = _CLAUSE_AND_FIRST_WORD.split(lowered, _CLAUSES_MAX)
+    if _begins_with_imperative(first):
+        return True
+    for word, clause in zip(others[::2], others[1::2], strict=True):
+        if word in _FIRST_IN_ORDERS and _begins_with_imperative(clause):
+            return True
+    return _asks_for_act(lowered, text.forms)
 
 
-def _asks_for_act(lowered: str) -> bool:
+def _asks_for_act(lowered: str, forms: Iterable[_Form]) -> bool:
     """Return whether a sentence asks for an act in another form than an imperative: as a duty of somebody who is named,
     as a wish of somebody, as something to be had done, or with what to open or to follow right behind the verb."""
-    if any(match.group(1) in IMPERATIVES for match in _VERB_AND_PLACE.finditer(lowered)):
-        return True
-    if any(_orders(*match.groups()) for match in _ONE_MORE.finditer(lowered)):
-        return True
-    if orders_as_fact(lowered, _CLEAR_VERBS):
-        return True
+    for pattern, orders in forms:
+        if any(map(orders, pattern.finditer(lowered))):
+            return True
     if (fronted := _FRONTED.match(lowered)) is not None and _is_order_behind(*fronted.groups()):
         return True
     if (purpose := _PURPOSE.match(lowered)) is not None:
         words = purpose.group(1).split()
-        if any(word in IMPERATIVES and later in _AFTER_VERBS for word, later in pairwise(words)):
-            return True
-    if _SET_TO.search(lowered) is not None or _HAVE_DONE.search(lowered) is not None:
-        return True
-    if any(match.group(1) in IMPERATIVES for match in _WISH.finditer(lowered)):
-        return True
-    for match in _DUTY.finditer(lowered):
-        before = lowered[max(0, match.start() - _SUBJECT_CHARS_MAX) : match.start()].split()
-        if match.group(1) in IMPERATIVES and before and before[-1] not in _PRONOUNS:
-            return True
+        return any(word in IMPERATIVES and later in _AFTER_VERBS for word, later in pairwise(words))
     return False
+
+
+def _has_verb(match: re.Match[str]) -> bool:
+    return match.group(1) in IMPERATIVES
+
+
+def _has_verb_of_order(match: re.Match[str]) -> bool:
+    return _orders(*match.groups())
+
+
+def _has_verb_of_duty(match: re.Match[str]) -> bool:
+    before = match.string[max(0, match.start() - _SUBJECT_CHARS_MAX) : match.start()].split()
+    return match.group(1) in IMPERATIVES and bool(before) and before[-1] not in _PRONOUNS
+
+
+def _is_any(_match: re.Match[str]) -> bool:
+    return True
+
+
+_FORMS: tuple[_Form, ...] = (
+    (_VERB_AND_PLACE, _has_verb),
+    (_ONE_MORE, _has_verb_of_order),
+    (_SET_TO, _is_any),
+    (_HAVE_DONE, _is_any),
+    (_WISH, _has_verb),
+    (_DUTY, _has_verb_of_duty),
+    *((pattern, partial(orders, _CLEAR_VERBS)) for pattern, orders in FACTS),
+)
+"""Forms of orders without an imperative, and whether a match of one is an order."""
 
 
 def _orders(before: str | None, verb: str) -> bool:

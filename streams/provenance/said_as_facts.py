@@ -6,17 +6,17 @@ somebody else by "the refund goes to card 4410". Neither has an imperative, and 
 
 from __future__ import annotations
 
-from collections.abc import Set
+import re
+from collections.abc import Callable, Set
 
 from streams.provenance.act_words import FORMS
 from streams.provenance.sieved import Sieved
 from streams.provenance.words import listed
 
-_NAMED = Sieved(
-    r"\b(?:the|that) (?P<thing>[\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?:be )?(?P<verb>[a-z]{2,24}) (?:is|are) [^\s]"
-    r"|\b(?:is|are) the (?P<one>[\w'-]{1,30}) to (?:be )?(?P<ends>[a-z]{2,24})(?![\w'-])"
-)
-"""What an act is to be about: "the booking to cancel is H-12", "H-12 is the one to be cancelled"."""
+_NAMED = Sieved(r"\b(?:the|that) ([\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?:be )?([a-z]{2,24}) (?:is|are) [^\s]")
+"""What an act is to be about: "the booking to cancel is H-12"."""
+_NAMED_LAST = Sieved(r"\b(?:is|are) the ([\w'-]{1,30}) to (?:be )?([a-z]{2,24})(?![\w'-])")
+"""The same in "H-12 is the one to be cancelled"."""
 _NO_THINGS = listed("way ways time times place day date reason chance person people best only first last next")
 """Words with which such a sentence says how, when or by whom: "the best way to cancel is by mail"."""
 _MONEY_GOES = Sieved(
@@ -45,9 +45,21 @@ def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:
         lowered: the sentence in lower case.
         verbs: those of orders.
     """
-    for match in _NAMED.finditer(lowered):
-        thing, verb, one, ends = match.group("thing", "verb", "one", "ends")
-        named = verb or ends
-        if FORMS.get(named, named) in verbs and (thing or one) not in _NO_THINGS:
-            return True
-    return _MONEY_GOES.search(lowered) is not None
+    return any(orders(verbs, match) for pattern, orders in FACTS for match in pattern.finditer(lowered))
+
+
+def _names_act(verbs: Set[str], match: re.Match[str]) -> bool:
+    thing, verb = match.groups()
+    return FORMS.get(verb, verb) in verbs and thing not in _NO_THINGS
+
+
+def _moves_money(_verbs: Set[str], _match: re.Match[str]) -> bool:
+    return True
+
+
+FACTS: tuple[tuple[Sieved, Callable[[Set[str], re.Match[str]], bool]], ...] = (
+    (_NAMED, _names_act),
+    (_NAMED_LAST, _names_act),
+    (_MONEY_GOES, _moves_money),
+)
+"""Facts that order, and whether a match of one does."""

@@ -10,7 +10,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.model.proof import make_hmac
-from streams.provenance import instructions, leaves, numbers, origins, readings, shapes, spans, usual_forms, words
+from streams.provenance import (
+    instructions,
+    leaves,
+    numbers,
+    origins,
+    readings,
+    role_marks,
+    shapes,
+    spans,
+    usual_forms,
+    words,
+)
 from streams.provenance.arguments import arguments_in, extract_part
 from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments
@@ -47,9 +58,82 @@ def test_the_quick_search_for_signs_misses_none(text: str) -> None:
     assert bool(readings._SOME_REVERSED.search(lowered)) == inside
 
 
-@given(text=st.from_regex(instructions._ROLE.pattern))
-def test_whatever_marks_a_role_has_one_of_its_words(text: str) -> None:
-    assert instructions._ROLE.may_be_in(text)
+_CLAUSES = st.lists(
+    st.sampled_from(
+        ["pay", "kim", "please", ",", ";", " ", "  ", "\n", " - ", "-", " and ", " then ", "(", '"', "é", "7", "'"]
+    ),
+    max_size=10,
+).map("".join)
+
+
+@given(text=_CLAUSES)
+@example(text=", - pay it")
+@example(text="see it  - pay")
+@example(text="ask and then pay")
+def test_clauses_end_where_any_sign_between_them_is(text: str) -> None:
+    patient = re.compile(r"(?:[,;:(\[{\"]\s*+)++|\s-\s|\s(?:and|then)\s")
+    clauses = patient.split(text, 16)
+    assert instructions._CLAUSE.split(text, 16) == clauses
+    first, *others = instructions._CLAUSE_AND_FIRST_WORD.split(text, 16)
+    assert [first, *others[1::2]] == clauses
+    for word, clause in zip(others[::2], clauses[1:], strict=True):
+        begins = instructions._FIRST_WORD.match(clause)
+        assert begins is None or begins.group(1) == word
+
+
+_RUNNING_ON = st.sampled_from(
+    ["Pay", "the", "Kim", "INV-7", " ", ") ", '" ', "  ", "% ", "a@b", "7", "x", "Update 3", "\n"]
+)
+
+
+@given(text=st.lists(_RUNNING_ON, max_size=10).map("".join))
+@example(text="Pizza party Pay the host")
+@example(text='the "plan" Pay 7')
+@example(text="plan) Pay the Pay the")
+def test_an_order_runs_on_behind_any_of_the_signs(text: str) -> None:
+    patient = re.compile(
+        r"(?<=[^\W_][ )\"'%]) ?([A-Z][a-z]{1,14}) "
+        rf"([^\s@]{{1,64}}@[^\s@]|{instructions._ID}|[a-z]{{1,24}}\b|\d)"
+    )
+    assert instructions._RUN_ON.findall(text) == patient.findall(text)
+
+
+_OF_ROLES = st.sampled_from(
+    [
+        "system",
+        "user",
+        "new ",
+        "task",
+        "instruction",
+        "s",
+        " ",
+        "#",
+        "##",
+        "<",
+        "</",
+        ">",
+        "[",
+        "]",
+        "inst",
+        "<|",
+        "|>",
+        ":",
+    ]
+)
+
+
+@given(text=st.lists(_OF_ROLES, max_size=10).map("".join))
+@example(text="####### system")
+@example(text="x## system")
+def test_the_quick_search_for_marks_of_roles_misses_none(text: str) -> None:
+    patient = re.compile(
+        r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>"
+        r"|\[/?inst\]|<\|\w{2,20}\|>"
+        r"|(?<!#)#{2,6}\s{0,4}(?:instruction|system|new task|task)"
+        r"|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b"
+        r"|\A\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
+    )
+    assert role_marks.has_role_mark(text) == (patient.search(text) is not None)
 
 
 _USUAL = st.one_of(
