@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from streams.provenance.found import AtomKind
@@ -17,6 +19,9 @@ _ID_DIGITS_MIN = 5
 _YEAR_DIGITS = 4
 _DAY_DIGITS_MAX = 2
 _NOON = 12
+DATES_CACHED_MAX = 1_024
+_AFTER_NO_DATE = frozenset(("", *",;\"')]}\n"))
+"""Signs behind a number, or its end, that are in no date and in no time."""
 _LAST_CENTURY_FROM = 30
 """Two digits from which on a year can be one of the last century."""
 
@@ -108,13 +113,16 @@ _DATE = AtomKind.DATE
 """Each look at a member of an enumeration costs as much as a call (ADR 0094)."""
 
 
+_Readings = tuple[tuple[AtomKind, str], ...]
+
+
 class Numeric(NamedTuple):
     """A number in a text: what it can mean, and where it is. Of `parts`, each leaves something out."""
 
-    readings: tuple[tuple[AtomKind, str], ...]
+    readings: _Readings
     start: int
     end: int
-    parts: tuple[tuple[AtomKind, str], ...] = ()
+    parts: _Readings = ()
 
 
 def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False, ordered: bool = False) -> Numeric | None:
@@ -128,18 +136,21 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False, o
         ordered: whether it stands in an instruction, so that it may be one: "send him 90". That states no amount.
     """
     if not start and len(text) < _LONG_DIGITS_MIN and _BARE.match(text):
-        return _short_at(text, 0, [], field=field, loose=loose)
+        return _short_at(text, 0, "", (), field=field, loose=loose)
     if not text[start : start + 4].strip("+-(#$€£¥₹ .")[:1].isdigit():
         return None
-    window = text[max(0, start - _BEFORE_CHARS_MAX) : start]
-    if window.isascii():
-        before = _BEFORE_WORD.findall(window.lower())
-    else:
-        before = [word.lower() for word in _BEFORE_WORD.findall(window)]
-    found = _date_at(text, start, before[-1] if before else "") or _long_at(text, start)
+    words = _words_before(text, start)
+    before = next(words, "")
+    found = _date_at(text, start, before) or _long_at(text, start)
     if found is not None:
         return found
-    return _short_at(text, start, before, field=field, loose=loose, ordered=ordered)
+    return _short_at(text, start, before, words, field=field, loose=loose, ordered=ordered)
+
+
+def _words_before(text: str, start: int) -> Iterator[str]:
+    """Yield the words close before a place, the nearest one first. Hardly any number needs more than two of them."""
+    for match in _BEFORE_WORD.finditer(text[max(0, start - _BEFORE_CHARS_MAX) : start][::-1]):
+        yield match.group()[::-1].lower()
 
 
 def short_number(text: str, field: str) -> Sequence[tuple[AtomKind, str]] | None:
@@ -154,7 +165,7 @@ def short_number(text: str, field: str) -> Sequence[tuple[AtomKind, str]] | None
     amounts = () if field and names_an_id(field) else ((AtomKind.AMOUNT, text),)
     if "." in text:
         return amounts or None
-    readings = [(AtomKind.NUMBER, f"{thing}:{text}") for thing in _things(text, 0, [], field, loose=True)]
+    readings = [(AtomKind.NUMBER, f"{thing}:{text}") for thing in _things(text, 0, (), field, loose=True)]
     if len(text) >= _ID_DIGITS_MIN:
         readings.append((AtomKind.ID, text))
     return [*readings, *amounts]
@@ -170,7 +181,8 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
     if match is not None:
         year, month, day, hour, minute = match.groups()
         return _dated(match, [(int(year), int(month), int(day))], f"T{int(hour):02d}:{minute}" if hour else "")
-    match = _PARTS.match(text, start)
+    ends = text[start + count : start + count + 1] in _AFTER_NO_DATE
+    match = None if ends else _PARTS.match(text, start)
     if match is not None:
         first, _, second, third = match.groups()
         if len(first) == _YEAR_DIGITS:
@@ -183,8 +195,8 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
         return _dated(match, days)
     if count > _DAY_DIGITS_MAX:
         return None
-    found = _day_and_month(text, start)
-    if found is None and (first := _FIRST_DAY.match(text, start)) is not None:
+    found = None if ends else _day_and_month(text, start)
+    if not ends and found is None and (first := _FIRST_DAY.match(text, start)) is not None:
         found = _day_and_month(text, first.end(), first.group(1))
     if found is not None:
         return found
@@ -194,7 +206,7 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
             second = _SECOND_DAY.match(text, start)
             numbers = (match.group(1),) if second is None else second.groups()
             return _dated(match, [(int(match.group(2) or 0), MONTHS[before], int(day)) for day in numbers])
-    return _time_at(text, start)
+    return None if ends else _time_at(text, start)
 
 
 def _day_and_month(text: str, start: int, first: str = "") -> Numeric | None:
@@ -216,7 +228,14 @@ def _years(written: str) -> tuple[int, ...]:
     return (2000 + short,) if short < _LAST_CENTURY_FROM else (2000 + short, 1900 + short)
 
 
-def _dated(match: re.Match[str], days: list[tuple[int, int, int]], time: str = "") -> Numeric | None:
+def _dated(match: re.Match[str], days: Sequence[tuple[int, int, int]], time: str = "") -> Numeric | None:
+    """Return the dates that are possible in a match."""
+    readings, parts = _possible(tuple(days), time)
+    return Numeric(readings, match.start(), match.end(), parts) if readings else None
+
+
+@lru_cache(DATES_CACHED_MAX)
+def _possible(days: tuple[tuple[int, int, int], ...], time: str) -> tuple[_Readings, _Readings]:
     """Return the dates that are possible; without their year and time they are parts, which a text may leave out."""
     readings: list[str] = []
     parts: list[str] = []
@@ -228,13 +247,12 @@ def _dated(match: re.Match[str], days: list[tuple[int, int, int]], time: str = "
         readings.append(date + time)
         parts += [date] if time else []
         parts += [short] if year else []
-    if not readings:
-        return None
-    parts += [time] if time else []
-    return Numeric(_dates(readings), match.start(), match.end(), _dates(parts))
+    if readings and time:
+        parts.append(time)
+    return _dates(readings), _dates(parts)
 
 
-def _dates(values: list[str]) -> tuple[tuple[AtomKind, str], ...]:
+def _dates(values: list[str]) -> _Readings:
     return tuple([(_DATE, value) for value in dict.fromkeys(values)])
 
 
@@ -269,20 +287,27 @@ def _long_at(text: str, start: int) -> Numeric | None:
 
 
 def _short_at(
-    text: str, start: int, before: list[str], *, field: str, loose: bool, ordered: bool = False
+    text: str,
+    start: int,
+    before: str,
+    earlier: Iterable[str],
+    *,
+    field: str,
+    loose: bool,
+    ordered: bool = False,
 ) -> Numeric | None:
     readings: list[tuple[AtomKind, str]] = []
     end = start
     plain = _PLAIN.match(text, start)
     if plain is not None:
         digits, end = plain.group(1).lstrip("0") or "0", plain.end()
-        things = _things(text, start, before, field, loose=loose)
+        things = _things(text, start, chain((before,), earlier) if before else (), field, loose=loose)
         readings = [(AtomKind.NUMBER, f"{thing}:{digits}") for thing in things]
         if len(digits) >= _ID_DIGITS_MIN:
             readings.append((AtomKind.ID, digits))
     amount = _AMOUNT.match(text, start)
     if amount is not None and not (field and names_an_id(field)):
-        values, amount_end = _amounts(amount, before[-1] if before else "", loose=loose or _is_money(field))
+        values, amount_end = _amounts(amount, before, loose=loose or _is_money(field))
         if ordered and not values:
             values, amount_end = [(AtomKind.NUMBER, f"{ORDERED}:{decimal_value(amount.group(3))}")], amount.end(3)
         readings += values
@@ -297,11 +322,18 @@ def _is_money(field: str) -> bool:
     return thing in _MONEY_FIELDS or thing in _CURRENCIES
 
 
-def _things(text: str, start: int, before: list[str], field: str, *, loose: bool) -> list[str]:
+def _things(text: str, start: int, before: Iterable[str], field: str, *, loose: bool) -> list[str]:
     """Return what a number in a text names: by the words before it, or by the field if it is the whole field.
 
     An argument's id may come from a record that only says `id`; so it has that reading as well. A record that says what
     it is has no such reading: its number would be that of everything else.
+
+    Args:
+        text: the text.
+        start: where the number begins.
+        before: the words before it, the nearest one first; an empty tuple if there are none.
+        field: the name of the field, if the text is one.
+        loose: whether it stands in arguments, or in what the user says.
     """
     if not before:
         if start or not field:
@@ -309,7 +341,7 @@ def _things(text: str, start: int, before: list[str], field: str, *, loose: bool
         thing = thing_of(field) or UNTYPED
         return [thing, UNTYPED] if loose and thing != UNTYPED and names_an_id(field) else [thing]
     things = []
-    for word in reversed(before):
+    for word in before:
         if word == "#" or word.isdigit() or word in ("and", "or", "with", "the", "of", "is", "has", "s"):
             continue
         thing = thing_of(word)
