@@ -373,6 +373,8 @@ def _amounts(match: re.Match[str], before: str, *, loose: bool) -> tuple[list[tu
 
 def decimal_value(number: str) -> str:
     """Return a number's exact decimal form: without separators of thousands, and without zeros at its ends."""
+    if number.isdigit():
+        return number.lstrip("0") or "0"
     last = max(number.rfind("."), number.rfind(","))
     marks = sum(number.count(mark) for mark in ".,")
     fraction = number[last + 1 :] if last >= 0 else ""

@@ -124,8 +124,9 @@ def shapes_in(
         if match is None:
             position = place + 1
             continue
-        _append_name(match.group(), start, found)
-        if start < place and _append_usual(match.group(), start, found):
+        token = match.group()
+        _append_name(token, start, found)
+        if start < place and _append_usual(token, start, found):
             position = match.end()
         else:
             ordered = is_ordered_at is not None and is_ordered_at(start) != 0
@@ -148,7 +149,8 @@ def _start_of_token(text: str, position: int, place: int) -> int:
 
 def _append_name(token: str, start: int, found: list[Shape]) -> None:
     """Append the address, page or file that a sentence follows in a token, without a space between them, if any."""
-    name = name_before_sentence(token) if "." in token else ""
+    # A sentence begins with a capital.
+    name = name_before_sentence(token) if "." in token and not token.islower() else ""
     if not name:
         return
     if "/" in name:
@@ -181,6 +183,11 @@ def may_begin_at(text: str, start: int) -> bool:
 def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool, ordered: bool) -> int:
     """Append the values of the token at `start`, and return where it ends."""
     token = text[start:end]
+    if token.isdigit():
+        # It is neither an address nor an account.
+        numeric = numeric_at(text, start, field=field, loose=loose, ordered=ordered)
+        if numeric is not None:
+            return _append_number(numeric, text, start, end, end, found)
     scheme = token.find("://")
     if scheme > 0:
         return _classify_url(text, start, start + scheme, found)
@@ -195,19 +202,8 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         found.append(Shape(AtomKind.ACCOUNT, NOT_ALNUM.sub("", text[first:last]).lower(), first, last))
         return last
     numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose, ordered=ordered)
-    if numeric is not None and numeric.end > first and _AFTER_DIGITS.match(text, numeric.end, first + len(bare)):
-        # What ends in letters can be an amount with its unit, too. What ends in digits again has no such reading.
-        if not DIGIT.search(text, numeric.end, first + len(bare)):
-            _append_numeric(numeric, found)
-        append_id(bare, first, found)
-        return end
     if numeric is not None:
-        _append_numeric(numeric, found)
-        if text[numeric.end : numeric.end + 1] in _JOINS and first < numeric.end < first + len(bare):
-            # `20417-INV`: a number at the front of an id.
-            append_id(bare, first, found)
-            return end
-        return numeric.end
+        return _append_number(numeric, text, first, first + len(bare), end, found)
     if "/" in bare or "\\" in bare:
         if start and text[start - 1] == "<":
             return end  # the tag of a markup language
@@ -225,6 +221,31 @@ def _account_end(text: str, first: int) -> int:
         return last
     account = _SPACED_ACCOUNT.match(text, first)
     return account.end() if account is not None and has_digits(account.group(), ACCOUNT_DIGITS_MIN) else 0
+
+
+def _append_number(numeric: Numeric, text: str, first: int, last: int, end: int, found: list[Shape]) -> int:
+    """Append the number that stands at the front of a token, or the id that all of it is, and return where that ends.
+
+    Args:
+        numeric: the number.
+        text: the text.
+        first: where the token begins, without signs before it.
+        last: where it ends, without signs behind it.
+        end: the same with them.
+        found: what was found so far.
+    """
+    if numeric.end > first and _AFTER_DIGITS.match(text, numeric.end, last):
+        # What ends in letters can be an amount with its unit, too. What ends in digits again has no such reading.
+        if not DIGIT.search(text, numeric.end, last):
+            _append_numeric(numeric, found)
+        append_id(text[first:last], first, found)
+        return end
+    _append_numeric(numeric, found)
+    if text[numeric.end : numeric.end + 1] in _JOINS and first < numeric.end < last:
+        # `20417-INV`: a number at the front of an id.
+        append_id(text[first:last], first, found)
+        return end
+    return numeric.end
 
 
 def _append_numeric(numeric: Numeric, found: list[Shape]) -> None:
