@@ -35,13 +35,18 @@ _ENDS = re.compile(r"[.!?;\"\n}\]<\u201d\u00bb]|, (?:and|then|und|et|y|e)\b")
 _ARTICLES = listed("the a an this that der die das ein eine le la les un une el los las o os as uma il lo i gli l")
 
 
+def may_dictate(text: str) -> bool:
+    """Return whether any instruction of a text may dictate something."""
+    return _BEGINS.may_be_in(text)
+
+
 def dictated(instruction: str) -> Iterator[str]:
     """Yield what an instruction dictates: all of it, and the same without the article at its start.
 
     Args:
         instruction: one sentence, in any case.
     """
-    if not _BEGINS.may_be_in(instruction):
+    if not may_dictate(instruction):
         return
     position = count = 0
     while count < DICTATED_MAX and (begins := _BEGINS.pattern.search(instruction, position)) is not None:

@@ -17,7 +17,7 @@ import msgspec
 from streams.provenance.arithmetic import numbers_in_words, results_in
 from streams.provenance.calls import INCLUDE
 from streams.provenance.collected import GRAM_WORDS_MAX, USER_GRAM_WORDS_MAX, Collected
-from streams.provenance.dictated import dictated
+from streams.provenance.dictated import dictated, may_dictate
 from streams.provenance.excluded import excluded_in
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
@@ -362,11 +362,12 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
     for place, words in joined_words(text):
         # Packages, branches and channels have such names.
         reader.add_words(place, words)
+    dictates = reader.called != 0 and may_dictate(text)
     for sentence in reader.sentences:
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
             _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
-            for words in dictated(said):
+            for words in dictated(said) if dictates else ():
                 reader.add_dictated(words, sentence.calls_for)
 
 

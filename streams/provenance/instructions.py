@@ -325,7 +325,7 @@ def _instructs(sentence: str, lowered: str, text: _Text) -> bool:
         text: what is known of all of its text.
     """
     spaced = lowered
-    if '"' in lowered and any(joint in lowered for joint in _JOINTS):
+    if '"' in lowered and any(map(lowered.__contains__, _JOINTS)):
         # What looks like the end of a result and the begin of another is often written without spaces.
         spaced = lowered.replace('"', ' "')
     sorts = 0

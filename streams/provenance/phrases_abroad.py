@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from streams.provenance.act_words_abroad import word_without_accents
 from streams.provenance.arithmetic import NUMBER_WORDS
 from streams.provenance.asked import NEGATIONS, STOPS_ABROAD
+from streams.provenance.sieved import Sieved
 from streams.provenance.words import LETTERS, listed
 
 TOLD: frozenset[str] = frozenset(("send", "post"))
@@ -89,7 +90,7 @@ _GIVING = (
     r"|donnez|donner|prete|vire|virez|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|da|dale|dar|pasa"
     r"|pasale|passa|presta|invia|inviare|inviagli|mandare|dai|dare|dagli|dalle)"
 )
-_GIVES_MONEY = re.compile(
+_GIVES_MONEY = Sieved(
     r"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){0,2})"
     rf"\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "
     rf"(?:{_NOT_OF}[^\s.!?;,]+ ){{0,5}}{_AMOUNT}"
@@ -118,7 +119,7 @@ _THE_SUM = (
     r"(?=\s*(?:[.,!?;\n]|\Z)| (?:fuer|pour|para|por|per|vom|von|noch|bitte|zurueck|heute)\b)"
 )
 """What has no name is money: "schick ihr die 150 für Mai"."""
-_GIVES_PART = re.compile(
+_GIVES_PART = Sieved(
     rf"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){{0,2}})\b{_GIVING}(?:-(?:lui|leur|lhe|lhes))? "
     rf"(?:[^\s.!?;,]+ ){{0,4}}(?:{_SHARE}|\d+(?:[.,]\d+)? {_MORE}|{_THE_SUM})"
 )

@@ -22,6 +22,8 @@ WEIGHT_ENOUGH = 4
 """Of parts that weigh more, fewer are better."""
 CHOICES_MAX = 8
 """How many texts in the place of each other are put together with those beside them."""
+MORE_PARTS_MAX = 16
+"""How many parts a set has at most that is asked for behind another one."""
 SETS_MAX = 3
 """How many sets of parts a text is asked for before it is searched."""
 
@@ -38,7 +40,7 @@ class Sieved:
         """Compile the pattern, as `re.compile` does."""
         self.pattern = re.compile(pattern, flags)
         self._folds = bool(self.pattern.flags & re.IGNORECASE)
-        self._needs = needs_of(self.pattern)
+        self._needs = tuple(sorted(needs_of(self.pattern), key=len))
 
     def may_be_in(self, text: str) -> bool:
         """Return whether a text has the letters that the pattern needs."""
@@ -100,7 +102,9 @@ def needs_of(pattern: re.Pattern[str]) -> _Needs:
     found = _piece(parse(pattern.pattern, pattern.flags))
     chosen: list[frozenset[str]] = []
     for parts in sorted(map(_shortest, (*found.needs, found.begins)), key=_worth, reverse=True):
-        if _lightest(parts) >= WEIGHT_MIN and not any(_implies(each, parts) for each in chosen):
+        if _lightest(parts) < WEIGHT_MIN or (chosen and len(parts) > MORE_PARTS_MAX):
+            continue
+        if not any(_implies(each, parts) for each in chosen):
             chosen.append(parts)
     if pattern.flags & re.IGNORECASE:
         chosen = [frozenset(map(_folded, parts)) for parts in chosen]
