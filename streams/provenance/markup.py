@@ -9,6 +9,7 @@ some inputs and reads them differently from release to release, and the others b
 from __future__ import annotations
 
 import re
+from html import unescape
 from xml.parsers import expat
 
 from streams.provenance.leaves import NESTING_MAX, FreeText
@@ -23,7 +24,11 @@ _ATTRIBUTE = re.compile(r"([\w:-]{1,60})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)'
 _TEXT_ATTRIBUTES = frozenset(
     ("href", "src", "alt", "title", "content", "value", "action", "placeholder", "aria-label", "summary", "data")
 )
-_INLINE = listed("a abbr b bdi bdo cite code em font i kbd mark q s small span strong sub sup u wbr")
+_INLINE = frozenset(
+    slash + name
+    for name in listed("a abbr b bdi bdo cite code em font i kbd mark q s small span strong sub sup u wbr")
+    for slash in ("", "/")
+)
 _OF_ROWS = frozenset(("td", "th", "/td", "/th", "tr", "/tr", "/table"))
 
 
@@ -87,6 +92,9 @@ class _Builder:
 
 
 def _named(children: list[tuple[str, object]]) -> dict[str, object]:
+    only = dict(children)
+    if len(only) == len(children):
+        return only
     found: dict[str, list[object]] = {}
     for name, value in children:
         found.setdefault(name, []).append(value)
@@ -121,16 +129,15 @@ class _Page:
 
     def take_tag(self, name: str) -> None:
         """Take a tag: the name of its element, with a slash before it if it ends one."""
-        if name.lstrip("/") in _INLINE:
+        if name in _INLINE:
             return
-        if self._rows is not None and name in _OF_ROWS:
-            self._end_cell(name)
+        rows = self._rows
+        if rows is not None and name in _OF_ROWS:
+            self._end_cell(name, rows)
         else:
             self.end_block()
-        if name == "table" and self._rows is None:
-            self._rows = []
-        elif name == "/table" and self._rows is not None:
-            self._end_table()
+            if name == "table" and rows is None:
+                self._rows = []
 
     def end(self) -> None:
         """End what is open: a reader sees the rows of a table that nobody has closed."""
@@ -149,23 +156,21 @@ class _Page:
         if not block:
             return ""
         self._block = []
-        from html import unescape  # noqa: PLC0415 - with a table of 2,231 names, where HTML is read at all
+        text = block[0] if len(block) == 1 else "".join(block)
+        return (unescape(text) if "&" in text else text).strip()
 
-        return unescape("".join(block)).strip()
-
-    def _end_cell(self, name: str) -> None:
-        rows = self._rows or []
+    def _end_cell(self, name: str, rows: list[list[str]]) -> None:
         text = self._ended_text()
-        if name in ("/td", "/th") or (text and rows):
-            if rows:
-                rows[-1].append(text)
-        elif text:
+        if rows and (text or name in ("/td", "/th")):
+            rows[-1].append(text)
+        elif text and name not in ("/td", "/th"):
             self.texts.append(FreeText(text))
-        if name == "tr" and self._rows is not None:
-            self._rows.append([])
+        if name == "tr":
+            rows.append([])
+        elif name == "/table":
+            self._end_table([row for row in rows if any(row)])
 
-    def _end_table(self) -> None:
-        rows = [row for row in self._rows or [] if any(row)]
+    def _end_table(self, rows: list[list[str]]) -> None:
         self._rows = None
         if len(rows) < 2:
             self.texts.extend(FreeText(cell) for row in rows for cell in row if cell)
@@ -183,19 +188,19 @@ def _read_page(text: str, page: _Page) -> None:
             break
         if start > position:
             page.take_text(text[position:start])
-        if text.startswith("<!--", start):
-            end = text.find("-->", start)
-            end = len(text) if end < 0 else end
-            page.take_tag("comment")
-            page.take_text(text[start + 4 : end])
-            page.take_tag("/comment")
-            position = end + 3
-            continue
         tag = _TAG.match(text, start)
         if tag is None:
-            broken += 1
-            page.take_text("<")
-            position = start + 1
+            if text.startswith("<!--", start):
+                end = text.find("-->", start)
+                end = len(text) if end < 0 else end
+                page.take_tag("comment")
+                page.take_text(text[start + 4 : end])
+                page.take_tag("/comment")
+                position = end + 3
+            else:
+                broken += 1
+                page.take_text("<")
+                position = start + 1
             continue
         slash, name, attributes = tag.groups()
         page.take_tag(slash + name.lower())
