@@ -8,6 +8,12 @@ days. So it finds what leaves a little every day as well as what leaves at once.
 Days on which something new is met are few. What is usual is therefore mixed with `PRIOR_DAYS` days of `PRIOR_COUNT`
 calls, a guess about any agent, which weighs less the more is known.
 
+Over days, few calls of each session count: a mailing that brings a dozen letters to one provider of mail is one
+occasion, and who leaks for a week has many. In an hour, each call counts.
+
+A term is compared with what was usual when it was met. Otherwise each day of a leak that is not reported yet would be a
+day on which new terms get as much, and whoever doubles what he takes from day to day would never be found.
+
 **Rejected.** The share of all that leaves: an agent that sends little is then alarming with its first two mails.
 """
 
@@ -19,7 +25,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.activity import DAY_MS, Activity, digest_of, digest_once
 from streams.behaviour.declarations import MINUTE_MS, Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, both_learned, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_letter, with_prior
@@ -30,6 +36,10 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_COUNT = 2.0
 SURPRISED_MAX = 16
+CALLS_MAX = 6
+"""How many calls of one session count in a window of days."""
+SESSIONS_MAX = 24
+"""How many calls are remembered by their sessions, the newest. An older session counts again."""
 RETRY_MS = 10 * MINUTE_MS
 """For how long an equal call only tries again. Later, what it exports may be something else: no argument shows that."""
 LETTER_DEVIATIONS = 2.0
@@ -40,7 +50,8 @@ class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When a term was met first, and how much has gone to it: of everything, and of what was learned from.
 
     `largest` is the largest measure of one call to it, and `last` a digest of the last call that
-    counted, made at `last_ms`.
+    counted, made at `last_ms`. `sessions` are digests of the sessions of the last calls that counted. `usual` and
+    `spread` are what new terms got when it was met: mean and standard deviation of the logarithm, 0 if unknown.
     """
 
     since_ms: int = 0
@@ -49,6 +60,9 @@ class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     largest: float = 0.0
     last: int = 0
     last_ms: int = 0
+    sessions: tuple[int, ...] = ()
+    usual: float = 0.0
+    spread: float = 0.0
 
     def has_counted(self, call: int, now_ms: int) -> bool:
         """Return whether a call (a digest, 0 if unknown) is the last one that counted, tried again."""
@@ -92,6 +106,8 @@ class NewContact(Keyed):
         if declaration.term == "dest.domain" and declaration.value is None:
             # Who looks something up, or prepares a letter, has made no contact. What an address carries adds up.
             self.needs |= SENT
+        # How many calls one piece of work takes says much about an hour, and little about days.
+        self._by_session = declaration.value is None and declaration.window_ms > DAY_MS
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the term, of the peaks of the agent and of its peers, of peers that surprised, and of
@@ -121,16 +137,10 @@ class NewContact(Keyed):
         call = digest_once(activity.call) if activity.call else 0
         if before.has_counted(call, now_ms):
             return Scored(rows)
-        amount = self._amount(activity)
-        largest = amount if amount > before.largest else before.largest
-        meeting = Meeting(before.since_ms, before.total + amount, before.good, largest, call, now_ms)
-        kept = (meeting, *rows[1:])
-        if self._is_known(rows[3], before.since_ms):
+        meeting, amount = self._goes_on(before, activity, call, (met.peak, None if rows[2] is None else rows[2].peak))
+        kept, usual, spread = (meeting, *rows[1:]), meeting.usual, meeting.spread
+        if not spread or self._is_known(rows[3], before.since_ms):
             return Scored(kept, noted=amount)
-        found = self._usual(met.peak, None if rows[2] is None else rows[2].peak)
-        if found is None:
-            return Scored(kept, noted=amount)
-        usual, spread = found
         if self._value is not None:
             usual = with_letter(usual, meeting.largest)
         z = (log1p(meeting.total) - usual) / spread
@@ -148,6 +158,38 @@ class NewContact(Keyed):
         if agent not in surprised.agents:
             surprised = Surprised(tuple(sorted((*others, agent)))[:SURPRISED_MAX], surprised.since_ms)
         return Scored((*kept[:3], surprised, rows[4]), z, words, amount)
+
+    def _goes_on(
+        self, before: Meeting, activity: Activity, call: int, peaks: tuple[Peak, Peak | None]
+    ) -> tuple[Meeting, float]:
+        """Return what is known of a new term after one more call, and what the call adds.
+
+        Args:
+            before: what was known of it.
+            activity: the call.
+            call: its digest.
+            peaks: the highest sums of days, of the agent and of its peers.
+        """
+        amount, sessions, usual, spread = self._amount(activity), before.sessions, before.usual, before.spread
+        if self._by_session:
+            session = digest_of(activity.session)
+            if sessions.count(session) < CALLS_MAX:
+                sessions = (*sessions, session)[-SESSIONS_MAX:]
+            else:
+                amount = 0.0
+        if not spread:
+            usual, spread = self._usual(*peaks)
+        return Meeting(
+            since_ms=before.since_ms,
+            total=before.total + amount,
+            good=before.good,
+            largest=amount if amount > before.largest else before.largest,
+            last=call,
+            last_ms=activity.time_ms,
+            sessions=sessions,
+            usual=usual,
+            spread=spread,
+        ), amount
 
     def _is_one_letter(self, largest: Peak | None, meeting: Meeting, limit: float) -> bool:
         """Return whether a sum is no larger than the largest call of a usual day, or is so because of one such call.
@@ -171,8 +213,8 @@ class NewContact(Keyed):
             return False
         return bool(together.since_ms) and since_ms - together.since_ms >= self.declaration.settle_ms
 
-    def _usual(self, own: Peak, peers: Peak | None) -> tuple[float, float] | None:
-        """Return mean and standard deviation of the logarithm of what new terms get; None if nothing is known of it."""
+    def _usual(self, own: Peak, peers: Peak | None) -> tuple[float, float]:
+        """Return mean and standard deviation of the logarithm of what new terms get; 0 if nothing is known of it."""
         peak = own
         if peers is not None and not has_days(own, self.declaration):
             peak = peers if peers.past.weight > own.past.weight else own
@@ -182,7 +224,7 @@ class NewContact(Keyed):
             mean = (days * mean + PRIOR_DAYS * log1p(PRIOR_COUNT)) / (days + PRIOR_DAYS)
         elif days < 1.0:
             # Of measures, no size can be guessed.
-            return None
+            return 0.0, 0.0
         return mean, with_prior(spread, days)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:

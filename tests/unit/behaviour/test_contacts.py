@@ -203,3 +203,21 @@ def test_an_export_that_is_made_again_later_may_bring_something_else() -> None:
     assert names_found(observe_all(watch, rows, tried)) == []
     hourly = [at(28 + day, hour * 60, "other.example", call="export") for day in range(5) for hour in range(3)]
     assert names_found(observe_all(watch, rows, hourly)) == ["new_contact"]
+
+
+def test_each_day_of_a_leak_teaches_nothing_about_the_next() -> None:
+    """Two letters a day are too few to be found on any day. They used to make as many usual by the next one."""
+    watch, rows = watcher(contact()), Rows()
+    assert names_found(observe_all(watch, rows, usual(21))) == []
+    assert names_found(observe_all(watch, rows, leak(2, days=4))) == []
+    assert names_found(observe_all(watch, rows, leak(2, days=6)[8:])) == ["new_contact"]
+
+
+def test_a_mailing_brings_many_letters_to_a_new_provider_and_is_one_occasion() -> None:
+    watch, rows = watcher(contact()), Rows()
+    assert names_found(observe_all(watch, rows, usual(21))) == []
+    mailing = [at(21, 200 + mail, "provider.example", session="mailing") for mail in range(40)]
+    assert names_found(observe_all(watch, rows, mailing)) == []
+    # As many pieces of work are another matter, also after it.
+    later = [at(22 + day, mail * 5, "provider.example") for day in range(4) for mail in range(4)]
+    assert names_found(observe_all(watch, rows, later)) == ["new_contact"]

@@ -84,7 +84,7 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
     (declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS), spaced(12, night=True)),
     (
         declared("new_contact", 3.2, term="dest.domain", window_ms=10 * DAY_MS, settle_ms=7 * DAY_MS),
-        spaced(40, destination="drop.example"),
+        spaced(40, session=lambda at: f"s-{at}", destination="drop.example"),
     ),
     (
         declared(
