@@ -58,7 +58,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `told` is what was reported of later epochs beside this one, sorted by time. `former` are the shares of the tools in
     the epoch before, of an epoch that others are compared with. `errand` is the last session that did so much
-    alone. Nothing reads `evidence` any more. It keeps its place for the rows of earlier versions.
+    alone. `names` has, beside each tool, a digest of its name without the server. Nothing reads `evidence` any more. It
+    keeps its place for the rows of earlier versions.
     """
 
     epoch: str = ""
@@ -69,6 +70,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     told: tuple[Told, ...] = ()
     former: tuple[tuple[int, float], ...] = ()
     errand: int = 0
+    names: tuple[tuple[int, int], ...] = ()
 
     def share(self, tool: int, kinds: int) -> float:
         """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
@@ -108,12 +110,18 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return whether a tool that has a share in a later version had hardly any here."""
         return count_of(self.counts, tool) * HARDLY_FACTOR < share * self.total
 
-    def after(self, tool: int, count_max: int) -> Kept:
+    def share_named(self, name: int, kinds: int) -> float:
+        """Return the share of all tools that have a name, on whichever server; 0 if it is not known of any."""
+        found = sum([count_of(self.counts, tool) for tool, its in self.names if its == name])
+        return (found + 0.5) / (self.total + 0.5 * kinds) if found else 0.0
+
+    def after(self, activity: Activity, count_max: int) -> Kept:
         """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
-        counts = self.counts
+        it, counts, tool = self, self.counts, digest_of(activity.tool)
         if len(counts) < count_max or count_of(counts, tool):
             counts = counted_up(counts, tool, count_max)
-        return Kept(self.epoch, counts, self.total + 1, 0.0, self.is_reported, self.told, self.former, self.errand)
+        names = it.names if len(counts) == len(it.counts) else (*it.names, (tool, name_of(activity.tool)))
+        return Kept(it.epoch, counts, it.total + 1, 0.0, it.is_reported, it.told, it.former, it.errand, names)
 
     def told_share(self, tool: int, now_ms: int) -> float:
         """Return the largest share of a tool in a later version that people have lately heard of; 0 if in none."""
@@ -148,6 +156,11 @@ class Shifts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def after(self, shift: Shift) -> Shifts:
         """Return it with one more."""
         return Shifts((*self.found, shift)[-SHIFTS_MAX:])
+
+
+def name_of(tool: str) -> int:
+    """Return a digest of the name of a tool (`server.name`) without its server."""
+    return digest_of(tool.rpartition(".")[2])
 
 
 def tolerated(before: float, *, is_brought: bool = False) -> float:
@@ -224,6 +237,13 @@ class EpochDrift(Keyed):
             if succeeded > known:
                 most = max(tolerated(succeeded), tolerated(known, is_brought=is_brought))
                 evidence = weight * excess(now, most)
+        if evidence >= self.faint:
+            # A server that gets another name still has the same tools, and an agent may call both for a while.
+            name = name_of(activity.tool)
+            named = max(mature.share_named(name, len(mature.counts) + 1), known)
+            if named > known:
+                now = max(epoch.share_named(name, 1), now)
+                evidence = min(evidence, weight * excess(now, tolerated(named)))
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)
@@ -236,7 +256,7 @@ class EpochDrift(Keyed):
             now_ms, shifts = activity.time_ms, rows[3] or Shifts()
             shift = Shift(digest_of(activity.agent), tool, now_ms, digest_of(activity.epoch))
             is_shared = bool(it.peer) and shifts.has_like(shift)
-            epoch = Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=not is_shared)
+            epoch = Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=not is_shared, names=epoch.names)
             # What was reported is nothing to compare the next version with, beyond what was told.
             newest = rows[2] if is_shared else None
             kept = (mature.telling(tool, now, now_ms), epoch, newest, shifts.after(shift))
@@ -257,13 +277,13 @@ class EpochDrift(Keyed):
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""
         del noted
-        it, (mature, epoch, newest, shifts), tool = self.declaration, rows, digest_of(activity.tool)
+        it, (mature, epoch, newest, shifts) = self.declaration, rows
         if activity.tool == activity.previous_tool:
             return rows
         if mature.epoch in ("", activity.epoch):
             mature = mature if mature.epoch else Kept(activity.epoch)
-            return (mature.after(tool, it.count_max), epoch, newest, shifts)
-        epoch = epoch.after(tool, it.count_max)
+            return (mature.after(activity, it.count_max), epoch, newest, shifts)
+        epoch = epoch.after(activity, it.count_max)
         if epoch.total >= PROBATION_CALLS and not epoch.is_reported:
             return (epoch.with_former(mature), epoch, None, shifts)
         return (mature, epoch, epoch, shifts)

@@ -226,3 +226,35 @@ def test_a_tool_that_was_hardly_called_before_is_as_good_as_a_new_one(before: in
     assert names_found(observe_all(watch, rows, version(0, "v0", before / 600, 600))) == []
     # As a tool of which nothing is known, it may have a tenth of all calls.
     assert names_found(observe_all(watch, rows, version(3, "v1", 0.1))) == found
+
+
+def served(day: int, epoch: str, servers: str, actions: str, count: int = 300) -> list[Activity]:
+    """Return calls of a version, with tools that take turns, on servers that have one half of the calls each."""
+    names = actions.split()
+    return [
+        activity(
+            START_MS + day * DAY_MS + at * 20_000,
+            session=f"{epoch} {at // 50}",
+            epoch=epoch,
+            tool=f"{servers.split()[at * len(servers.split()) // count]}.{names[at % len(names)]}",
+        )
+        for at in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "did", "servers", "does", "wanted"),
+    [
+        ("crm", "get list", "crm crm2", "get list", []),
+        ("crm crm2", "get list", "crm2", "get list", []),
+        # It is no excuse for another behaviour.
+        ("crm", "get list", "crm crm2", "wipe get wipe list", ["epoch_drift"]),
+        ("crm", "get list note find", "crm crm2", "get list get note get find", ["epoch_drift"]),
+    ],
+)
+def test_a_server_may_get_another_name_while_a_version_is_new(
+    before: str, did: str, servers: str, does: str, wanted: list[str]
+) -> None:
+    rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
+    observe_all(watch, rows, served(0, "v0", before, did))
+    assert names_found(observe_all(watch, rows, served(3, "v1", servers, does))) == wanted
