@@ -8,8 +8,9 @@ Batches of writes are work that somebody has asked for as well: replies to a mai
 They bring nothing out, and what they pay or send is judged for itself: amounts, places, bytes. So what writes to many
 things, or about many people, needs a second sign unless it is very much. So does what is read in turn with writes or
 deletions of the same server: whoever changes or moves things one by one works on them, and whoever sweeps does not.
-Other secrets that are read, deletions, and what gives access need no second sign. Nor does what is read for the first
-time, one thing after the other (`novel_cusum`): nobody knows the place.
+Other secrets that are read, deletions, and what gives access need no second sign. What is read for the first time, one
+thing after the other (`novel_cusum`), does: an audit reads what nobody reads otherwise, for a stranger. How many things
+are read is counted for itself, and so is what is then sent (`gathered`).
 
 An hour that is busy with one tool that only reads is somebody who waits, or turns pages. It needs a second sign, too,
 or to be twice as busy. So does one that is busy with deletions, which are counted for themselves.
@@ -41,6 +42,7 @@ from streams.behaviour.signals import Signal
 
 BREADTH = "fan_out"
 OF_PEOPLE = "cross_owner"
+SWEEP = "novel_cusum"
 BUSY = "rate_nb"
 HOURS = "off_hours"
 VOLUME = "egress"
@@ -48,11 +50,12 @@ VOLUMES = frozenset({VOLUME, "new_contact"})
 """Kinds that, with a measure, are about how much leaves."""
 ALONE_FACTOR = 2.0
 WRITES_FACTOR = 8.0
+SWEEPS_FACTOR = 5.0
 DELETIONS_FACTOR = 2.0
 LETTERS_FACTOR = 1.5
 HOURS_FACTOR = 1.25
-"""How many times its threshold something has to be where it is the only sign: what only reads, what writes, what is
-deleted after a look at it, what short letters bring away, and an hour."""
+"""How many times its threshold something has to be where it is the only sign: what only reads, what writes, new things
+that are read one after the other, what is deleted after a look at it, what short letters bring away, and an hour."""
 LETTER_BYTES = 1_000.0
 """How large a short letter is at most. It is usual of whoever sends anything: a day on which an account was paid, and
 nobody was written to, says nothing about letters."""
@@ -78,6 +81,8 @@ class Needed(NamedTuple):
 
 SIGNS = Needed(frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"}))
 """One that is about something else than how much there is."""
+SIGNS_OF_SWEEPS = Needed(SIGNS.kinds - {"new_terms", "new_contact"} | {"odd_contact"})
+"""The same of new things that are read. Those who ask for them are often new as well, as auditors are."""
 SIGNS_OF_WRITES = Needed(frozenset({"off_hours", "two_places"}), BATCH_SHARE, WRITES_FACTOR)
 """The same of what writes: among many customers some are new, they are many people, a tool for what is done once in a
 quarter is new each time, and so is it to the version."""
@@ -110,6 +115,9 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
     if not activity.is_trusted:
         return None
     is_reading = False
+    if kind == SWEEP:
+        is_reading = only_reads(activity.tool) and not is_of_secrets(activity.tool)
+        return SIGNS_OF_SWEEPS if is_reading and share < SWEEPS_FACTOR else None
     if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
         if only_writes(activity.tool) or works_one_by_one(kind, activity):
             return SIGNS_OF_WRITES

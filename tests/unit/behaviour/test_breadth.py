@@ -299,3 +299,26 @@ def test_who_moves_things_one_by_one_tidies_up_at_the_end(count: int, end: str, 
     tools = [*("files.get_file", "files.put_file") * count, end]
     calls = [activity(AFTER_MS + at * 10_000, session="x", tool=tool) for at, tool in enumerate(tools)]
     assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("tool", "fields", "wanted"),
+    [
+        ("crm.get_case", {}, []),
+        ("crm.get_case", {"is_trusted": False}, ["sweep"]),
+        ("crm.get_case", {"hour": 14}, ["sweep"]),
+        ("crm.do_case", {}, ["sweep"]),
+        ("vault.get_key", {}, ["sweep"]),
+    ],
+)
+def test_new_things_that_are_only_read_need_a_second_sign(tool: str, fields: dict[str, int], wanted: list[str]) -> None:
+    """An audit reads what nobody reads otherwise."""
+    sweep = declared(
+        "novel_cusum", 21, name="sweep", term="object.id", min_support=10, half_life_ms=12 * HOUR_MS, allowance=2
+    )
+    hours = declared("off_hours", 8, name="hours", min_support=5, settle_ms=7 * DAY_MS, alerts=False)
+    watch, rows = watcher(sweep, hours, RISK), Rows()
+    assert names_found(observe_all(watch, rows, usual(tool))) == []
+    later_ms = fields.pop("hour", 0) * HOUR_MS
+    calls = [replace(each, time_ms=each.time_ms + later_ms) for each in much(tool, MUCH, **fields)]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
