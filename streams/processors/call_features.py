@@ -46,6 +46,15 @@ PUBLISHED_FEATURES = frozenset({"destination", "amount"})
 _IDENTIFYING = frozenset({"id", "key", "name", "no", "number", "uid", "uuid"})
 """Words that say of an argument that it identifies something, and not what."""
 
+_PERSONS = frozenset(
+    {
+        "caller", "candidate", "claimant", "contact", "debtor", "defendant", "donor", "lead", "learner", "prospect",
+        "pupil", "respondent", "traveler", "traveller", "voter",
+    }
+)  # fmt: skip
+"""Whom records are about, beside those who own accounts and the like. Rules don't ask whether such data is somebody's
+own, but who goes from one person to the next is unusual whatever they are called."""
+
 globs_of = lru_cache(maxsize=GLOBS_CACHED_MAX)(GlobSet)
 
 
@@ -148,7 +157,8 @@ def _with_role(role: str, names: Names, roles: Roles) -> tuple[str, ...]:
     is searched for identifies nothing.
     """
     if role == OWNER:
-        return owners_of_names(names)
+        persons = tuple(f"/{escaped(name)}" for name, _ in names if _thing_of(name) in _PERSONS)
+        return owners_of_names(names) or persons
     if role == ArgumentRole.TARGET:
         about = [pointer for pointer, its in roles if its is ArgumentRole.TARGET]
         about += [pointer for pointer, its in roles if its is ArgumentRole.SELECTOR and is_identifier(pointer)]

@@ -39,6 +39,11 @@ CALLS = {
         {"customer_id": "c-9", "ticket_id": 41},
         {"object": "c-9", "owner": "c-9"},
     ),
+    "whom a record is about": (
+        "crm.lookup_contact",
+        {"contact_id": "k-9", "fields": ["phone"]},
+        {"object": "k-9", "owner": "k-9"},
+    ),
     "a file": ("drive.remove_file", {"file_path": "/a/b"}, {"object": "/a/b"}),
     "a secret": ("kms.fetch_secret", {"secret_name": "db/root"}, {"object": "db/root"}),
     "what the tool is named after": ("k8s.delete_pod", {"namespace": "core", "pod": "web-1"}, {"object": "web-1"}),
