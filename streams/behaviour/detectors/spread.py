@@ -23,7 +23,7 @@ QUIET_DAYS = 7
 QUIET_FACTOR = 1.5
 """Days of work after which a tool that the agent hardly ever uses is known to be one, and how much more than elsewhere
 a count has to be then. That nothing was done with it on these days says how much of it is usual."""
-STORM_COLD_FACTOR = 2.0
+STORM_COLD_FACTOR = 1.5
 """As for other counts, where nothing is known: nobody shares the work of one grant among dozens."""
 COLD_WINDOW_MS = HOUR_MS
 """The longest window that is compared where no days are known: very many objects at once are worth a look wherever they
