@@ -188,8 +188,10 @@ class NewTerms(Keyed):
 
     What comes with a new version of the agent, in its first calls, is what the version is for. A new tool that many
     agents begin to use later is found with the first of them. From the third on, or if it comes with the same version,
-    it is new for the work, and not for the agent. Both stay below an alert, and are learned. What was denied stays
-    below an alert as well, but is as new as before: whoever may call it later is found then.
+    it is new for the work, and not for the agent. Both stay below an alert, and are learned. So does what is new to an
+    agent without peers: nobody else could know it, and who works for long meets each of his rare tools. Correlations
+    find what is done with it. What was denied stays below an alert as well, but is as new as before: whoever may call
+    it later is found then.
     """
 
     row_types = (Totals, Term, Totals, Term)
@@ -233,6 +235,9 @@ class NewTerms(Keyed):
             bits = below
             # Where nothing is learned, no call counts, and the version would be new forever.
             rows = (own.less_new(activity.epoch), *rows[1:])
+        if it.peer and peers.total <= own.total:
+            # Nobody else could know it.
+            bits = below
         if activity.outcome in REFUSED:
             # It did not happen. One slip says little, and correlations find who tries several doors.
             return Scored(rows, below, words)

@@ -169,3 +169,12 @@ def test_what_only_reads_does_not_make_a_new_place_more_surprising_for_who_often
         new = activity(AFTER_MS, session="x", tool="mail.send", destination="planted.example")
         found.append([each.score for each in watch.observe(rows, new).signals])
     assert found[0] == found[1] != []
+
+
+@pytest.mark.parametrize(("others", "wanted"), [(0, []), (1, ["new_terms"])])
+def test_that_no_peer_uses_a_tool_says_something_only_if_there_are_peers(others: int, wanted: list[str]) -> None:
+    it = declared("new_terms", 12, term="tool.name", peer=("agent.type",), min_support=30)
+    rows, watch = Rows(), watcher(it)
+    for agent in ("bot", "bot-2")[: 1 + others]:
+        observe_all(watch, rows, office_days(20, agent=agent))
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="x", tool="k8s.delete_pod"))]) == wanted
