@@ -45,6 +45,8 @@ SETTLED_COUNT = 60
 """Amounts after which what is usual is tethered."""
 SETTLED_WINDOWS = 60.0
 """Active windows after which what is usual is tethered."""
+COUNT_MAX = 2**31
+"""Up to where amounts are counted."""
 
 
 class Tether(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -158,11 +160,14 @@ def updated_median(stat: Median, value: float, prior_spread: float, now_ms: int)
     """Return the median with one more observation, by stochastic approximation (Robbins and Monro 1951)."""
     if not stat.count:
         return Median(value, prior_spread, 1)
-    step = max(2.0 / (stat.count + 2.0), STEP_MIN)
+    # Comparisons instead of `min`, `max` and `abs`, as in `tethered`.
+    step = 2.0 / (stat.count + 2.0)
+    step = step if step > STEP_MIN else STEP_MIN
     off, reach = value - stat.median, step * 2.0 * stat.spread
-    spread = stat.spread * exp(step if abs(off) > stat.spread else -step)
+    spread = stat.spread * exp(step if off > stat.spread or off < -stat.spread else -step)
     moved = -reach if off < -reach else reach if off > reach else off
-    median, spread, count = stat.median + moved, max(spread, SPREAD_MIN), min(stat.count + 1, 2**31)
+    median, spread = stat.median + moved, spread if spread > SPREAD_MIN else SPREAD_MIN
+    count = stat.count + 1 if stat.count < COUNT_MAX else COUNT_MAX
     return Median(
         median, spread, count, tethered(stat.tether, median, spread, now_ms) if count > SETTLED_COUNT else None
     )
@@ -171,7 +176,7 @@ def updated_median(stat: Median, value: float, prior_spread: float, now_ms: int)
 def deviations(stat: Median, value: float, spread_min: float) -> float:
     """Return how many standard deviations a value lies above the median, as its median deviation says."""
     median, spread = within(stat.tether, stat.median, stat.spread)
-    return (value - median) / (1.4826 * max(spread, spread_min))
+    return (value - median) / (1.4826 * (spread if spread > spread_min else spread_min))
 
 
 def updated_peak(peak: Peak, value: float, now_ms: int, half_life_ms: int) -> Peak:

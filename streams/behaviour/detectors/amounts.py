@@ -7,8 +7,9 @@ from typing import Any
 
 from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.declarations import Declaration
+from streams.behaviour.detectors.peaks import NOT_KNOWN
 from streams.behaviour.detectors.terms import Run
-from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
+from streams.behaviour.estimators import Median, Since, decay, deviations, is_number, updated_median
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
@@ -28,6 +29,8 @@ EARLY_SHARE = 0.25
 EARLY_FACTOR = 4.0 / 3.0
 """From which share of the amounts that have to be known on one is judged, and how much further above the usual it then
 has to be: few amounts say less about the next."""
+UNKNOWN_SHARE = 0.95
+"""What a first amount has of its threshold where nothing is known of what is usual. Correlations ask what else is."""
 ABOVE_ALLOWED = 1.5
 """How many times the allowance an amount must be to alert: a usual one is not to blame for the sum."""
 
@@ -127,3 +130,35 @@ class ArgCusum(ArgMad):
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the medians with one more amount."""
         return (rows[0], *super().learn(rows[1:], activity, noted))
+
+
+class FirstAmount(ArgMad):
+    """An amount by a tool with which somebody has not paid before, beside what was paid with all other tools.
+
+    Of who has hardly paid anything, nobody knows what is usual. So any amount is nearly an alert.
+    """
+
+    row_types: tuple[type, ...] = (Since, Median)
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of since when the tool is paid with, and of the median of all amounts."""
+        who = tuple(field for field in self.declaration.key if field != "tool.name")
+        return (self.own(), Place(who, f"{self.declaration.name}.all", is_required=False))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how many deviations the amount lies above the median of all; without one, a share of the threshold."""
+        if rows[0] is not None:
+            return Scored(rows)
+        it, usual, amount = self.declaration, rows[1], activity.amount or 0.0
+        if usual is None or usual.count < EARLY_SHARE * it.min_support:
+            return Scored(rows, UNKNOWN_SHARE * it.threshold, {"amount": amount, "usual": NOT_KNOWN})
+        z = deviations(usual, log1p(abs(amount)), SPREAD_FLOOR)
+        return Scored(rows, z, {"amount": amount, "usual": exp(usual.median) - 1.0})
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with one more amount."""
+        del noted
+        since, usual = rows
+        value = self._measured(activity) or 0.0
+        usual = updated_median(usual or Median(), value, PRIOR_SPREAD, activity.time_ms)
+        return (since or Since(activity.time_ms), usual)

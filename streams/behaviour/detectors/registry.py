@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.amounts import ArgCusum, ArgMad
+from streams.behaviour.detectors.amounts import ArgCusum, ArgMad, FirstAmount
 from streams.behaviour.detectors.contacts import NewContact
 from streams.behaviour.detectors.hours import OffHours
 from streams.behaviour.detectors.loops import Loop, LoopRun
@@ -32,6 +32,7 @@ DETECTORS: Mapping[str, Callable[[Declaration], Detector]] = MappingProxyType(
         "arg_mad": ArgMad,
         "arg_cusum": ArgCusum,
         "arg_trend": ArgTrend,
+        "first_amount": FirstAmount,
         "egress": Egress,
         "dest_daily": DestDaily,
         "loop": Loop,

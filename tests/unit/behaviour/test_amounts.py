@@ -90,3 +90,21 @@ def test_peers_that_are_known_well_are_asked_before_the_first_few_amounts_of_an_
     few = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(10, per_day=1)]
     observe_all(watch, rows, [*peers, *few])
     assert names_found([watch.observe(rows, activity(AFTER_MS, session="large", amount=6_000.0))]) == []
+
+
+FIRST = declared("first_amount", 3.4, key=("agent.id", "tool.name"), value="call.amount", min_support=30)
+
+
+@pytest.mark.parametrize(
+    ("days", "amount", "is_much"),
+    # Of the first days, nothing is usual.
+    [(20, 100.0, False), (20, 2_000.0, True), (0, 100.0, True), (0, 1.0, True)],
+)
+def test_a_first_amount_is_compared_with_what_other_tools_move(days: int, amount: float, *, is_much: bool) -> None:
+    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(days)])
+    first = watch.observe(rows, activity(AFTER_MS, session="x", tool="bank.pay", amount=amount))
+    assert any(each.score >= 3.2 for each in first.signals) == is_much
+    # The second one is not the first, unless nothing was learned of that.
+    second = watch.observe(rows, activity(AFTER_MS + 1, session="y", tool="bank.pay", amount=amount))
+    assert bool(second.signals) == bool(first.findings)

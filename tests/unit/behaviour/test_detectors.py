@@ -42,6 +42,10 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         spaced(12, HOUR_MS // 2, destination="payee.example", amount=lambda at: 100.0 + 8 * at),
     ),
     (
+        declared("first_amount", 3.4, key=("agent.id", "tool.name"), value="call.amount", min_support=30),
+        spaced(1, tool="bank.pay", amount=9_000.0),
+    ),
+    (
         declared("egress", 3.5, value="call.bytes", half_life_ms=HOUR_MS, min_support=5),
         spaced(10, size_bytes=90_000, destination="d-1.example"),
     ),
@@ -109,8 +113,9 @@ IDS = [case[0].kind for case in CASES]
 
 def test_every_kind_has_a_case() -> None:
     assert {*IDS, RISK} == set(KINDS) == {*DETECTORS, RISK}
-    # The 17 of the design, those of hours, new contacts, contacts out of turn, amounts that rise, and returns.
-    assert len(KINDS) == 22
+    # The 17 of the design, those of hours, new contacts, contacts out of turn, amounts that rise, first amounts, and
+    # returns.
+    assert len(KINDS) == 23
 
 
 @pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)
