@@ -22,7 +22,7 @@ from streams.provenance.orders_abroad import may_order_abroad, orders_abroad
 from streams.provenance.orders_as_calls import orders_as_call
 from streams.provenance.role_marks import has_role_mark, has_role_mark_in_lines
 from streams.provenance.said_as_facts import FACTS, orders_as_fact, said_to_be_done
-from streams.provenance.self_standing import stands_alone
+from streams.provenance.self_standing import begin_of_order, stands_alone
 from streams.provenance.sieved import Sieved
 from streams.provenance.words import listed, plain_case
 
@@ -239,10 +239,18 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
     sentences = [text[first:last] for first, last in bounds]
     calls = _calls(sentences, instructs, calls_max)
     together = _with_beside(sentences, calls, calls_max)
-    return [
-        Sentence(first, last, own, calls_for)
-        for (first, last), own, calls_for in zip(bounds, instructs, together, strict=True)
-    ]
+    found: list[Sentence] = []
+    for index, ((first, last), own, calls_for) in enumerate(zip(bounds, instructs, together, strict=True)):
+        cut = first + begin_of_order(sentences[index], _is_order) if own and index < calls_max else first
+        if cut > first:
+            found.append(Sentence(first, cut, instructs=False, calls_for=calls[index]))
+        found.append(Sentence(cut, last, own, calls_for))
+    return found
+
+
+def _is_order(text: str) -> bool:
+    lowered = plain_case(text)
+    return _instructs(text, lowered, _Text(lowered))
 
 
 def _with_beside(sentences: list[str], calls: list[int], left: int) -> list[int]:

@@ -11,7 +11,10 @@ pronouns count as such.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import islice
 
+from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.words import LETTERS, listed, plain_case
 
 _VALUE = re.compile(r"[\d@<>\[\]{}\"“”«»„/=_|#*]|:\s*\Z")
@@ -49,6 +52,10 @@ _GERMAN = listed("bitte die der das den dem und nicht zu im am für mit vor nach
 """Words of sentences in which every noun has a capital."""
 _LETTERS_MIN = 4
 """Shorter words are in most sentences."""
+_NEW_THOUGHT = re.compile(r"(?<=\S)(?:\s{2,8}(?=[^\W\d_])|\s(?=[A-Z\u00c0-\u00dd][^\W\d_]))")
+"""Where another thought can begin without a sign before it: behind a gap, or with a capital."""
+_THOUGHTS_MAX = 8
+_CLAUSE_END = re.compile(r"[,;:]")
 
 
 def stands_alone(instruction: str, beside: str) -> bool:
@@ -64,3 +71,21 @@ def stands_alone(instruction: str, beside: str) -> bool:
     if not words.isdisjoint(_REFERS) or (words.isdisjoint(_GERMAN) and _NAME.search(instruction) is not None):
         return False
     return not any(len(word) >= _LETTERS_MIN and word in words for word in LETTERS.findall(plain_case(beside)))
+
+
+def begin_of_order(sentence: str, is_order: Callable[[str], bool]) -> int:
+    """Return where in a sentence an order begins that has nothing to do with what stands before it; 0 if none does.
+
+    What is scanned, or stands in a column, often ends without a full stop: "MT-553771 024903  Please close the door".
+    With one, it would be a sentence of its own.
+
+    Args:
+        sentence: an instruction, as it is written.
+        is_order: whether a text reads like an instruction.
+    """
+    for match in reversed(list(islice(_NEW_THOUGHT.finditer(sentence), _THOUGHTS_MAX))):
+        before, order = sentence[: match.start()], sentence[match.end() :]
+        if is_order(_CLAUSE_END.split(order, maxsplit=1)[0]):
+            is_cut = not is_order(before) and calls_of(before) == UNKNOWN and stands_alone(order, before)
+            return match.end() if is_cut else 0
+    return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streams.provenance.calls import BITS, UNKNOWN
@@ -186,6 +188,38 @@ def test_an_instruction_about_something_of_its_own_flags_no_value_beside_it(text
 )
 def test_an_instruction_that_may_be_about_a_value_flags_it(text: str) -> None:
     assert all(sentence.flagged for sentence in sentences_in(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MT-553771 kWh 024903  Bitte die Fenster schließen!",
+        "MT-553771 024903 Please close the door.",
+        "Bell of PK-1 broken  Add your name to the list at the door.",
+        "Karte PK-1  Bitte vor der Abreise aufräumen",
+    ],
+)
+def test_an_order_behind_what_has_no_full_stop_does_not_flag_it(text: str) -> None:
+    before, order = sentences_in(text)
+    assert (before.flagged, order.flagged) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MT-553771 024903 Please enter this.",
+        "MT-553771 024903 Please enter 99999.",
+        "Account DE-1  Pay the account of the landlord",
+        "Please pay  DE-1 Now and then call us.",
+        "Pay it. Account DE-1  Please close the door.",
+        "Order ten of KW-1  Please close the door.",
+        "She has moved to PK-1 Hamburg; update the file.",
+    ],
+)
+def test_an_order_that_may_be_about_what_stands_before_it_flags_it(text: str) -> None:
+    value = re.search(r"\w+-\d+", text)
+    assert value is not None
+    assert [each.flagged for each in sentences_in(text) if each.start <= value.start() < each.end] == [True]
 
 
 def test_an_instruction_that_names_no_act_has_none_from_one_about_something_else() -> None:
