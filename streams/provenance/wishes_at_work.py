@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-_BEGINS = r"(?:^|[,.;:!?\n]\s{0,3}|\b(?:please|pls|and|then|so|to|just|can you|could you|would you) )"
-_NOBODY = r"(?!(?:i|we|you|it|this|that|there|he|she|they|who|what|which|nobody|everything|nothing|one)\b)"
-_HIS = r"(?:all|any|both|every|the|my|our|his|her|their|this|that|these|those|[\w-]{1,30}'s)"
-_WORK = (
+BEGINS = r"(?:^|[,.;:!?\n]\s{0,3}|\b(?:please|pls|and|then|so|to|just|can you|could you|would you) )"
+NOBODY = r"(?!(?:i|we|you|it|this|that|there|he|she|they|who|what|which|nobody|everything|nothing|one)\b)"
+HIS = r"(?:all|any|both|every|the|my|our|his|her|their|this|that|these|those|[\w-]{1,30}'s)"
+WORK = (
     r"(?:tasks?|tickets?|cases?|customers?|clients?|leads?|accounts|contacts?|deals?|issues?|projects?|shifts?|chores?"
     r"|patients?|appointments|stories|bugs|jobs|students)"
 )
@@ -22,17 +22,17 @@ _PAPERS = (
     r"|contracts?|photos?|pictures|scans?|pdfs?|figures|links?|drafts?|offers?|quotes?|spreadsheets?)"
 )
 _PLACES = r"(?:inbox|mailbox|calendar|diary|schedule|feed|crm|list|team|group|system|database|address book)"
-_MEETINGS = (
+MEETINGS = (
     r"(?:meetings?|calls?|appointments?|reminders?|newsletters?|notifications?|lessons?|sessions?|deliver(?:y|ies)"
     r"|visits?)"
 )
 _SOME = r"(?:[^\s.!?;,]{1,40}|(?:dr|mr|mrs|ms|prof|st)\.) "
 _ENDS = r"(?=\s*(?:[.,;!\n]|\Z)|\s+(?:now|then|please|too|as well)\b)"
-_HOW_LONG = (
+HOW_LONG = (
     r"(?:\d{1,3}|half an?|an|one|two|three|a couple of|a quarter of an?)[ -](?:minutes?|mins?|hours?|hrs?)"
     r"(?: and a half)?"
 )
-_A_TIME = (
+A_TIME = (
     r"(?:(?:on |next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|tonight|next week|next month"
     r"|this (?:week|afternoon|morning|evening)|at \d|\d{1,3} ?min)"
 )
@@ -45,14 +45,14 @@ def _kinds(pattern: str, kinds: str) -> tuple[re.Pattern[str], frozenset[str]]:
 WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Give Raj all of Nadia's customers", "let Carlos have Nia's tasks", "pass Raj's leads on to Akira"
     _kinds(
-        rf"\b(?:give|hand|pass|let) (?!me\b|us\b)(?:{_SOME}){{0,3}}?(?!my\b){_HIS} (?:{_SOME}){{0,5}}?{_WORK}\b",
+        rf"\b(?:give|hand|pass|let) (?!me\b|us\b)(?:{_SOME}){{0,3}}?(?!my\b){HIS} (?:{_SOME}){{0,5}}?{WORK}\b",
         "change",
     ),
     # "Hand Dakota over to Raj", "pass the last mail on to Anaya"
     _kinds(rf"\b(?:hand|pass|turn|sign)(?:ing)? (?:{_SOME}){{1,8}}?(?:over|on|along) to (?!me\b|us\b)", "change send"),
     # "Akira is taking over Reese", "Lena looks after Parker from now on"
     _kinds(
-        rf"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then|because) )(?P<verb>{_NOBODY}[\w'-]{{1,30}} (?:\w{{1,12}} )?"
+        rf"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then|because) )(?P<verb>{NOBODY}[\w'-]{{1,30}} (?:\w{{1,12}} )?"
         r"(?:takes?|taking|take) over\b(?=\s+\S))"
         rf"|\b(?:looks?|cares?|is responsible|is in charge)\b (?:after|for|of) (?:{_SOME}){{1,6}}?"
         r"(?:from now on|from today|as of now|as of today|starting)\b",
@@ -71,8 +71,8 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     _kinds(
         rf"\b(?:throw|chuck|toss|cross|kick)(?: |s |ing )(?:{_SOME}){{0,8}}?(?:out|away)\b"
         r"|\b(?:thrown|tossed|chucked|crossed) (?:out|away)\b"
-        rf"|{_BEGINS}(?P<verb>strike (?:{_SOME}){{1,5}}?(?:from|off|out)\b"
-        rf"|(?:bin|ditch|chuck|trash|scrub|nuke|junk) (?:it|them|{_HIS}|everything|whatever)\b)",
+        rf"|{BEGINS}(?P<verb>strike (?:{_SOME}){{1,5}}?(?:from|off|out)\b"
+        rf"|(?:bin|ditch|chuck|trash|scrub|nuke|junk) (?:it|them|{HIS}|everything|whatever)\b)",
         "delete change",
     ),
     # "Take Peyton off the list", but not "take 10 off the bill"
@@ -89,7 +89,7 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "So no more meetings with him", "no meeting on Friday then"
     _kinds(
-        rf"(?:^|[,.;:!\n] ?|\b(?:so|then|and|please) )(?P<verb>no (?:more )?{_MEETINGS} "
+        rf"(?:^|[,.;:!\n] ?|\b(?:so|then|and|please) )(?P<verb>no (?:more )?{MEETINGS} "
         r"(?:with|from|for|on|this|next|then|today|tomorrow|please|any)\b)",
         "delete change",
     ),
@@ -127,7 +127,7 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "The class falls through", "the meeting has to go", "Friday won't work for me"
     _kinds(
         r"\bfalls? through\b|\b(?:has|have|needs?) to go(?=\s*(?:[.,;!\n]|\Z))"
-        rf"|\b(?:won't|doesn't|don't|didn't) work (?:out\b|for (?:me|us|him|her)\b|on\b|{_A_TIME})"
+        rf"|\b(?:won't|doesn't|don't|didn't) work (?:out\b|for (?:me|us|him|her)\b|on\b|{A_TIME})"
         r"|\b(?:won't|doesn't) work(?: out)?(?=\s*(?:[.,;!\n]|\Z))",
         "delete change",
     ),
@@ -143,34 +143,34 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Cc Amir on it", "loop Kim in", "keep them in the loop"
     _kinds(
-        rf"{_BEGINS}(?P<verb>(?:b?cc|loop) (?!me\b|us\b)(?:{_SOME}){{1,3}}?(?:in|on|into)\b"
+        rf"{BEGINS}(?P<verb>(?:b?cc|loop) (?!me\b|us\b)(?:{_SOME}){{1,3}}?(?:in|on|into)\b"
         rf"|keep (?!me\b|us\b)(?:{_SOME}){{1,3}}?(?:in the loop|posted|informed)\b)"
         # "Ida has to know that it moves", "the printer still doesn't have the file", "Kim can have the notes"
-        rf"|(?:^|[,.;:!\n] ?|\b(?:and|but|so|that) ){_NOBODY}(?:(?:my|our"
+        rf"|(?:^|[,.;:!\n] ?|\b(?:and|but|so|that) ){NOBODY}(?:(?:my|our"
         rf"|the) )?[\w.@'-]{{2,40}}(?: and [\w.@'-]{{2,40}})?"
         rf" (?:(?:has|have|needs?) to|must|should) know\b"
         rf"|\b(?:still |yet )?(?:doesn't|don't|does not|hasn't got) (?:yet "
-        rf"|still )?have {_HIS} (?:{_SOME}){{0,4}}?{_PAPERS}\b"
-        rf"|(?:^|[,.;:!\n] ?){_NOBODY}[\w.@'-]{{2,40}} can have {_HIS} (?:{_SOME}){{0,4}}?{_PAPERS}\b"
+        rf"|still )?have {HIS} (?:{_SOME}){{0,4}}?{_PAPERS}\b"
+        rf"|(?:^|[,.;:!\n] ?){NOBODY}[\w.@'-]{{2,40}} can have {HIS} (?:{_SOME}){{0,4}}?{_PAPERS}\b"
         r"|\bin (?:b?cc|copy)\b|\boff (?:it|they) goe?s? to (?!me\b|us\b)",
         "send share",
     ),
     # "Santiago needs the latest mail about it", "Amir should get Sofia's mails"
     _kinds(
         rf"(?:^|[,.;:!\n] ?|\b(?:and|but|because|that|so"
-        rf"|then) )(?P<verb>{_NOBODY}(?:(?:my|our|the|his|her|their) )?[\w.@'-]{{2,40}}(?: and [\w.@'-]{{2,40}})?"
+        rf"|then) )(?P<verb>{NOBODY}(?:(?:my|our|the|his|her|their) )?[\w.@'-]{{2,40}}(?: and [\w.@'-]{{2,40}})?"
         r" (?:also |still |really )?(?:needs?|wants?|should (?:also )?(?:get|have|see|read|receive)"
         r"|must (?:get|have|see|read)|has to (?:get|have|see|read)|is waiting for|waits for|ask(?:s|ed) (?:me |us )?for"
         r"|missed|(?:hasn't|haven't|has not|have not) (?:got|seen|received)|didn't (?:get|see|receive))"
-        rf"(?: to (?:get|have|see|read))? (?:a copy of |a look at )?{_HIS}\b[^.!?;,\n]{{0,60}}?\b{_PAPERS}\b)",
+        rf"(?: to (?:get|have|see|read))? (?:a copy of |a look at )?{HIS}\b[^.!?;,\n]{{0,60}}?\b{_PAPERS}\b)",
         "send share",
     ),
     # "Kim's mails of last week to Amir, please", "'Thank you!' to his last mail"
     _kinds(
-        rf"(?:^|[.;:!\n] ?)(?P<verb>{_HIS} (?:{_SOME}){{0,4}}?{_PAPERS}\b[^.!?\n]{{0,80}}?[, ]to (?!me\b|us\b|my\b"
+        rf"(?:^|[.;:!\n] ?)(?P<verb>{HIS} (?:{_SOME}){{0,4}}?{_PAPERS}\b[^.!?\n]{{0,80}}?[, ]to (?!me\b|us\b|my\b"
         rf"|the\b)"
         r"[\w.@'-]{2,40} (?:please|too|as well|now)\b)"
-        rf"|(?:^|[.;:\n] ?)['\"][^'\"\n]{{1,200}}['\"] (?:to|for|as (?:an? )?(?:answer|reply) to) {_HIS}\b",
+        rf"|(?:^|[.;:\n] ?)['\"][^'\"\n]{{1,200}}['\"] (?:to|for|as (?:an? )?(?:answer|reply) to) {HIS}\b",
         "send post share",
     ),
     # "Drop Sofia a quick 'thanks'", "shoot him a mail"
@@ -182,17 +182,17 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Half an hour with Kofi on Tuesday", "grab 30 minutes with her", but not "I spent an hour with her"
     _kinds(
-        rf"(?<!spent )(?<!spend )(?<!for )(?<!took )(?<!had )\b{_HOW_LONG}(?: slot| meeting| call)?"
+        rf"(?<!spent )(?<!spend )(?<!for )(?<!took )(?<!had )\b{HOW_LONG}(?: slot| meeting| call)?"
         r"(?: \w+ (?:me|us))? with\b"
         rf"|\b(?:grab|find|get|take|block) (?:{_SOME}){{1,4}}?(?:slot|gap) (?:with|for)\b",
         "create book",
     ),
     # "Friday at ten, half an hour", "an hour and a half in my first gap tomorrow", "we should meet on Monday"
     _kinds(
-        rf"(?<!spent )(?<!took )\b{_HOW_LONG}\b(?![^.!?\n]{{0,60}} (?:later|earlier|ago|late|early)\b)"
-        rf"[^.!?\n]{{0,60}}?\b(?:{_A_TIME}|slot|gap|first free)\b(?![^.!\n]{{0,80}}\?)"
-        rf"|\b(?:{_A_TIME}|\d:\d\d)\b[^.!?\n]{{0,40}}?\b(?:for )?{_HOW_LONG}\b"
-        r"(?! (?:later|earlier|ago|late|early)\b)(?![^.!\n]{0,80}\?)"
+        rf"(?<!spent )(?<!took )\b{HOW_LONG}\b(?![^.!?\n]{{0,60}} (?:later|earlier|ago|late|(?<!as )early)\b)"
+        rf"[^.!?\n]{{0,60}}?\b(?:{A_TIME}|slot|gap|first free)\b(?![^.!\n]{{0,80}}\?)"
+        rf"|\b(?:{A_TIME}|\d:\d\d)\b[^.!?\n]{{0,40}}?\b(?:for )?{HOW_LONG}\b"
+        r"(?! (?:later|earlier|ago|late|(?<!as )early)\b)(?![^.!\n]{0,80}\?)"
         r"|\b(?:should|must|have to|need to) (?:meet|sit down together|have a (?:chat|call|talk))\b"
         r"|\b(?:sit|set|put|book) me (?:down|in) with\b|\bmy first free (?:slot|gap|hour|half hour|time)\b",
         "create book",
@@ -201,7 +201,7 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     _kinds(
         r"\b(?:want|need|like|wanna|love|have) (?:to )?(?:meet|see|catch up with|sit down with)"
         r" (?!my\b|our\b|the\b|all\b|what\b|how\b|if\b|an?\b|every|which\b|where\b|it\b|that\b|this\b|these\b|those\b"
-        rf"|some|any|me\b|us\b)[^.!?\n]{{2,80}}?\b{_A_TIME}",
+        rf"|some|any|me\b|us\b)[^.!?\n]{{2,80}}?\b{A_TIME}",
         "create book send",
     ),
     # "New task for Fatima", "Jordan is a new lead", "add her as a client", "she needs a task on the board"
@@ -224,7 +224,7 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Plot total visits", "I need a histogram", "draw me a chart"
     _kinds(
-        rf"{_BEGINS}(?P<verb>(?:plot|graph|chart|visuali[sz]e) (?!thickens\b)\S)"
+        rf"{BEGINS}(?P<verb>(?:plot|graph|chart|visuali[sz]e) (?!thickens\b)\S)"
         r"|\b(?:draw|show me|need|want|like|make|give me) (?:me )?an? (?:[\w-]+ ){0,2}?(?:chart|graph|plot|histogram"
         r"|diagram)\b",
         "create",
@@ -232,7 +232,7 @@ WISHES_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 )
 """English sentences, and the kinds of acts that they ask for. A group `verb` says where the negation stands before."""
 
-_WORK_ABROAD = (
+WORK_ABROAD = (
     r"(?:\w*(?:kunden?|aufgaben?|projekte?|termine|auftraege|schichten?)|faelle|tickets?|leads?"
     r"|taches?|clients?|dossiers?|prospects?|projets?"
     r"|tareas?|clientes?|casos?|contactos?|proyectos?|tarefas?|contatos?|projetos?"
@@ -246,7 +246,7 @@ _PAPERS_ABROAD = (
     r"|messaggi|messaggio|documenti|documento|fattur[ae]|relazione|contratto"
     r"|maila|wiadomosc\w{0,3}|plik\w{0,2}|dokument\w{0,2}|faktur\w{1,2}|raport\w{0,2})"
 )
-_NOBODY_ABROAD = (
+NOBODY_ABROAD = (
     r"(?!(?:ich|wir|wer|man|es|was|das|je|j|nous|on|qui|il|ce|yo|nosotros|quien|que|eu|nos|quem|io|noi|chi|ja|my"
     r"|kto)\b)"
 )
@@ -310,11 +310,11 @@ WISHES_AT_WORK_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # clienti"
     _kinds(
         r"\b(?:gib|gebt|uebergib|uebergebt|uebertrag|uebertrage|uebertragen|ueberlass) (?!mir\b|uns\b|acht\b)"
-        rf"[^.!?\n]{{1,80}}?\b{_WORK_ABROAD}\b"
+        rf"[^.!?\n]{{1,80}}?\b{WORK_ABROAD}\b"
         r"|\b(?:donne|donnez|donner|passe|passez|laisse|laissez|dale|dales|pasa|pasale|entrega|entregale|dejale|deja"
         r"|passa"
         r"|repassa|repasse|entregue|deixa|deixe|dai|dalle|dagli|lascia|oddaj|przekaz)(?!-moi|-nous) (?!moi\b|mi\b|ci\b)"
-        rf"[^.!?\n]{{1,80}}?\b{_WORK_ABROAD}\b",
+        rf"[^.!?\n]{{1,80}}?\b{WORK_ABROAD}\b",
         "change",
     ),
     # "Raj übernimmt Dakota", "Akira reprend les clients", "Raj se encarga de", "przejmuje"
@@ -327,7 +327,7 @@ WISHES_AT_WORK_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Fatima braucht Leilas letzte Mail", "Anaya a besoin du fichier", "Ana necesita el informe", "Ana ha bisogno
     # del file"
     _kinds(
-        rf"\b{_NOBODY_ABROAD}[\w.@-]{{2,40}} (?:braucht|soll|sollte|bekommt|wollte|wartet auf|a besoin|aurait besoin"
+        rf"\b{NOBODY_ABROAD}[\w.@-]{{2,40}} (?:braucht|soll|sollte|bekommt|wollte|wartet auf|a besoin|aurait besoin"
         rf"|doit (?:avoir"
         rf"|recevoir"
         r"|voir|lire)|necesita|debe (?:tener|recibir|ver|leer)|deberia (?:tener|recibir|ver|leer)|precisa"
@@ -339,8 +339,8 @@ WISHES_AT_WORK_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Ida muss wissen, dass ...", "Ida doit savoir", "die Druckerei hat die Datei noch nicht", "n'a pas encore le
     # fichier"
     _kinds(
-        rf"\b{_NOBODY_ABROAD}[\w.@-]{{2,40}} (?:muss|muessen|soll|sollen|sollte) (?:noch |auch )?wissen\b"
-        rf"|\b{_NOBODY_ABROAD}[\w.@-]{{2,40}} (?:doit|doivent) savoir\b|\b(?:tiene|tienen) que saber\b"
+        rf"\b{NOBODY_ABROAD}[\w.@-]{{2,40}} (?:muss|muessen|soll|sollen|sollte) (?:noch |auch )?wissen\b"
+        rf"|\b{NOBODY_ABROAD}[\w.@-]{{2,40}} (?:doit|doivent) savoir\b|\b(?:tiene|tienen) que saber\b"
         r"|\b(?:deve|devono|devem) (?:sapere|saber)\b|\b(?:musi|musza) wiedziec\b"
         rf"|\b(?:hat|haben) [^.!?\n]{{0,40}}?\b{_PAPERS_ABROAD} (?:noch |immer noch )",
         "send share",
