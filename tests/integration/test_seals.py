@@ -14,6 +14,7 @@ from streams.audit.report_keys import ReportKey
 from streams.audit.seal_keys import SealKeys
 from streams.model.verdict import Outcome
 from streams.operations.signing_keys import make_key_file
+from streams.operations.verify.partition import PartitionReport
 from streams.operations.verify.run import LogSource, verify_log, verify_reported
 from streams.sdk import Executor, SingleUseStore, Transport, VerdictLoop
 from streams.wiring.clock import SystemClock
@@ -40,6 +41,15 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deplo
     with deployed(folder, "", log="embedded", gate=gate) as made:
         made.folder = tmp_path
         yield made
+
+
+def verified(deployment: Deployment, keys: SealKeys) -> list[PartitionReport]:
+    source = LogSource(deployment.log, SystemClock())
+    return list(verify_log(source, deployment.codec, keys, since={}, is_whole=False))
+
+
+def unsealed(deployment: Deployment, keys: SealKeys) -> list[str]:
+    return [each for report in verified(deployment, keys) for each in report.unknown]
 
 
 def test_after_kill_9_everything_is_sealed_and_runs_once(deployment: Deployment, tmp_path: Path) -> None:
@@ -78,20 +88,19 @@ def test_after_kill_9_everything_is_sealed_and_runs_once(deployment: Deployment,
         stop.set()
         thread.join(60)
         executor.close()
+        # What the executor has reported last is sealed as soon as the gate's notary has read it.
+        until(lambda: not time.sleep(0.2) and not unsealed(deployment, keys))
         assert last.stop() == 0
     verdicts.close()
     assert len(given) == len(intents)
     assert sorted(ran) == sorted(allowed)
     assert list(seal_faults(deployment, keys)) == []
-    reports = list(
-        verify_log(LogSource(deployment.log, SystemClock()), deployment.codec, keys, since={}, is_whole=False)
-    )
+    reports = verified(deployment, keys)
     assert [(each.offence, each.unknown) for each in reports if each.offence or each.unknown] == []
     assert sum(each.verdicts for each in reports) >= len(intents)
     others = list(
         verify_reported(LogSource(deployment.log, SystemClock()), deployment.codec, keys, since={}, is_whole=True)
     )
-    # The last records of the executor may have come after the last gate, with its notary, had stopped.
     assert [each.offence for each in others if each.offence] == []
     assert sum(each.reported for each in others) >= len(allowed) // 2
 
