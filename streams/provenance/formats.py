@@ -87,10 +87,13 @@ def _sniffed(content: str) -> object | None:
             return _unwrapped(value)
         if text[0] in "{[":
             return parsed_json_lines(text) or parsed_literal(text) or parsed_yaml(text)
+    # Before words: a small document can be without a space in it.
+    if text[0] == "<" and (markup := _sniffed_markup(text)) is not None:
+        return markup
     if len(text) <= _SCALAR_CHARS_MAX and not any(map(str.isspace, text)):
         return text
     if text[0] == "<":
-        return _sniffed_markup(text)
+        return None
     if _MAIL.match(text) and (mail := parsed_mail(text)) is not None:
         return mail
     lines = text.split("\n", _SNIFFED_LINES_MAX)

@@ -36,6 +36,12 @@ _HTML = (
         ("Name: Inn\nPrice: 12.50\n", {"Name": "Inn", "Price": "12.50"}),
         ("- Inn\n- Hotel\n", ["Inn", "Hotel"]),
         ("<o><i n='5'><m>a</m></i><i n='6'/></o>", {"o": {"i": [{"n": "5", "m": "a"}, {"n": "6"}]}}),
+        ("<o><id>17</id><to>a@b.example</to></o>", {"o": {"id": "17", "to": "a@b.example"}}),
+        (
+            "<table><tr><th>To</th></tr><tr><td>a@b.example</td></tr></table>",
+            {"tables": [[{"To": "a@b.example"}]], "text": []},
+        ),
+        ("<https://x.example/a>", "<https://x.example/a>"),
         ("name,mail\nBob,b@x.example\nKim,k@x.example\n", None),
         ("| name | mail |\n|---|:--|\n| Bob | b@x.example |\n", [{"name": "Bob", "mail": "b@x.example"}]),
         (
