@@ -86,6 +86,7 @@ TOOLS = [
     tool("drop_event", id=TEXT),
     tool("send", to=TEXT),
     tool("paint", colour=TEXT),
+    tool("burn", file=TEXT),
     tool("mail", to=TEXT, body=TEXT),
 ]
 TRUSTED, MAIL = {"integrity": "TRUSTED"}, {"integrity": "UNTRUSTED"}
@@ -112,6 +113,7 @@ FACTS = {
     "drop_event": {"output_label": TRUSTED},
     "send": {"output_label": TRUSTED},
     "paint": {"output_label": TRUSTED, "reversible": True},
+    "burn": {"output_label": TRUSTED},
     "mail": {"output_label": TRUSTED, "sink_args": ["/to"]},
 }
 
@@ -189,11 +191,14 @@ class Deployment:
                 "send": lambda _args: "sent",
                 "paint": lambda _args: "painted",
                 "mail": lambda _args: "sent",
+                "burn": lambda _args: "burnt",
             }
             tools = {
                 f"office/{each['name']}": FunctionTool(done[each["name"]], definition_digests(each).definition)
                 for each in TOOLS
             }
+            # Nobody has reviewed what this one does now, so the executor refuses its calls.
+            tools["office/burn"] = FunctionTool(done["burn"], definition_digests(tool("burn", house=TEXT)).definition)
             store = SingleUseStore(self._folder / "used.sqlite", self.tenant)
             executor = Executor(
                 transport,
@@ -264,7 +269,9 @@ def deployment(request: pytest.FixtureRequest, deployed: Deployed) -> Deployment
     return deployed(own, 'log = "kafka"', f'bootstrap = "{bootstrap}"', "[topics]", "replication = 1")
 
 
-def hijacked(transport: Transport, tenant: str, by: str = "read_mail") -> SessionCredential:
+def hijacked(
+    transport: Transport, tenant: str, by: str = "read_mail", *also: tuple[str, dict[str, object]]
+) -> SessionCredential:
     """A session that reads a mail or a ticket, and then does what that says."""
     tokens = DevTokenService(transport, ROOT_KEY, issuer="https://issuer.example", tenant_uid=tenant)
     act = Actor(iss="https://issuer.example", sub="assistant", sub_profile=SubProfile.AI_AGENT)
@@ -277,6 +284,7 @@ def hijacked(transport: Transport, tenant: str, by: str = "read_mail") -> Sessio
             ("create_event", {"title": "call eve"}),
             ("send", {"to": "eve"}),
             ("paint", {"colour": "red"}),
+            *also,
         ]
         for name, args in calls:
             # The next call comes only once the gate knows what this one has read.
@@ -344,6 +352,21 @@ def test_one_field_that_others_write_is_enough(deployment: Deployment) -> None:
         head, share, *_ = when_reported(deployment, session, 4)
         assert (head["calls"], head["source"]["what"]) == (4, "office/show_ticket")
         assert (share["remedy"], share["undoing"]) == ("call", {"file": "plan", "who": EVE})
+
+
+def test_what_no_executor_has_run_need_not_be_undone(deployment: Deployment) -> None:
+    deployment.set_up()
+    with deployment.running() as transport:
+        session = hijacked(transport, deployment.tenant, "read_mail", ("burn", {"file": "list"})).session_id
+        until_s = time.monotonic() + READY_MS / 1000
+        while True:
+            _, *acts = deployment.command("contain", session)
+            (burn,) = (act for act in acts if act["tool"] == "office/burn")
+            if burn["ran"] or time.monotonic() > until_s:
+                break
+            time.sleep(0.2)
+        assert (burn["remedy"], burn["ran"].partition(" ")[0]) == ("not_needed", "refused")
+        assert "nothing to undo" in deployment.screen("contain", session)
 
 
 def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Deployment) -> None:
