@@ -124,7 +124,8 @@ def trace(wholes: Sequence[Found], look: Look) -> Traced:
 def _dated(date: str, seen: Traced, look: Look) -> Traced:
     """Return where a date comes from, which people say without its year, and apart from the time of day.
 
-    It is the user's if he has said all of its parts, and no instruction names it as a whole.
+    It is the user's if he has said all of its parts, and no instruction names it as a whole. It is from text if only
+    that names its day.
 
     Args:
         date: in canonical form, with its year and perhaps with a time.
@@ -134,24 +135,52 @@ def _dated(date: str, seen: Traced, look: Look) -> Traced:
     if not date[0].isdigit() or seen.origin is ValueOrigin.USER or seen.is_instructed:
         return seen
     time = date.partition("T")[2]
-    is_said = not time or seen_in(look(_DATE, f"T{time}")).origin is ValueOrigin.USER
+    is_said = not time or _hour_of(date, look).origin is ValueOrigin.USER
     if is_said and any(each.origin is ValueOrigin.USER for each in _days_of(date, look)):
         return replace(seen, origin=ValueOrigin.USER)
-    return seen
+    # The user's own hour makes no other source of the day.
+    is_bare = time and seen.entry is None and may_be_ordered(date, look)
+    day = seen_in(look(_DATE, date.partition("T")[0])) if is_bare else NOWHERE
+    return day if day.origin is ValueOrigin.TEXT else seen
 
 
 def day_ordered(founds: Iterable[Found], look: Look) -> Traced:
-    """Return what is known of a date that nothing names as a whole: an order may call for its day, and for its time if
-    it has one. A day alone shows no source."""
+    """Return what is known of a date that nothing names as a whole: an order may call for its day or for its time.
+
+    "Make it the 14th" leaves the time of day as it is. An order for a time changes only what the user wants on a day
+    that he has named: times of day are alike everywhere. A part alone shows no source.
+    """
     for found in founds:
         if found.kind is _DATE and found.value[0].isdigit():
-            time = found.value.partition("T")[2]
-            if time and not seen_in(look(_DATE, f"T{time}")).is_instructed:
-                continue
-            for seen in _days_of(found.value, look):
-                if seen.is_instructed:
+            if is_day_said(found.value, look):
+                parts = [_hour_of(found.value, look)]
+            else:
+                parts = _days_of(found.value, look) if may_be_ordered(found.value, look) else []
+            for seen in parts:
+                if seen.is_instructed and seen.origin is not ValueOrigin.USER:
                     return Traced(ValueOrigin.NOWHERE, Seen.INSTRUCTED, None, seen.calls_for)
     return NOWHERE
+
+
+def may_be_ordered(date: str, look: Look) -> bool:
+    """Return whether only the day of a date can be others': it has no hour, or one that is the user's or in an order.
+
+    Any other hour belongs to its day: "the regatta is on 12 April at nine", and another sentence tells readers to do
+    something.
+    """
+    hour = _hour_of(date, look)
+    return "T" not in date or hour.is_instructed or hour.origin is ValueOrigin.USER
+
+
+def _hour_of(date: str, look: Look) -> Traced:
+    """Return where the time of day of a date was seen; nowhere if it has none."""
+    time = date.partition("T")[2]
+    return seen_in(look(_DATE, f"T{time}")) if time else NOWHERE
+
+
+def is_day_said(date: str, look: Look) -> bool:
+    """Return whether the user has named the day of a date."""
+    return any(each.origin is ValueOrigin.USER for each in _days_of(date, look))
 
 
 def _days_of(date: str, look: Look) -> list[Traced]:

@@ -105,7 +105,7 @@ class Concluder:
         row = self._with_effects(case, decision, effects, row, state, outputs)
         if case.observed is not None:
             row = signals.after_verdict(case, decision.outcome, row, state)
-        if case.examined is not None:
+        if case.examined is not None or case.seen is not None:
             self._provenance.after_verdict(case, decision.outcome, state)
         if case.is_proven and row.identity.opened_with is not None:
             row = self._with_changes(case, row, outputs)

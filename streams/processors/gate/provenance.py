@@ -17,6 +17,7 @@ from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.provenance.contents import with_content
+from streams.processors.provenance.derived import ALL, as_others_text, derived_of
 from streams.processors.provenance.drift import is_drift
 from streams.processors.provenance.examine import Known, examine
 from streams.processors.provenance.examined import Examined
@@ -25,11 +26,11 @@ from streams.processors.provenance.memory import Memory, read_provenance, store_
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.proposals import with_output
 from streams.processors.provenance.requested import is_requested, limits_reads
-from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
+from streams.processors.provenance.rows import DERIVED_MAX, SELECTED_MAX, ProvenanceRow
 from streams.processors.provenance.task_scopes import with_scopes
 from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.provenance.user_words import begun, with_purpose_words, with_user_words
-from streams.processors.session_row import SessionRow
+from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
 from streams.provenance.digests import atom_digester, atom_key
@@ -110,6 +111,8 @@ class ProvenanceKeeper:
             if is_proven_by_server(event) and event.type is not SessionEventType.TOOL_RESULT:
                 # Nothing shows that the session has asked it: it could make any value trusted in every session.
                 label = join(label, _UNTRUSTED)
+            if row.derived and event.type is SessionEventType.TOOL_RESULT:
+                row, event = _with_derived_result(row, event)
             row = with_content(row, event, memory, use, label, sub)
         elif event.type is SessionEventType.USER_MESSAGE:
             label = _USERS if event.label is None else join(_USERS, bounded(event.label))
@@ -155,6 +158,7 @@ class ProvenanceKeeper:
                 row=case.seen,
                 label=case.label(),
                 stated=self._stated_owners(case),
+                now_ms=case.asked.now_ms,
                 owned=self._control.catalog.owned_things.get(case.tool.entry.server_id, _NO_THINGS),
             )
             case.examined = examine(case.session, args, use, memory, asked=asked, known=known)
@@ -173,16 +177,31 @@ class ProvenanceKeeper:
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> None:
         """Keep what follows from a verdict: that the call drifts; of an allowed one, its act and its result's worth."""
         examined = case.examined
-        if examined is None:
+        row = before = case.seen if examined is None else examined.row
+        if row is None:
             return
-        row = examined.row
-        if case.is_proven and outcome in FINAL_OUTCOMES and is_drift(examined):
-            # Denied calls count, too: what is refused shows what the session is after.
-            row = replace(row, drifts=row.drifts + 1)
-        if outcome is _ALLOW:
-            row = _with_allowed(row, examined, case.asked.intent.intent_id)
-        if row is not examined.row:
+        if examined is not None:
+            if case.is_proven and outcome in FINAL_OUTCOMES and is_drift(examined):
+                # Denied calls count, too: what is refused shows what the session is after.
+                row = replace(row, drifts=row.drifts + 1)
+            if outcome is _ALLOW:
+                row = _with_allowed(row, examined, case.asked.intent.intent_id)
+        if outcome is _ALLOW and row.has_untrusted and case.tool is not None and case.tool.entry.read_only:
+            row = self._with_derived(row, case, state)
+        if row is not before:
             self.store_row(case, row, state)
+
+    def _with_derived(self, row: ProvenanceRow, case: Case, state: StateView) -> ProvenanceRow:
+        """Return the row with what the result of an allowed read will be made of."""
+        full = len(row.derived) >= DERIVED_MAX
+        derived = None if full else derived_of(case.known_arguments().values, self.memory_of(case, state))
+        if derived is None:
+            return row
+        # Of calls that were not run there is no result. If the session remembers as many as it can, it may miss one.
+        awaited = {read.intent_id for read in case.session.trust.pending_reads}
+        knows = len(awaited) < PENDING_READS_MAX
+        others = {intent: each for intent, each in row.derived.items() if intent in awaited} if knows else row.derived
+        return replace(row, derived={**others, case.asked.intent.intent_id: derived})
 
 
 def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
@@ -206,6 +225,20 @@ def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> Pro
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))
     return row
+
+
+def _with_derived_result(row: ProvenanceRow, event: SessionEvent) -> tuple[ProvenanceRow, SessionEvent]:
+    """Return the row without what it knew of a result, and the result as what it is made of.
+
+    There may be more such results than the row knows; so once it is full, it stays so.
+    """
+    if len(row.derived) >= DERIVED_MAX:
+        return row, as_others_text(event, ALL)
+    derived = row.derived.get(event.intent_id or "")
+    if derived is None:
+        return row, event
+    others = {intent: each for intent, each in row.derived.items() if intent != event.intent_id}
+    return replace(row, derived=others), as_others_text(event, derived)
 
 
 def _counted_as(examined: Examined) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.model.labels import Integrity, Label
+from streams.processors.provenance.derived import ALL
 from streams.processors.provenance.examined import NO_OWNERS, OF_RECORDS, Examined
 from streams.processors.provenance.memory import Memory, read_content, read_provenance
 from streams.processors.provenance.mentioned import (
@@ -54,12 +55,14 @@ class Known(msgspec.Struct, frozen=True, gc=False):
         label: the join of what it has read or may have read; None if that is not known yet.
         stated: what operators' systems say about whose the records are; None if they say nothing.
         owned: the things that have owners, as other tools of the server show.
+        now_ms: the instant of stream time; None if that is not known.
     """
 
     row: ProvenanceRow | None = None
     label: Label | None = None
     stated: StatedOwners | None = None
     owned: frozenset[str] = frozenset()
+    now_ms: int | None = None
 
 
 _NOTHING_KNOWN = Known()
@@ -91,13 +94,13 @@ def examine(
         row = begun(memory, session)
     label = session.effective_label() if known.label is None else known.label
     is_tainted = label.integrity is not _TRUSTED
-    awaits = _awaits_untrusted(session, is_tainted=is_tainted)
+    awaits = _awaits_untrusted(session, row, is_tainted=is_tainted)
     missing = UNKNOWN if not row.is_complete else AWAITED if awaits else NOWHERE
     missing_words = AWAITED if missing is NOWHERE and row.lacks_words else missing
     only = memory.values_of_subject_only(row, sub)
-    tracer = Tracer(
-        memory.look if only is None else _look_for(only, memory.look), row, use.name, sub, missing, missing_words
-    )
+    look = memory.look if only is None else _look_for(only, memory.look)
+    now_ms = known.now_ms if row.is_instructed else None
+    tracer = Tracer(look, row, use.name, sub, missing, missing_words, now_ms=now_ms)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
@@ -157,8 +160,9 @@ def _is_only_called_for_by_others(examined: Examined) -> bool:
     )
 
 
-def _awaits_untrusted(session: SessionRow, *, is_tainted: bool) -> bool:
-    """Return whether the result of a call has not been reported, and others may write anything in it.
+def _awaits_untrusted(session: SessionRow, row: ProvenanceRow, *, is_tainted: bool) -> bool:
+    """Return whether the result of a call has not been reported, and others may write anything in it, or have written
+    what it is made of.
 
     The session remembers only so many calls: if it remembers as many, a tainted one may have made one more.
     """
@@ -166,7 +170,8 @@ def _awaits_untrusted(session: SessionRow, *, is_tainted: bool) -> bool:
     if not awaited:
         return False
     return (is_tainted and len(awaited) >= PENDING_READS_MAX) or any(
-        read.has_untrusted or read.label.integrity is not _TRUSTED for read in awaited
+        read.has_untrusted or read.label.integrity is not _TRUSTED or row.derived.get(read.intent_id) == ALL
+        for read in awaited
     )
 
 

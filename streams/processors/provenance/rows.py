@@ -17,6 +17,8 @@ AGREED_ACTS_MAX = 4
 """Acts that one message can agree to. "Yes, cancel both and refund them" is four."""
 SELECTED_MAX = 32
 """Calls whose result is awaited and whose selectors the user named. Those after them count as not selected by him."""
+DERIVED_MAX = 32
+"""Calls whose result is awaited and is made of others' text. With as many, all results count as that."""
 
 
 class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
@@ -55,6 +57,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         proposing: what the agent has said since the user's last message, as for `proposed`.
         proposed: what the agent has said that the user has let stand, by sorts, as digests in a row
             (`streams.processors.provenance.proposals`); empty if he has answered nothing, or if that is not known.
+        derived: of intents of reads whose results have not been reported, what is made of others' text in these
+            (`streams.processors.provenance.derived`).
     """
 
     atoms_count: int = 0
@@ -82,6 +86,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     lacks_words: bool = False
     proposing: dict[str, bytes] = {}
     proposed: dict[str, bytes] = {}
+    derived: dict[str, bytes] = {}
 
 
 class Amounts:

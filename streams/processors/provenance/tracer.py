@@ -20,12 +20,26 @@ from streams.provenance.act_words import FORMS
 from streams.provenance.acts import USUAL
 from streams.provenance.arguments import Argument, extract_unusual, usual_reading
 from streams.provenance.arithmetic import operands
+from streams.provenance.calls import UNKNOWN
+from streams.provenance.days_in_words import words_for_day
 from streams.provenance.found import AtomKind, Found, kind_of_words
 from streams.provenance.kinds_said import WORDS_FOR
 from streams.provenance.lookalikes import Comparison
 from streams.provenance.memory import ATOMS_MAX, Seen
 from streams.provenance.numbers import ORDERED
-from streams.provenance.origins import NOWHERE, Look, Traced, built_on, is_composed, joined, seen_in, trace
+from streams.provenance.origins import (
+    NOWHERE,
+    Look,
+    Traced,
+    built_on,
+    day_ordered,
+    is_composed,
+    is_day_said,
+    joined,
+    may_be_ordered,
+    seen_in,
+    trace,
+)
 from streams.provenance.phones import dialled_at_home
 from streams.provenance.pointers import place_at
 from streams.provenance.postal import assembled
@@ -37,7 +51,7 @@ UNDONE_MAX = 128
 _NO_TARGETS: frozenset[str] = frozenset()
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _PHONE, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.PHONE, ValueOrigin.USER
-_WORDS = AtomKind.TEXT
+_WORDS, _DATE = AtomKind.TEXT, AtomKind.DATE
 _CONTENT, _DESTINATION = ArgumentRole.CONTENT, ArgumentRole.DESTINATION
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
 _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
@@ -58,6 +72,7 @@ class Tracer:
         subject: the session's subject.
         missing: what a value is that is not found.
         missing_words: the same of one without a shape.
+        now_ms: the instant, from which days are counted that only words describe; None if no instruction was read.
     """
 
     __slots__ = (
@@ -67,6 +82,7 @@ class Tracer:
         "_limits",
         "_missing",
         "_missing_words",
+        "_now_ms",
         "_reached",
         "_scopes",
         "_subject",
@@ -76,7 +92,15 @@ class Tracer:
     )
 
     def __init__(
-        self, look: Look, row: ProvenanceRow, tool: str, subject: str, missing: Traced, missing_words: Traced
+        self,
+        look: Look,
+        row: ProvenanceRow,
+        tool: str,
+        subject: str,
+        missing: Traced,
+        missing_words: Traced,
+        *,
+        now_ms: int | None = None,
     ) -> None:
         targets = _NO_TARGETS
         limits: list[ScopedArgument] = []
@@ -87,6 +111,7 @@ class Tracer:
                 limits += scope.arguments
         self.look = look
         self._missing, self._missing_words = missing, missing_words
+        self._now_ms = now_ms
         self._targets = targets
         self._limits = limits
         self._scopes = row.scopes
@@ -228,6 +253,22 @@ class Tracer:
                 if entry is not None and entry.flags & _INSTRUCTED:
                     return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
         return self._worked_out(founds) if is_money else NOWHERE
+
+    def ordered_date(self, founds: Sequence[Found]) -> Traced:
+        """Return what is known of a date that nothing states: an order may call for a part of it, or for its day in
+        words that count from today ("next Friday"), unless the user has said any of these words."""
+        traced = day_ordered(founds, self.look)
+        if traced is not NOWHERE or self._now_ms is None:
+            return traced
+        for found in founds:
+            day = found.value.partition("T")[0]
+            if found.kind is not _DATE or is_day_said(day, self.look) or not may_be_ordered(found.value, self.look):
+                continue
+            seen = [seen_in(self.look(kind_of_words(word), word)) for word in words_for_day(day, self._now_ms)]
+            ordered = [each for each in seen if each.is_instructed and each.calls_for & ~UNKNOWN]
+            if ordered and not any(each.origin is _USER for each in seen):
+                return Traced(_NOWHERE, _INSTRUCTED, None, ordered[0].calls_for)
+        return traced
 
     @property
     def is_usual(self) -> bool:

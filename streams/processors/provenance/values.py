@@ -23,7 +23,7 @@ from streams.provenance.arguments import Argument, extract_part, short_reading
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
 from streams.provenance.memory import Seen
-from streams.provenance.origins import NOWHERE, SHAPED, Traced, day_ordered, trace, unnamed
+from streams.provenance.origins import NOWHERE, SHAPED, Traced, trace, unnamed
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, listed
@@ -188,7 +188,7 @@ def _unstated(founds: list[Found], tracer: Tracer, *, is_amount: bool, is_money:
     """Return what is known of an amount or a time that nothing states: an order may call for a part of it."""
     if is_amount:
         return tracer.unstated(founds, is_money=is_money)
-    return day_ordered(founds, tracer.look)
+    return tracer.ordered_date(founds)
 
 
 _TAKES_LEFT_OUT = listed(

@@ -27,6 +27,9 @@ def look(**flags: int):
         ("2026-04-15T10:00", {"--04-15": Seen.USER}, ValueOrigin.NOWHERE),
         ("2026-04-15T10:00", {"--04-15": Seen.USER, "T10:00": Seen.TEXT | Seen.PLAIN}, ValueOrigin.NOWHERE),
         ("2026-04-15", {"--04-15": Seen.TEXT | Seen.PLAIN}, ValueOrigin.NOWHERE),
+        ("2026-04-15T10:00", {"2026-04-15": Seen.TEXT | Seen.PLAIN}, ValueOrigin.NOWHERE),
+        ("2026-04-15T10:00", {"2026-04-15": Seen.TEXT | Seen.PLAIN, "T10:00": Seen.USER}, ValueOrigin.TEXT),
+        ("2026-04-15T10:00", {"2026-04-15": Seen.FIELD | Seen.PLAIN}, ValueOrigin.NOWHERE),
         (
             "2036-04-15",
             {"--04-15": Seen.USER, "2036-04-15": Seen.TEXT | Seen.PLAIN | Seen.INSTRUCTED},
