@@ -33,11 +33,14 @@ ul { margin: 0; padding-left: 1.2rem; } li { margin: .2rem 0; overflow-wrap: any
 .axis { display: grid; grid-template-columns: repeat(4, 1fr); font-size: .8rem; font-variant-numeric: tabular-nums;
   border-top: 1px solid var(--line); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
-td { border-top: 1px solid var(--line); overflow-wrap: break-word; vertical-align: top; }
+td { border-top: 1px solid var(--line); overflow-wrap: anywhere; vertical-align: top; }
+.epochs td + td { white-space: nowrap; }
 @media (max-width: 36rem) {
   .bars { display: block; }
   .bars .row { display: grid; grid-template-columns: 1fr max-content; gap: .1rem .8rem; margin-bottom: .6rem; }
   .bars .share { grid-area: 1 / 2; } .bars .track { grid-column: 1 / -1; }
+  .epochs tr { display: grid; grid-template-columns: 1fr max-content max-content; border-top: 1px solid var(--line); }
+  .epochs td { border: 0; } .epochs :first-child:is(td, th) { grid-column: 1 / -1; }
 }
 """.strip()
 
@@ -124,12 +127,12 @@ def _amounts(portrait: Portrait) -> str:
 
 def _epochs(portrait: Portrait) -> str:
     rows = [(each.name, f"{each.calls:,}", each.first, each.last) for each in portrait.epochs]
-    return _table(("epoch", "calls", "first", "last"), rows)
+    return _table(("epoch", "calls", "first", "last"), rows, "epochs")
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], style: str = "") -> str:
     lines = ["".join(f"<td>{as_html(cell)}</td>" for cell in row) for row in rows]
     if not lines:
         return ""
     head = "".join(f"<th>{as_html(name)}</th>" for name in heads)
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    return f'<table class="{style}"><tr>{head}</tr>{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.profiles import Profile
 from streams.operations.behaviour.baselines import Known
@@ -36,6 +38,16 @@ def test_a_canary_is_compared_with_the_epoch_beside_it() -> None:
     assert portrait.heading == "beside the epoch that is still at work (the model changed from p/m1 to p/m2)"
     assert "Beside the epoch that is still at work" in portrait_page(portrait, "now")
     assert "It behaves as before" in portrait_page(portrait, "now")
+
+
+def test_days_of_epochs_stay_in_one_line_on_a_narrow_screen() -> None:
+    """A long name of an epoch left them so little room that they broke at their hyphens."""
+    only = known("provider/a-model-with-a-long-name-20250929/0123456789abcdef", 0, 9, read=400)
+    page = portrait_page(portrait_of((only,), only, None), "now")
+    _, _, table = page.partition('<table class="epochs">')
+    assert re.findall(r"<td>(\d{4}-\d\d-\d\d)</td>", table) == ["1970-01-01", "1970-01-10"]
+    assert ".epochs td + td { white-space: nowrap; }" in page
+    assert re.search(r"@media \(max-width: 36rem\) \{.*\.epochs tr \{ display: grid;", page, re.DOTALL)
 
 
 def test_an_agent_with_one_epoch_has_nothing_to_compare_with() -> None:
