@@ -102,6 +102,23 @@ def test_what_was_not_delivered_is_after_a_restart(transport: Transport, tmp_pat
     assert len({each["id"] for each in lines(blocked)}) == 20
 
 
+def test_what_waits_for_the_end_of_maintenance_still_does_after_restarts(transport: Transport, tmp_path: Path) -> None:
+    def night(ends: str) -> Any:
+        window = {"name": "night", "starts": "2001-01-01T00:00:00Z", "ends": ends, "agents": ["agent-*"]}
+        return to_file(tmp_path, maintenance=[window])
+
+    for number in (1, 2):
+        send(transport, alert(number, analytic_uid=f"rule-{number}"))
+        with running(night("2099-01-01T00:00:00Z"), transport, tmp_path) as desk:
+            until(lambda: desk.metrics.value(DESK_ALERTS, "taken") == 1, "it has read one more")
+            until(lambda: desk.health().is_ready, "and everything")
+    assert lines(tmp_path / "out.jsonl") == []
+    with running(night("2001-01-02T00:00:00Z"), transport, tmp_path):
+        until(lambda: lines(tmp_path / "out.jsonl") != [], "the window is over")
+    (summary,) = lines(tmp_path / "out.jsonl")
+    assert (summary["kind"], summary["route"], summary["findings_count"]) == ("summary", "night", 2)
+
+
 def test_a_message_that_a_receiver_never_takes_holds_up_no_other_incident(
     transport: Transport, tmp_path: Path, private: Private
 ) -> None:
