@@ -39,7 +39,7 @@ td { border-top: 1px solid var(--line); overflow-wrap: anywhere; vertical-align:
   .bars { display: block; }
   .bars .row { display: grid; grid-template-columns: 1fr max-content; gap: .1rem .8rem; margin-bottom: .6rem; }
   .bars .share { grid-area: 1 / 2; } .bars .track { grid-column: 1 / -1; }
-  .epochs tr { display: grid; grid-template-columns: 1fr max-content max-content; border-top: 1px solid var(--line); }
+  .epochs tr { display: grid; grid-template-columns: 1fr 6.5rem 6.5rem; border-top: 1px solid var(--line); }
   .epochs td { border: 0; } .epochs :first-child:is(td, th) { grid-column: 1 / -1; }
 }
 """.strip()
