@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 WEIGHT_MIN = 2
@@ -24,6 +25,7 @@ CHOICES_MAX = 8
 """How many texts in the place of each other are put together with those beside them."""
 MORE_PARTS_MAX = 16
 """How many parts a set has at most that is asked for behind another one."""
+START_CHARS = 3
 SETS_MAX = 3
 """How many sets of parts a text is asked for before it is searched."""
 
@@ -72,16 +74,28 @@ class SievedSet(Generic[_T]):
                 self._always.append(place)
             for part in first:
                 self._by_part.setdefault(part, []).append(place)
+        self._by_start: dict[str, list[str]] = {}
+        for part in self._by_part:
+            self._by_start.setdefault(part[:START_CHARS], []).append(part)
+        self._short = [start for start in self._by_start if len(start) < START_CHARS]
 
     def matches(self, text: str) -> Iterator[tuple[re.Match[str], _T]]:
         """Yield the matches of one pattern after the other in a text, with what the pattern stands for."""
         places = set(self._always)
-        places.update(*map(self._by_part.__getitem__, filter(text.__contains__, self._by_part)))
+        places.update(*map(self._by_part.__getitem__, filter(text.__contains__, self._parts_for(text))))
         for place in sorted(places):
             if _has_all(text, self._more[place]):
                 pattern, meaning = self._patterns[place]
                 for match in pattern.finditer(text):
                     yield match, meaning
+
+    def _parts_for(self, text: str) -> Iterable[str]:
+        """Return the parts that a text may have: of a short one, those that begin with three letters of it in a row."""
+        # To take three letters out of a text costs twice as much as to ask for a part.
+        if 2 * len(text) > len(self._by_part):
+            return self._by_part
+        starts = {text[place : place + START_CHARS] for place in range(len(text) - START_CHARS + 1)}
+        return chain(self._short, *map(self._by_start.__getitem__, starts & self._by_start.keys()))
 
 
 def _has_all(text: str, needs: _Needs) -> bool:

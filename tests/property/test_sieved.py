@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -46,8 +47,11 @@ _TEXTS = st.lists(_LETTERS | st.sampled_from(["sEND ", "ABBA", "IN", "ss", "x"])
     st.lists(_TEXTS, min_size=1, max_size=4),
     st.sampled_from([0, re.IGNORECASE]),
 )
-def test_what_a_pattern_finds_is_found(patterns: list[str], texts: list[str], flags: int) -> None:
-    sieved_set = SievedSet([(re.compile(pattern), pattern) for pattern in patterns])
+@pytest.mark.parametrize("others", [0, 200])
+def test_what_a_pattern_finds_is_found(others: int, patterns: list[str], texts: list[str], flags: int) -> None:
+    # A set of many patterns asks a short text for its letters in another way.
+    more = [f"q{number}" for number in range(others)]
+    sieved_set = SievedSet([(re.compile(pattern), pattern) for pattern in (*patterns, *more)])
     for text in texts:
         for pattern in patterns:
             spans = [match.span() for match in re.finditer(pattern, text, flags)]
