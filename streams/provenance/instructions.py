@@ -9,7 +9,7 @@ of some other languages, and the marks of roles that models know. It does not un
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property, partial
 from itertools import pairwise
 
@@ -23,10 +23,8 @@ from streams.provenance.orders_as_calls import orders_as_call
 from streams.provenance.role_marks import has_role_mark, has_role_mark_in_lines
 from streams.provenance.said_as_facts import FACTS, orders_as_fact, said_to_be_done
 from streams.provenance.self_standing import begin_of_order, stands_alone
-from streams.provenance.sieved import Sieved
+from streams.provenance.sieved import Sieved, SievedSet
 from streams.provenance.words import listed, plain_case
-
-_Form = tuple[Sieved, Callable[[re.Match[str]], bool]]
 
 # It begins with one set of signs, which is found faster than one of three sets.
 _END = re.compile(
@@ -106,19 +104,21 @@ _PASSIVE = Sieved(
     r"|\b(?:should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also |always )?"
     r"(?:add|attach|begin|cite|get|receive|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
 )
-_DUTY = Sieved(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
+_DUTY = re.compile(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
 _PRONOUNS = listed("i he she it we they who")
 """Whoever speaks of himself, or of somebody, gives no order: "He has to leave early"."""
 _SUBJECT_CHARS_MAX = 48
-_WISH = Sieved(
+_WISH = re.compile(
     r"\b(?:asks|wants|requests|requires|expects|orders|instructs|tells) (?:[^\s]{1,40} ){1,3}to ([a-z]{2,24})\b"
 )
-_VERB_AND_PLACE = Sieved(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
+_VERB_AND_PLACE = re.compile(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
 """The verb before an address: "for a better price open https://..."."""
 _PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?){3,10})")
 """What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
-_SET_TO = Sieved(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
-_HAVE_DONE = Sieved(r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b")
+_SET_TO = re.compile(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
+_HAVE_DONE = re.compile(
+    r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b"
+)
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
@@ -134,7 +134,7 @@ _RUN_ON_OBJECTS = listed(
     "everyone everything"
 )
 """What follows the verb of an order, and hardly ever a noun: "Team Call with Kim" is a title."""
-_ONE_MORE = Sieved(
+_ONE_MORE = re.compile(
     rf"(?:\b([\w']{{1,24}})\W{{1,3}})?\b([a-z]{{2,24}}) {_ID},? (?:too|as well|also|instead|again|in addition)\b"
 )
 """A verb, an id, and that it comes on top of something else: "to be safe book H-12 as well"."""
@@ -318,9 +318,9 @@ class _Text:
         return has_role_mark_in_lines(self._lowered)
 
     @cached_property
-    def forms(self) -> list[_Form]:
-        """Those of `_FORMS` that may be in it."""
-        return [each for each in _FORMS if each[0].may_be_in(self._lowered)]
+    def has_forms(self) -> bool:
+        """Whether it may have one of `_FORMS`."""
+        return _FORMS.may_be_in(self._lowered)
 
 
 def _instructs(sentence: str, lowered: str, text: _Text) -> bool:
@@ -394,15 +394,14 @@ def _has_trigger(lowered: str, sorts: int, text: _Text) -> bool:
     for word, clause in zip(others[::2], others[1::2], strict=True):
         if word in _FIRST_IN_ORDERS and _begins_with_imperative(clause):
             return True
-    return _asks_for_act(lowered, text.forms)
+    return _asks_for_act(lowered, text)
 
 
-def _asks_for_act(lowered: str, forms: Iterable[_Form]) -> bool:
+def _asks_for_act(lowered: str, text: _Text) -> bool:
     """Return whether a sentence asks for an act in another form than an imperative: as a duty of somebody who is named,
     as a wish of somebody, as something to be had done, or with what to open or to follow right behind the verb."""
-    for pattern, orders in forms:
-        if any(map(orders, pattern.finditer(lowered))):
-            return True
+    if text.has_forms and any(orders(match) for match, orders in _FORMS.matches(lowered)):
+        return True
     if (fronted := _FRONTED.match(lowered)) is not None and _is_order_behind(*fronted.groups()):
         return True
     if (purpose := _PURPOSE.match(lowered)) is not None:
@@ -428,14 +427,16 @@ def _is_any(_match: re.Match[str]) -> bool:
     return True
 
 
-_FORMS: tuple[_Form, ...] = (
-    (_VERB_AND_PLACE, _has_verb),
-    (_ONE_MORE, _has_verb_of_order),
-    (_SET_TO, _is_any),
-    (_HAVE_DONE, _is_any),
-    (_WISH, _has_verb),
-    (_DUTY, _has_verb_of_duty),
-    *((pattern, partial(orders, _CLEAR_VERBS)) for pattern, orders in FACTS),
+_FORMS = SievedSet[Callable[[re.Match[str]], bool]](
+    (
+        (_VERB_AND_PLACE, _has_verb),
+        (_ONE_MORE, _has_verb_of_order),
+        (_SET_TO, _is_any),
+        (_HAVE_DONE, _is_any),
+        (_WISH, _has_verb),
+        (_DUTY, _has_verb_of_duty),
+        *((pattern, partial(orders, _CLEAR_VERBS)) for pattern, orders in FACTS),
+    )
 )
 """Forms of orders without an imperative, and whether a match of one is an order."""
 

@@ -10,16 +10,16 @@ import re
 from collections.abc import Callable, Set
 
 from streams.provenance.act_words import FORMS
-from streams.provenance.sieved import Sieved
+from streams.provenance.sieved import Sieved, SievedSet
 from streams.provenance.words import listed
 
-_NAMED = Sieved(r"\b(?:the|that) ([\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?:be )?([a-z]{2,24}) (?:is|are) [^\s]")
+_NAMED = re.compile(r"\b(?:the|that) ([\w'-]{1,30})(?: [\w'-]{1,30}){0,2}? to (?:be )?([a-z]{2,24}) (?:is|are) [^\s]")
 """What an act is to be about: "the booking to cancel is H-12"."""
-_NAMED_LAST = Sieved(r"\b(?:is|are) the ([\w'-]{1,30}) to (?:be )?([a-z]{2,24})(?![\w'-])")
+_NAMED_LAST = re.compile(r"\b(?:is|are) the ([\w'-]{1,30}) to (?:be )?([a-z]{2,24})(?![\w'-])")
 """The same in "H-12 is the one to be cancelled"."""
 _NO_THINGS = listed("way ways time times place day date reason chance person people best only first last next")
 """Words with which such a sentence says how, when or by whom: "the best way to cancel is by mail"."""
-_MONEY_GOES = Sieved(
+_MONEY_GOES = re.compile(
     r"\b(?:refunds?|payments?|money|amounts?|deposits?|credits?|reimbursements?)(?: [\w'-]{1,24}){0,3}?"
     r" (?:goes?|(?:is|are) (?:now )?(?:paid|sent|wired|refunded|credited|transferred)) to [^\s]"
 )
@@ -45,7 +45,7 @@ def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:
         lowered: the sentence in lower case.
         verbs: those of orders.
     """
-    return any(orders(verbs, match) for pattern, orders in FACTS for match in pattern.finditer(lowered))
+    return any(orders(verbs, match) for match, orders in _FACTS.matches(lowered))
 
 
 def _names_act(verbs: Set[str], match: re.Match[str]) -> bool:
@@ -57,9 +57,10 @@ def _moves_money(_verbs: Set[str], _match: re.Match[str]) -> bool:
     return True
 
 
-FACTS: tuple[tuple[Sieved, Callable[[Set[str], re.Match[str]], bool]], ...] = (
+FACTS: tuple[tuple[re.Pattern[str], Callable[[Set[str], re.Match[str]], bool]], ...] = (
     (_NAMED, _names_act),
     (_NAMED_LAST, _names_act),
     (_MONEY_GOES, _moves_money),
 )
 """Facts that order, and whether a match of one does."""
+_FACTS = SievedSet(FACTS)

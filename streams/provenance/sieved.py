@@ -81,13 +81,20 @@ class SievedSet(Generic[_T]):
 
     def matches(self, text: str) -> Iterator[tuple[re.Match[str], _T]]:
         """Yield the matches of one pattern after the other in a text, with what the pattern stands for."""
+        for pattern, meaning in self._patterns_for(text):
+            for match in pattern.finditer(text):
+                yield match, meaning
+
+    def may_be_in(self, text: str) -> bool:
+        """Return whether a text has the letters that one of the patterns needs."""
+        return next(self._patterns_for(text), None) is not None
+
+    def _patterns_for(self, text: str) -> Iterator[tuple[re.Pattern[str], _T]]:
         places = set(self._always)
         places.update(*map(self._by_part.__getitem__, filter(text.__contains__, self._parts_for(text))))
         for place in sorted(places):
             if _has_all(text, self._more[place]):
-                pattern, meaning = self._patterns[place]
-                for match in pattern.finditer(text):
-                    yield match, meaning
+                yield self._patterns[place]
 
     def _parts_for(self, text: str) -> Iterable[str]:
         """Return the parts that a text may have: of a short one, those that begin with three letters of it in a row."""
