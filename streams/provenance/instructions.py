@@ -307,15 +307,15 @@ def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
 
 
 class _Text:
-    """What is known of all of a text, which spares its sentences most of the work."""
+    """What is known of all of a text, which spares its sentences most of the work.
+
+    Attributes:
+        has_roles: whether it has the mark of a role.
+    """
 
     def __init__(self, lowered: str) -> None:
         self._lowered = lowered
-
-    @cached_property
-    def has_roles(self) -> bool:
-        """Whether it has the mark of a role."""
-        return has_role_mark_in_lines(self._lowered)
+        self.has_roles = has_role_mark_in_lines(lowered)
 
     @cached_property
     def has_forms(self) -> bool:
