@@ -1,15 +1,17 @@
-"""How much a call moves: a single outlier, and amounts that creep upwards."""
+"""How much a call moves: a single outlier, amounts that creep upwards, and the first ones by a tool."""
 
 from __future__ import annotations
 
 from math import exp, log, log1p
 from typing import Any
 
+import msgspec
+
 from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import NOT_KNOWN
 from streams.behaviour.detectors.terms import Run
-from streams.behaviour.estimators import Median, Since, decay, deviations, is_number, updated_median
+from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
@@ -30,7 +32,8 @@ EARLY_FACTOR = 4.0 / 3.0
 """From which share of the amounts that have to be known on one is judged, and how much further above the usual it then
 has to be: few amounts say less about the next."""
 UNKNOWN_SHARE = 0.95
-"""What a first amount has of its threshold where nothing is known of what is usual. Correlations ask what else is."""
+"""What the very first amount has of the threshold, and others have at most as long as little is known of what is usual.
+Correlations ask what else is new."""
 ABOVE_ALLOWED = 1.5
 """How many times the allowance an amount must be to alert: a usual one is not to blame for the sum."""
 
@@ -132,33 +135,45 @@ class ArgCusum(ArgMad):
         return (rows[0], *super().learn(rows[1:], activity, noted))
 
 
-class FirstAmount(ArgMad):
-    """An amount by a tool with which somebody has not paid before, beside what was paid with all other tools.
+class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many amounts of a tool were learned from, as long as they are few."""
 
-    Of who has hardly paid anything, nobody knows what is usual. So any amount is nearly an alert.
+    count: int = 0
+
+
+class FirstAmount(ArgMad):
+    """The first amounts by a tool, beside what was paid with all tools, until it has enough of its own.
+
+    Of who has hardly paid anything, nobody knows what is usual. So his very first amount is nearly an alert.
     """
 
-    row_types: tuple[type, ...] = (Since, Median)
+    row_types: tuple[type, ...] = (Paid, Median)
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of since when the tool is paid with, and of the median of all amounts."""
+        """Return the places of how often the tool was paid with, and of the median of all amounts."""
         who = tuple(field for field in self.declaration.key if field != "tool.name")
         return (self.own(), Place(who, f"{self.declaration.name}.all", is_required=False))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations the amount lies above the median of all; without one, a share of the threshold."""
-        if rows[0] is not None:
+        it, (paid, usual), amount = self.declaration, rows, activity.amount or 0.0
+        few = EARLY_SHARE * it.min_support
+        if paid is not None and paid.count >= few:
             return Scored(rows)
-        it, usual, amount = self.declaration, rows[1], activity.amount or 0.0
-        if usual is None or usual.count < EARLY_SHARE * it.min_support:
-            return Scored(rows, UNKNOWN_SHARE * it.threshold, {"amount": amount, "usual": NOT_KNOWN})
+        if usual is None or usual.count < few:
+            words = {"amount": amount, "usual": NOT_KNOWN}
+            return Scored(rows) if paid else Scored(rows, UNKNOWN_SHARE * it.threshold, words)
         z = deviations(usual, log1p(abs(amount)), SPREAD_FLOOR)
+        if usual.count < it.min_support:
+            z = min(z, UNKNOWN_SHARE * it.threshold)
         return Scored(rows, z, {"amount": amount, "usual": exp(usual.median) - 1.0})
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more amount."""
         del noted
-        since, usual = rows
+        paid, usual = rows
         value = self._measured(activity) or 0.0
         usual = updated_median(usual or Median(), value, PRIOR_SPREAD, activity.time_ms)
-        return (since or Since(activity.time_ms), usual)
+        if paid is None or paid.count < EARLY_SHARE * self.declaration.min_support:
+            paid = Paid(1 if paid is None else paid.count + 1)
+        return (paid, usual)

@@ -105,6 +105,12 @@ def test_a_first_amount_is_compared_with_what_other_tools_move(days: int, amount
     observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(days)])
     first = watch.observe(rows, activity(AFTER_MS, session="x", tool="bank.pay", amount=amount))
     assert any(each.score >= 3.2 for each in first.signals) == is_much
-    # The second one is not the first, unless nothing was learned of that.
-    second = watch.observe(rows, activity(AFTER_MS + 1, session="y", tool="bank.pay", amount=amount))
-    assert bool(second.signals) == bool(first.findings)
+
+
+def test_nobody_opens_a_tool_for_large_amounts_with_a_small_one() -> None:
+    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
+    small = [activity(AFTER_MS + at, session=f"small {at}", tool="bank.pay", amount=90.0) for at in range(3)]
+    assert names_found(observe_all(watch, rows, small)) == []
+    large = activity(AFTER_MS + 60_000, session="large", tool="bank.pay", amount=2_000.0)
+    assert names_found([watch.observe(rows, large)]) == ["first_amount"]
