@@ -81,6 +81,8 @@ class Needed(NamedTuple):
 
 SIGNS = Needed(frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"}))
 """One that is about something else than how much there is."""
+SIGNS_OF_PAGES = Needed(SIGNS.kinds - {"new_terms"})
+"""The same of one tool that reads on and on. That nobody has called it before is why the whole list is read."""
 SIGNS_OF_SWEEPS = Needed(SIGNS.kinds - {"new_terms", "new_contact"} | {"odd_contact"})
 """The same of new things that are read. Those who ask for them are often new as well, as auditors are."""
 SIGNS_OF_WRITES = Needed(frozenset({"off_hours", "two_places"}), BATCH_SHARE, WRITES_FACTOR)
@@ -125,7 +127,9 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
             return SIGNS_OF_DELETIONS
         is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
     elif kind == BUSY:
-        is_reading = _goes_on_reading(activity) or works_one_by_one(kind, activity) or _tidies_up(activity)
+        if _goes_on_reading(activity):
+            return SIGNS_OF_PAGES if share < ALONE_FACTOR else None
+        is_reading = works_one_by_one(kind, activity) or _tidies_up(activity)
     return SIGNS if is_reading and share < ALONE_FACTOR else None
 
 

@@ -282,6 +282,22 @@ def test_a_busy_hour_of_one_tool_that_reads_is_somebody_who_waits(tool: str, wan
     assert names_found(observe_all(watch, rows, calls)) == wanted
 
 
+@pytest.mark.parametrize(("place", "wanted"), [(None, []), ("unknown.example", ["rate"])])
+def test_that_a_list_is_read_with_a_tool_that_is_new_is_no_second_sign(place: str | None, wanted: list[str]) -> None:
+    it = declared("rate_nb", 8, name="rate", peer=("agent.type",), window_ms=HOUR_MS, min_support=24)
+    tool = declared("new_terms", 7, name="tool", term="tool.name", min_support=30, alerts=False)
+    met = declared(
+        "new_contact", 1, name="met", term="dest.domain", window_ms=10 * DAY_MS, settle_ms=7 * DAY_MS, alerts=False
+    )
+    rows, watch = Rows(), watcher(it, tool, met, RISK)
+    observe_all(watch, rows, usual("crm.get_case"))
+    if place is not None:
+        letters = [activity(AFTER_MS + at, session="x", tool="mail.send", destination=place) for at in range(6)]
+        observe_all(watch, rows, letters)
+    calls = [activity(AFTER_MS + at * 15_000, session="x", tool="crm.list_cases") for at in range(1, BUSY_CALLS)]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
 @pytest.mark.parametrize(
     ("count", "end", "wanted"),
     [
