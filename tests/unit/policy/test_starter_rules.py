@@ -46,6 +46,8 @@ def test_attacks_on_the_starter_bundle_are_caught_and_innocent_calls_are_not(rep
     assert min(len(result.technique.calls) for result in attacks.techniques) >= 10
 
 
+# It tries thousands of mutants and waits for nothing: beside other tests on a slow machine, it takes many minutes.
+@pytest.mark.timeout(1_800)
 def test_no_slip_of_the_pen_would_go_unnoticed() -> None:
     report = mutate_cases(RULES)
     assert report.tried > 100
