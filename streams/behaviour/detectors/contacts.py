@@ -8,7 +8,7 @@ days. So it finds what leaves a little every day as well as what leaves at once.
 Days on which something new is met are few. What is usual is therefore mixed with `PRIOR_DAYS` days of `PRIOR_COUNT`
 calls, a guess about any agent, which weighs less the more is known.
 
-Over days, few calls of each session count: a mailing that brings a dozen letters to one provider of mail is one
+Over days, few calls of each session and day count: a mailing that brings a dozen letters to one provider of mail is one
 occasion, and who leaks for a week has many. In an hour, each call counts.
 
 A term is compared with what was usual when it was met. Otherwise each day of a leak that is not reported yet would be a
@@ -37,7 +37,7 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 PRIOR_COUNT = 2.0
 SURPRISED_MAX = 16
 CALLS_MAX = 6
-"""How many calls of one session count in a window of days."""
+"""How many calls of one session count on a day, in a window of days."""
 SESSIONS_MAX = 24
 """How many calls are remembered by their sessions, the newest. An older session counts again."""
 RETRY_MS = 10 * MINUTE_MS
@@ -50,8 +50,9 @@ class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When a term was met first, and how much has gone to it: of everything, and of what was learned from.
 
     `largest` is the largest measure of one call to it, and `last` a digest of the last call that
-    counted, made at `last_ms`. `sessions` are digests of the sessions of the last calls that counted. `usual` and
-    `spread` are what new terms got when it was met: mean and standard deviation of the logarithm, 0 if unknown.
+    counted, made at `last_ms`. `sessions` are digests of the sessions and days of the last calls that counted.
+    `usual` and `spread` are what new terms got when it was met: mean and standard deviation of the logarithm, 0 if
+    unknown.
     """
 
     since_ms: int = 0
@@ -172,7 +173,8 @@ class NewContact(Keyed):
         """
         amount, sessions, usual, spread = self._amount(activity), before.sessions, before.usual, before.spread
         if self._by_session:
-            session = digest_of(activity.session)
+            # A session that never ends, as that of a daemon, is another piece of work each day.
+            session = digest_of(activity.session) ^ activity.time_ms // DAY_MS
             if sessions.count(session) < CALLS_MAX:
                 sessions = (*sessions, session)[-SESSIONS_MAX:]
             else:

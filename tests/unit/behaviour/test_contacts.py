@@ -221,3 +221,12 @@ def test_a_mailing_brings_many_letters_to_a_new_provider_and_is_one_occasion() -
     # As many pieces of work are another matter, also after it.
     later = [at(22 + day, mail * 5, "provider.example") for day in range(4) for mail in range(4)]
     assert names_found(observe_all(watch, rows, later)) == ["new_contact"]
+
+
+@pytest.mark.parametrize("per_day", [3, 12])
+def test_a_session_that_never_ends_is_another_piece_of_work_each_day(per_day: int) -> None:
+    """Whoever takes over a daemon leaks in one session."""
+    watch, rows = watcher(contact()), Rows()
+    assert names_found(observe_all(watch, rows, usual(21))) == []
+    of_daemon = [replace(each, session="daemon") for each in leak(per_day, days=8)]
+    assert "new_contact" in names_found(observe_all(watch, rows, of_daemon))
