@@ -118,6 +118,13 @@ def destroys(tool: str) -> bool:
     return not _DESTROYING.isdisjoint(_words_of(tool))
 
 
+@lru_cache(maxsize=TOOLS_CACHED_MAX)
+def is_grave(tool: str) -> bool:
+    """Return whether the name of a tool (`server.name`) says that it acts, and destroys or gives access, or that it is
+    about secrets."""
+    return is_of_secrets(tool) or (_acts(_words_of(tool)) and not changes(tool))
+
+
 def only_prepares(tool: str) -> bool:
     """Return whether a tool (`server.name`) makes a draft that somebody else has to send."""
     words = _words_of(tool)

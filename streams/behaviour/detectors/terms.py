@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, REFUSED, Activity, digest_of
-from streams.behaviour.acts import is_of_secrets, may_send
+from streams.behaviour.acts import is_grave, is_of_secrets, may_send
 from streams.behaviour.breadth import BREADTH, works_one_by_one
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
@@ -190,8 +190,8 @@ class NewTerms(Keyed):
     agents begin to use later is found with the first of them. From the third on, or if it comes with the same version,
     it is new for the work, and not for the agent. Both stay below an alert, and are learned. So does what is new to an
     agent without peers: nobody else could know it, and who works for long meets each of his rare tools. Correlations
-    find what is done with it. What was denied stays below an alert as well, but is as new as before: whoever may call
-    it later is found then.
+    find what is done with it. What deletes, gives access or is about secrets is worth a question also then. What was
+    denied stays below an alert as well, but is as new as before: whoever may call it later is found then.
     """
 
     row_types = (Totals, Term, Totals, Term)
@@ -235,7 +235,8 @@ class NewTerms(Keyed):
             bits = below
             # Where nothing is learned, no call counts, and the version would be new forever.
             rows = (own.less_new(activity.epoch), *rows[1:])
-        if it.peer and peers.total <= own.total:
+        is_alone = peers.total <= own.total and peers.since_ms <= own.since_ms
+        if it.peer and is_alone and not is_grave(activity.tool):
             # Nobody else could know it.
             bits = below
         if activity.outcome in REFUSED:

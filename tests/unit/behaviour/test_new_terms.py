@@ -7,6 +7,7 @@ import pytest
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from tests.unit.behaviour.kit import (
     AFTER_MS,
+    START_MS,
     Rows,
     activity,
     declared,
@@ -171,10 +172,33 @@ def test_what_only_reads_does_not_make_a_new_place_more_surprising_for_who_often
     assert found[0] == found[1] != []
 
 
-@pytest.mark.parametrize(("others", "wanted"), [(0, []), (1, ["new_terms"])])
-def test_that_no_peer_uses_a_tool_says_something_only_if_there_are_peers(others: int, wanted: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("others", "tool", "wanted"),
+    [
+        (0, "crm.export", []),
+        (1, "crm.export", ["new_terms"]),
+        # What can't be undone is worth a question.
+        (0, "k8s.delete_pod", ["new_terms"]),
+        (0, "iam.grant_role", ["new_terms"]),
+        (0, "vault.read", ["new_terms"]),
+    ],
+)
+def test_that_no_peer_uses_a_tool_says_something_only_if_there_are_peers_or_it_is_grave(
+    others: int, tool: str, wanted: list[str]
+) -> None:
     it = declared("new_terms", 12, term="tool.name", peer=("agent.type",), min_support=30)
     rows, watch = Rows(), watcher(it)
     for agent in ("bot", "bot-2")[: 1 + others]:
         observe_all(watch, rows, office_days(20, agent=agent))
-    assert names_found([watch.observe(rows, activity(AFTER_MS, session="x", tool="k8s.delete_pod"))]) == wanted
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="x", tool=tool))]) == wanted
+
+
+def test_agents_whose_type_is_declared_later_have_peers() -> None:
+    it = declared("new_terms", 12, term="tool.name", peer=("agent.type",), min_support=30)
+    rows, watch, agents = Rows(), watcher(it), ("bot", "bot-2")
+    for agent in agents:
+        observe_all(watch, rows, office_days(16, agent=agent, cohort=agent))
+    for agent in agents:
+        typed = [each for each in office_days(20, agent=agent) if each.time_ms >= START_MS + 16 * DAY_MS]
+        observe_all(watch, rows, typed)
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="x", tool="crm.export"))]) == ["new_terms"]
