@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.acts import is_of_secrets
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import count_of, counted_up
@@ -41,6 +42,8 @@ BROUGHT_SHARE = 0.1
 """The share that a new version may have of a tool that neither of the last two versions called."""
 MISSED_CALLS = 4.0
 """How often a version should have called a tool by now that it has not called: then it has another one instead."""
+MOVED_SHARE = 0.75
+"""How much of what a tool has gained another one of the same name must have lost for it to have taken its place."""
 HARDLY_FACTOR = 3.0
 """How much more often a version has to call a tool for the one before to have hardly called it."""
 
@@ -110,10 +113,30 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return whether a tool that has a share in a later version had hardly any here."""
         return count_of(self.counts, tool) * HARDLY_FACTOR < share * self.total
 
-    def share_named(self, name: int, kinds: int) -> float:
-        """Return the share of all tools that have a name, on whichever server; 0 if it is not known of any."""
-        found = sum([count_of(self.counts, tool) for tool, its in self.names if its == name])
-        return (found + 0.5) / (self.total + 0.5 * kinds) if found else 0.0
+    def namesake(self, later: Kept, tool: int, name: int) -> tuple[float, float]:
+        """Return the shares, here and in a later version, of the tool of a name in whose place another one has come.
+
+        Both are 0 if none has lost most of what that has gained.
+
+        Args:
+            later: the later version.
+            tool: the one that has come (digest).
+            name: its name without the server (digest).
+        """
+        gained = count_of(later.counts, tool) / later.total - count_of(self.counts, tool) / self.total
+        of_name = [it for it, its in self.names if its == name and it != tool]
+        shares = [(count_of(self.counts, it) / self.total, count_of(later.counts, it) / later.total) for it in of_name]
+        was, left = max(shares, key=lambda each: each[0] - each[1], default=(0.0, 0.0))
+        return (was, left) if was - left >= MOVED_SHARE * gained > 0.0 else (0.0, 0.0)
+
+    def moves_other(self, later: Kept, name: int) -> bool:
+        """Return whether a tool of another name than `name` comes in place of its namesake in a later version."""
+        return any(
+            its != name
+            and count_of(later.counts, it) / later.total > tolerated(count_of(self.counts, it) / self.total)
+            and self.namesake(later, it, its)[0]
+            for it, its in later.names
+        )
 
     def after(self, activity: Activity, count_max: int) -> Kept:
         """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
@@ -231,19 +254,21 @@ class EpochDrift(Keyed):
         is_brought = count_of(mature.counts, tool) < CALLS_MIN and known == before
         weight = total if mature.total >= it.min_support else total / EARLY_FACTOR
         evidence = weight * excess(now, tolerated(known, is_brought=is_brought))
-        if evidence >= self.faint and (is_brought or mature.hardly_called(tool, now)):
+        # Secrets are in no other tool's place.
+        may_replace = not is_of_secrets(activity.tool)
+        if evidence >= self.faint and may_replace and (is_brought or mature.hardly_called(tool, now)):
             # A tool that takes the place of another one is as usual as that was, also if it has begun to before.
             succeeded = mature.replaced_share(epoch, tool)
             if succeeded > known:
                 most = max(tolerated(succeeded), tolerated(known, is_brought=is_brought))
                 evidence = weight * excess(now, most)
-        if evidence >= self.faint:
-            # A server that gets another name still has the same tools, and an agent may call both for a while.
+        if evidence >= self.faint and may_replace:
+            # A server that gets another name still has the same tools, and an agent may call both for a while. Who
+            # turns from one server to another for one thing has changed.
             name = name_of(activity.tool)
-            named = max(mature.share_named(name, len(mature.counts) + 1), known)
-            if named > known:
-                now = max(epoch.share_named(name, 1), now)
-                evidence = min(evidence, weight * excess(now, tolerated(named)))
+            was, left = mature.namesake(epoch, tool, name)
+            if was and mature.moves_other(epoch, name):
+                evidence = min(evidence, weight * excess(now + left, tolerated(min(was + known, 1.0))))
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)

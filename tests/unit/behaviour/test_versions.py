@@ -258,3 +258,50 @@ def test_a_server_may_get_another_name_while_a_version_is_new(
     rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
     observe_all(watch, rows, served(0, "v0", before, did))
     assert names_found(observe_all(watch, rows, served(3, "v1", servers, does))) == wanted
+
+
+def in_turn(day: int, epoch: str, tools: str, count: int) -> list[Activity]:
+    """Return calls of a version, with tools that take turns, in sessions of 25 calls."""
+    names = tools.split()
+    return [
+        activity(
+            START_MS + day * DAY_MS + at * 20_000,
+            session=f"{epoch} {at // 25}",
+            epoch=epoch,
+            tool=names[at % len(names)],
+        )
+        for at in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # One name of several servers, of which none ceases.
+        ("crm.get docs.get crm.list mail.send", "crm.get payroll.get crm.list docs.get payroll.get mail.send"),
+        ("crm.read docs.read crm.find mail.send", "crm.read hr.read crm.find docs.read hr.read crm.find mail.send"),
+        # One tool that is called less instead.
+        (
+            "crm.read docs.get crm.find mail.send",
+            "crm.read payroll.get crm.find mail.send docs.get crm.read payroll.get",
+        ),
+        # Secrets, whatever they are read in place of.
+        ("crm.read docs.read crm.find mail.send", "crm.read vault.read crm.find mail.send"),
+        ("crm.read crm.find", "vault.read vault.find"),
+    ],
+)
+def test_a_version_that_turns_to_another_server_for_one_thing_has_changed(before: str, after: str) -> None:
+    rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
+    observe_all(watch, rows, in_turn(0, "v0", before, 600))
+    assert names_found(observe_all(watch, rows, in_turn(3, "v1", after, 590))) == ["epoch_drift"]
+
+
+def test_how_much_more_often_a_tool_is_called_is_said_of_that_tool() -> None:
+    """It was the share of all tools of its name beside that of the tool before."""
+    it = declared("epoch_drift", 6, min_support=60, explain="{times} times")
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, in_turn(0, "v0", f"docs.read {'crm.read crm.find ' * 9} mail.send", 600))
+    later = in_turn(3, "v1", "docs.read crm.read docs.read crm.find docs.read mail.send", 590)
+    findings = [each for seen in observe_all(watch, rows, later) for each in seen.findings]
+    assert [each.name for each in findings] == ["epoch_drift"]
+    assert 8.0 < float(findings[0].explain.split()[0]) < 12.0
