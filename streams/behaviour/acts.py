@@ -51,6 +51,23 @@ _FURTHER = frozenset({"and", "or", "then"})
 _SECRETS = frozenset(
     {"secret", "secrets", "vault", "credential", "credentials", "password", "passwords", "token", "tokens", "keys"}
 )
+_NAMES_OF_SECRETS = re.compile(
+    r"""
+    (?:^|[/\\]) \. (?:env|ssh|aws|gnupg|kube|netrc|npmrc|pypirc|pgpass|htpasswd|git-credentials) (?![a-z])
+    | (?<![a-z]) id_(?:rsa|dsa|ecdsa|ed25519)
+    | \.(?:pem|key|ppk|p12|pfx|jks|kdbx|keystore) $
+    | secret(?!ar) | credential | credencial | zugangsdaten
+    | passw | kennwort | contrase[nñ]a | mot[_\ -]?de[_\ -]?passe
+    | (?:api|access|private|signing|ssh)[_\ -]?key(?!board)
+    | vault | bitwarden | keepass | lastpass | keychain | ^ssm\.
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What keys and passwords are called, and the files and the stores in which they are."""
+_SOURCES = re.compile(
+    r"\.(?:c|cc|cpp|cs|css|go|html?|java|jsx?|kt|md|php|py|rb|rs|rst|scala|swift|tsx?|vue)$", re.IGNORECASE
+)
+"""The ends of files that are about secrets, as the form for a new password is, and hold none."""
 _DESTROYING = frozenset({"clear", "del", "delete", "destroy", "drop", "erase", "purge", "remove", "truncate", "wipe"})
 _ACCESS = frozenset(
     {
@@ -93,6 +110,18 @@ def asks_for_state(tool: str) -> bool:
 def is_of_secrets(tool: str) -> bool:
     """Return whether a tool (`server.name`) is about keys and passwords."""
     return not _SECRETS.isdisjoint(word.lower() for word in _WORDS.findall(tool))
+
+
+def may_hold_secrets(tool: str, thing: str) -> bool:
+    """Return whether a call is about keys and passwords, as far as the name of its tool or of its object says.
+
+    Args:
+        tool: the tool (`server.name`).
+        thing: what the call is about, such as the path of a file; empty if that is not known.
+    """
+    if is_of_secrets(tool) or _NAMES_OF_SECRETS.search(tool):
+        return True
+    return bool(_NAMES_OF_SECRETS.search(thing)) and not _SOURCES.search(thing)
 
 
 @lru_cache(maxsize=TOOLS_CACHED_MAX)

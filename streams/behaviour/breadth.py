@@ -35,7 +35,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from streams.behaviour.activity import Activity
-from streams.behaviour.acts import changes, destroys, is_of_secrets, only_reads, only_writes
+from streams.behaviour.acts import changes, destroys, is_of_secrets, may_hold_secrets, only_reads, only_writes
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.risk import RiskRow
 from streams.behaviour.signals import Signal
@@ -118,7 +118,7 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
         return None
     is_reading = False
     if kind == SWEEP:
-        is_reading = only_reads(activity.tool) and not is_of_secrets(activity.tool)
+        is_reading = only_reads(activity.tool) and not may_hold_secrets(activity.tool, activity.object or "")
         return SIGNS_OF_SWEEPS if is_reading and share < SWEEPS_FACTOR else None
     if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
         if only_writes(activity.tool) or works_one_by_one(kind, activity):

@@ -338,3 +338,30 @@ def test_new_things_that_are_only_read_need_a_second_sign(tool: str, fields: dic
     later_ms = fields.pop("hour", 0) * HOUR_MS
     calls = [replace(each, time_ms=each.time_ms + later_ms) for each in much(tool, MUCH, **fields)]
     assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("tool", "thing", "wanted"),
+    [
+        ("files.read", "prod/{}/.env", ["sweep"]),
+        ("files.read", "/home/u{}/.ssh/id_rsa", ["sweep"]),
+        ("files.read", "srv{}/tls.pem", ["sweep"]),
+        ("files.read", "Zugangsdaten {}.xlsx", ["sweep"]),
+        ("iam.get_access_key", "k-{}", ["sweep"]),
+        ("keyvault.get_item", "k-{}", ["sweep"]),
+        ("files.read", "reports/{}.xlsx", []),
+        ("files.read", "minutes of the secretary {}.docx", []),
+        # The form for a password holds none.
+        ("files.read", "src/{}/password_form.tsx", []),
+    ],
+)
+def test_secrets_that_are_read_one_by_one_need_no_second_sign_wherever_they_are(
+    tool: str, thing: str, wanted: list[str]
+) -> None:
+    sweep = declared(
+        "novel_cusum", 21, name="sweep", term="object.id", min_support=10, half_life_ms=12 * HOUR_MS, allowance=2
+    )
+    watch, rows = watcher(sweep, RISK), Rows()
+    assert names_found(observe_all(watch, rows, usual(tool))) == []
+    calls = [replace(each, object=thing.format(at)) for at, each in enumerate(much(tool, MUCH))]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
