@@ -309,7 +309,7 @@ FACTS: tuple[Field, ...] = (
         "what is unusual about the call, in its session and for its agent; calls count whose rules read it",
     ),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
-    Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),
+    Field("label", LABEL, "the worst label of what the call returns; in a memory of calls that ran, of the result"),
     Field(
         "entities",
         ENTITIES,

@@ -15,7 +15,7 @@ from typing import Any
 
 from streams.model.canonical import CanonicalError, canonical
 from streams.model.catalog import ArgumentRole, ToolCatalogEntry
-from streams.model.labels import WORST, Integrity, Label
+from streams.model.labels import WORST, Integrity, Label, join_all
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.provenance.pointers import Paths, PathTable, normal, steps_of, unescaped, values_at
 from streams.provenance.tool_kinds import kind_of_action, propose_kind
@@ -105,10 +105,14 @@ class ToolUses:
         return self.stated_label_at(pointer) or WORST
 
     @cached_property
+    def worst_label(self) -> Label:
+        """The label of all that the tool returns: that of the whole, joined with those of fields with their own."""
+        return join_all((self._entry.output_label or WORST, *[each.label for each in self._entry.output_labels]))
+
+    @cached_property
     def returns_untrusted(self) -> bool:
         """Whether others may write anything that the tool returns: all of it, or a field with a label of its own."""
-        labels = (self._entry.output_label or WORST, *[each.label for each in self._entry.output_labels])
-        return any(label.integrity is not Integrity.TRUSTED for label in labels)
+        return self.worst_label.integrity is not Integrity.TRUSTED
 
     def stated_label_at(self, pointer: str) -> Label | None:
         """Return the label that the operator has stated for the field of a result at a pointer; None if none."""

@@ -188,7 +188,7 @@ def _provenance(case: Case, _control: ControlState, _progress: Progress) -> list
 def _label(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     if case.tool is None:
         return {}
-    label = case.tool.output_label
+    label = case.tool.uses.worst_label
     return {"integrity": _TRUST[label.integrity], "confidentiality": _CONFIDENTIALITY[label.confidentiality]}
 
 
