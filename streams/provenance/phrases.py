@@ -13,7 +13,6 @@ from itertools import chain
 from streams.provenance.act_words import PHRASES
 from streams.provenance.asked import STOPS
 from streams.provenance.sieved import SievedSet
-from streams.provenance.told_at_work import TOLD_AT_WORK
 from streams.provenance.wishes import WISHES
 from streams.provenance.wishes_at_work import WISHES_AT_WORK
 from streams.provenance.words import listed
@@ -303,7 +302,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     )
 )
 
-_ALL_PATTERNS = SievedSet(chain(_PATTERNS, WISHES, WISHES_AT_WORK, TOLD_AT_WORK))
+_ALL_PATTERNS = SievedSet(chain(_PATTERNS, WISHES, WISHES_AT_WORK))
 
 
 def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]:

@@ -21,6 +21,7 @@ from streams.provenance.asked import NEGATIONS
 from streams.provenance.asked_kinds import asked_kinds
 from streams.provenance.left_to import goes_by_content, leaves_acts_to_tasks, leaves_values_to_content
 from streams.provenance.phrases_abroad import delegates, leaves_values
+from streams.provenance.told_at_work import told_at_work
 from streams.provenance.words import WORD_OR_STOP
 
 REQUEST_CHARS_MAX = 20_000
@@ -187,7 +188,8 @@ def request_kinds(text: str) -> frozenset[str]:
         kinds.add(FILL)
     if _speaks_of_links(lowered):
         kinds.add(FOLLOW)
-    return frozenset(kinds)
+    # Last: who only tells something leaves no values to a content.
+    return frozenset(kinds.union(*told_at_work(plain)))
 
 
 def _speaks_of_links(lowered: str) -> bool:

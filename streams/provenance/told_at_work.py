@@ -1,25 +1,34 @@
 """What people tell at work, and mean to have entered: whose customer it is, what something is called, what is off.
 
-"Cameron Anderson -> qualified" and "Kim's new contact here is Raj" ask for a change as "set it to qualified" does, and
-"the training is called off" for what stands in the calendar to go. Read as those of `streams.provenance.wishes`. Only
-what a system keeps counts: "Kim's new job is in Rome" has nothing entered.
+"Kim's new contact here is Raj" asks for a change as "set it to Raj" does, and "the training is called off" for what
+stands in the calendar to go. Only what a system keeps counts: "Kim's new job is in Rome" has nothing entered.
+
+**Idea.** Who only tells something, and asks for nothing, expects it to be entered. As soon as anything in the message
+asks, looks up, reports, denies or sets a condition, it says nothing: in "find out what Kim's new number is" and "check
+whether the training is called off" the same words stand. So the whole message is looked at, and in doubt nothing is
+asked for, which makes an act a question.
+
+Not read so, as they mean other things as often: "Berlin -> Hamburg", "it is now cold" (`ist jetzt`), "no meetings", "we
+don't meet".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 
+from streams.provenance.sieved import SievedSet
 from streams.provenance.wishes_at_work import (
     A_TIME,
-    BEGINS,
     HIS,
     HOW_LONG,
-    MEETINGS,
     NOBODY,
     NOBODY_ABROAD,
     WORK,
     WORK_ABROAD,
 )
+from streams.provenance.words import listed
 
 _FIELD = (
     r"(?:title|name|subject|contact|manager|adviser|advisor|owner|agent|address|phone|number|email|mail|status|stage"
@@ -35,52 +44,71 @@ _FIELD_ABROAD = (
     r"|titolo|oggetto|contatto|referente|indirizzo|stato|ora|prezzo|scadenza)"
 )
 _SOME = r"(?:[^\s.!?;:,]{1,40} )"
+# Where it stands, or how somebody finds it, is not the value of a field.
+_A_VALUE = (
+    r"(?!(?:in|on|at|from|by|with|as|a|an|the|there|here|below|above|attached|given|also|still|already|very|so|too|good"
+    r"|great|nice|fine|wrong|right|missing|unknown|away|ill|sick|off|back|free|busy|im|am|auf|bei|dort|hier|da|ein|eine"
+    r"|noch|schon|sehr|nett|gut|falsch|krank|weg|dans|sur|chez|la|ici|tres|bon|bonne|faux|en|un|una|une|uma|no|na|muy"
+    r"|muito|aqui|alli|ali|bueno|buena|bom|boa|nel|nella|qui|li|molto|buono|buona)\b)\S"
+)
+
+
+_ASKS = re.compile(
+    r"[?\u00bf]|n't\b|\b(?:(?:do|does|did|is|are|was|wo|ca|should|must|need)nt|cannot|in case|sum (?:it |this )?up"
+    r"|go (?:through|over)|(?:please|and|then) open)\b"
+    r"|\b(?:read|look(?!s? after)|check|find|search|show|summar|tell|know|say|hear|heard|wonder|review|compar|verif"
+    r"|confirm|expla|describ|answer|reported|learn|remind|ask|claim|believ|think|thought|guess|suppos|translat"
+    r"|recap|schau|sieh|pruef|such|find|zeig|sag|fass|wiss|frag|regard|cherch|trouv|montr|demand|resum|revis|busc"
+    r"|encuentr|muestr|mostr|pregunt|procur|pergunt|guard|controll|cerc|trov|riassum|chied)\w{0,10}"
+    r"|^\W{0,3}(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|open|ist|sind"
+    r"|wird|hat|haben|kann|est|es|esta)\b"
+)
+"""A question, a negation, a verb for reading or telling, or a verb in front."""
+_ASKING_WORDS = listed(
+    "what which who whom whose where when why how whether if unless until till once inform informs informed found see "
+    "seen saw list said told says wrote writes written writing fetch watch mention mentions according apparently "
+    "maybe perhaps probably seems sounds might could would not never no nobody nothing none without was wer wen wem "
+    "wo wann warum wieso wie welche welcher welches ob wenn falls sobald bis lies lesen gelesen liest nenn nenne "
+    "weiss steht schreibt gehoert hoere meint angeblich vielleicht laut nicht kein keine keinen nie ohne qui que quoi "
+    "quel quelle quels quelles quand pourquoi comment combien si lorsque lis lire lit lisez lu dis dit dites dire "
+    "savoir sais ecrit entendu selon ne pas jamais sans aucun aucune verifie verifier quien cual cuales donde cuando "
+    "cuanto como lee leer lei mira dime dice dicen dijo decir saber sabes escribe oido quiza quizas segun sin nunca "
+    "nadie ningun ninguna quem qual quais onde quando quanto se leia ler veja ver diz dizem diga dizer sei talvez "
+    "segundo nao nem sem chi cosa che quale dove perche come leggi leggere legge dimmi sapere scrive forse secondo "
+    "non senza nessun nessuno"
+)
+_LETTERS = re.compile(r"[a-z]+")
+_CHARS_MAX = 600
+"""A message that is longer does more than to tell something."""
 
 
 def _kinds(pattern: str, kinds: str) -> tuple[re.Pattern[str], frozenset[str]]:
     return re.compile(pattern), frozenset(kinds.split())
 
 
-TOLD_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
-    # "Cameron Anderson -> qualified": a line that says nothing else
-    _kinds(
-        r"(?:^|\n)[ \t]{0,3}[^\s?!.;:>=-][^\n?!.;:>=]{1,48}[^\s?!.;:>=-] ?(?:->|=>|-->|\u2192) ?['\"]?"
-        r"\w[^\n?!.;:>]{0,40}(?=[ \t.!]{0,3}(?:\n|\Z))",
-        "change",
-    ),
+_TOLD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Dakota's new contact here is Raj", "new title for the last event: Gala"
     _kinds(
         rf"(?:\b[\w-]{{2,30}}(?:'s|s') new {_FIELD}\b"
         rf"|(?:^|[,.;!\n] ?|\bthe )new {_FIELD} (?:of|for) (?!me\b|us\b)\S{{1,40}}) ?"
-        r"(?:[^\s.!?;:,]{1,40} ){0,10}?(?:(?:is|will be|should be|becomes) \S|[^\s.!?;:,]{0,40}: ?\S)",
+        r"(?:[^\s.!?;:,]{1,40} ){0,10}?"
+        rf"(?:(?:is|will be|should be|becomes) {_A_VALUE}|[^\s.!?;:,]{{0,40}}: ?{_A_VALUE})",
         "change",
     ),
     # "Akira will care for Raj's leads", "Raj inherits Nadia's customers", "from Monday Raj deals with Reese"
     _kinds(
-        rf"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then|because) )(?P<verb>{NOBODY}[\w'-]{{1,30}} "
+        rf"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then|because) )(?:{NOBODY}[\w'-]{{1,30}} "
         r"(?:(?:will|shall|should|is going to) (?:care for|look after|deal with|handle|be in charge of"
         rf"|be responsible for|cover|continue with)|inherits|gets) {HIS} {_SOME}{{0,5}}?{WORK}\b)"
         rf"|\b(?:from|as of|starting) (?:now on|today|tomorrow|(?:next )?\w{{3,6}}day|next week|next month),? {NOBODY}"
-        r"(?:[\w'-]{1,30} ){1,3}?(?:deals with|cares for|looks after|handles|is responsible for|is in charge of|has"
-        r"|gets|covers) (?!to\b|an?\b)\S",
+        r"(?:[\w'-]{1,30} ){1,3}?(?:deals with|cares for|looks after|handles|is responsible for|is in charge of"
+        r"|covers) (?!to\b|an?\b)\S",
         "change",
     ),
-    # "The training is called off", "we don't have to meet", "I'm at the dentist, so no meetings"
+    # "The training is called off", "ward 3: both drills are scrapped"
     _kinds(
-        r"\b(?:is|are) (?:all |both |now )?(?:called off|scrapped)\b"
-        rf"|(?:^|[,.;:!\n] ?|\b(?:so|then|and) )(?P<verb>no (?:more )?{MEETINGS}(?=\s*(?:[.,;!\n]|\Z)))",
-        "delete change",
-    ),
-    _kinds(
-        # A negation that asks for something stands in the place of the verb
-        r"\b(?:i|we|(?:and|or) (?:i|me)) (?P<verb>(?:don't|dont|do not|needn't|no longer) (?:have to |need to )?"
-        r"(?:meet|see each other)\b)",
-        "delete change",
-    ),
-    # "Clean that up", "clear them out"
-    _kinds(
-        rf"{BEGINS}(?P<verb>(?:clean|clear|tidy|sort) (?:it|that|this|them|those|these|all of (?:it|them)) "
-        r"(?:all )?(?:up|out)\b)",
+        rf"(?:^|[.!\n] ?){HIS} {_SOME}{{1,6}}?(?:is|are) (?:all |both |now )?(?:called off|scrapped)"
+        r"(?=\s*(?:[.!\n]|\Z))",
         "delete change",
     ),
     # "We should talk, half an hour, tomorrow"
@@ -90,23 +118,15 @@ TOLD_AT_WORK: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "create book",
     ),
 )
-"""English sentences, and the kinds of acts that they ask for. A group `verb` says where the negation stands before."""
+"""English sentences, and the kinds of acts that they ask for."""
 
-TOLD_AT_WORK_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
-    # "Cameron ist jetzt qualifiziert", "est maintenant", "ahora es", "adesso è", "agora é"
-    _kinds(
-        r"\b(?:ist|sind) (?:jetzt|nun|ab jetzt) (?!da\b|hier\b|dort\b|es\b|das\b|er\b|sie\b|so\b|was\b|auch\b)[a-z]"
-        r"|\b(?:est|sont) (?:maintenant|desormais) (?!la\b|ici\b)[a-z]"
-        r"|\b(?:(?:es|son|esta|estan) ahora|ahora (?:es|son|esta|estan)) (?!aqui\b|alli\b)[a-z]"
-        r"|\b(?:e|sono) (?:ora|adesso) (?!qui\b|la\b|li\b)[a-z]"
-        r"|\b(?:e|sao|esta|estao) agora (?!aqui\b|ali\b)[a-z]",
-        "change",
-    ),
+_TOLD_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Die neue Ansprechpartnerin von Dakota ist Raj", "nuevo título del evento: Gala"
     _kinds(
         rf"\b(?:neue[rns]?|nouveau|nouvelle|nouvel|nuev[oa]|nov[oa]|nuov[oa]) {_FIELD_ABROAD} "
         r"(?:von|fuer|vom|des|der|de|du|del|della|dell'|do|da|pour|para|per)\b ?(?:[^\s.!?;:,]{1,40} ){1,8}?"
-        r"(?:(?:ist|wird|lautet|heisst|est|sera|devient|es|sera|e|sara) \S|[^\s.!?;:,]{1,40} ?: ?\S)",
+        rf"(?:(?:ist|wird|lautet|heisst|est|sera|devient|es|sera|e|sara) {_A_VALUE}"
+        rf"|[^\s.!?;:,]{{1,40}} ?: ?{_A_VALUE})",
         "change",
     ),
     # "Akira kümmert sich um Rajs Kunden", "s'occupe des clients", "eredita i clienti", "cuida dos clientes"
@@ -118,3 +138,17 @@ TOLD_AT_WORK_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
 )
 """The same in German, French, Spanish, Portuguese and Italian, without accents."""
+_ALL_TOLD = SievedSet(chain(_TOLD, _TOLD_ABROAD))
+
+
+def told_at_work(plain: str) -> Iterator[frozenset[str]]:
+    """Yield the kinds of acts that a message asks for which only tells something that a record holds.
+
+    Args:
+        plain: the whole message, in lower case and without accents.
+    """
+    if len(plain) > _CHARS_MAX:
+        return
+    for _, kinds in _ALL_TOLD.matches(plain):
+        if _ASKS.search(plain) is None and _ASKING_WORDS.isdisjoint(_LETTERS.findall(plain.replace("si occupa", ""))):
+            yield kinds

@@ -14,7 +14,6 @@ from itertools import chain
 
 from streams.provenance.act_words_abroad import NEGATIONS_ABROAD
 from streams.provenance.sieved import SievedSet
-from streams.provenance.told_at_work import TOLD_AT_WORK_ABROAD
 from streams.provenance.wishes_at_work import WISHES_AT_WORK_ABROAD
 
 _DENIED_WORDS_MAX = 4
@@ -332,7 +331,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
 )
 """The same in German, French, Spanish, Portuguese and Italian."""
-_ALL_ABROAD = SievedSet(chain(_ABROAD, WISHES_AT_WORK_ABROAD, TOLD_AT_WORK_ABROAD))
+_ALL_ABROAD = SievedSet(chain(_ABROAD, WISHES_AT_WORK_ABROAD))
 
 
 def wishes_abroad(plain: str) -> Iterator[frozenset[str]]:
