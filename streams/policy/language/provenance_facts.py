@@ -128,8 +128,7 @@ ACT = Struct(
         flag(
             "other_thing",
             "the act ends something, changes who may do what, or gives access, and the user has said no word for the "
-            "things that the tool is about, nor of the name of what is shared; missing if not, and if no instruction "
-            "by others was read",
+            "things that the tool is about; missing if not, and if no instruction by others was read",
             optional=True,
         ),
         flag(

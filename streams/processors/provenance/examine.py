@@ -136,7 +136,7 @@ def examine(
     examined.is_worded = is_worded(told, use, tracer, is_called_for=is_called_for)
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
-        examined.is_of_other_thing = is_of_other_thing(examined, tracer)
+        examined.is_of_other_thing = is_of_other_thing(use, tracer)
     if row.proposed:
         examined.values = compared(examined, arguments, memory)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)

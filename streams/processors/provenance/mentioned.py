@@ -10,27 +10,25 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
-from streams.processors.provenance.examined import Examined, Value, is_pointed
+from streams.processors.provenance.examined import Examined, Value
 from streams.processors.provenance.flow import is_passed_on, personal_words
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, leaf_at
 from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import ASKED_FOR, at_request
-from streams.provenance.acts import DELEGATE, FILL, ActKind
+from streams.provenance.acts import DELEGATE, FILL
 from streams.provenance.counted import COUNTED, things_like
 from streams.provenance.memory import Seen
 from streams.provenance.pointers import last_name
 from streams.provenance.words import short_value, thing_of
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
-_USER, _TRUSTED = ValueOrigin.USER, Integrity.TRUSTED
-_CONTENT, _TARGET = ArgumentRole.CONTENT, ArgumentRole.TARGET
+_USER, _TRUSTED, _CONTENT = ValueOrigin.USER, Integrity.TRUSTED, ArgumentRole.CONTENT
 _INSTRUCTED = Seen.INSTRUCTED
 _LEFT = (DELEGATE, FILL)
 _WORD = re.compile(r"[^\W\d_]{4,40}")
 """A word that says enough to name something."""
-_FOLDERS_AND_TYPE = re.compile(r"^.*[/\\](?=.)|(?<=.)\.[a-z0-9]{1,5}\Z")
 _ALL_THINGS = ("everything", "alles", "tout", "todo", "tudo", "tutto", "wszystko")
 """Words for whatever there is, in canonical form."""
 
@@ -87,34 +85,12 @@ def is_mentioned(values: Iterable[Value], args: Mapping[str, Any], tracer: Trace
     )
 
 
-def is_of_other_thing(examined: Examined, tracer: Tracer) -> bool:
+def is_of_other_thing(use: ToolUse, tracer: Tracer) -> bool:
     """Return whether the user has said no word for what a tool is about: "delete the largest file", and it is mails.
 
-    Who says "cancel everything today" has said a word for whatever there is. Who has "the training plan" shared means
-    `plan_2026.txt`, if no text by others names that. To delete something, one word of several says too little.
+    Who says "cancel everything today" has said a word for whatever there is.
     """
-    use = examined.use
-    if not use.named or tracer.has_said_any((*use.named, *_ALL_THINGS)):
-        return False
-    return examined.kind != ActKind.SHARE or not _is_called_so(examined, tracer)
-
-
-def _is_called_so(examined: Examined, tracer: Tracer) -> bool:
-    """Return whether the user has said a word of the name of each thing that he has not pointed at."""
-    targets = [
-        value for value in examined.values if value.is_sink and not value.is_part and not is_pointed(value.traced)
-    ]
-    return all(
-        value.role is _TARGET
-        and not value.traced.flags & Seen.NAMED
-        and tracer.has_said_any(map(str.lower, _WORD.findall(_name_of(str(leaf_at(examined.args, value.pointer))))))
-        for value in targets
-    )
-
-
-def _name_of(path: str) -> str:
-    """Return the name of a file, without its folders and what says its type; of anything else, all of it."""
-    return _FOLDERS_AND_TYPE.sub("", path)
+    return bool(use.named) and not tracer.has_said_any((*use.named, *_ALL_THINGS))
 
 
 def is_left_to(row: ProvenanceRow, use: ToolUse, tracer: Tracer) -> bool:
