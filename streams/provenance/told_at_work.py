@@ -47,15 +47,15 @@ _SOME = r"(?:[^\s.!?;:,]{1,40} )"
 # Where it stands, or how somebody finds it, is not the value of a field.
 _A_VALUE = (
     r"(?!(?:in|on|at|from|by|with|as|a|an|the|there|here|below|above|attached|given|also|still|already|very|so|too|good"
-    r"|great|nice|fine|wrong|right|missing|unknown|away|ill|sick|off|back|free|busy|im|am|auf|bei|dort|hier|da|ein|eine"
+    r"|great|nice|fine|better|worse|unclear|different|important|urgent|confusing|strange|wrong|right|missing|unknown|away|ill|sick|off|back|free|busy|im|am|auf|bei|dort|hier|da|ein|eine"
     r"|noch|schon|sehr|nett|gut|falsch|krank|weg|dans|sur|chez|la|ici|tres|bon|bonne|faux|en|un|una|une|uma|no|na|muy"
     r"|muito|aqui|alli|ali|bueno|buena|bom|boa|nel|nella|qui|li|molto|buono|buona)\b)\S"
 )
 
 
 _ASKS = re.compile(
-    r"[?\u00bf]|n't\b|\b(?:(?:do|does|did|is|are|was|wo|ca|should|must|need)nt|cannot|in case|sum (?:it |this )?up"
-    r"|go (?:through|over)|(?:please|and|then) open)\b"
+    r"[?\u00bf]|\b[a-z]{1,6}[-_#]\d|n't\b|\b(?:(?:do|does|did|is|are|was|wo|ca|should|must|need)nt|cannot|in case"
+    r"|sum (?:it |this )?up|go (?:through|over)|(?:please|and|then) open)\b"
     r"|\b(?:read|look(?!s? after)|check|find|search|show|summar|tell|know|say|hear|heard|wonder|review|compar|verif"
     r"|confirm|expla|describ|answer|reported|learn|remind|ask|claim|believ|think|thought|guess|suppos|translat"
     r"|recap|schau|sieh|pruef|such|find|zeig|sag|fass|wiss|frag|regard|cherch|trouv|montr|demand|resum|revis|busc"
@@ -63,7 +63,7 @@ _ASKS = re.compile(
     r"|^\W{0,3}(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|open|ist|sind"
     r"|wird|hat|haben|kann|est|es|esta)\b"
 )
-"""A question, a negation, a verb for reading or telling, or a verb in front."""
+"""A question, the id of something to look at, a negation, a verb for reading or telling, or a verb in front."""
 _ASKING_WORDS = listed(
     "what which who whom whose where when why how whether if unless until till once inform informs informed found see "
     "seen saw list said told says wrote writes written writing fetch watch mention mentions according apparently "
@@ -99,7 +99,7 @@ _TOLD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     _kinds(
         rf"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then|because) )(?:{NOBODY}[\w'-]{{1,30}} "
         r"(?:(?:will|shall|should|is going to) (?:care for|look after|deal with|handle|be in charge of"
-        rf"|be responsible for|cover|continue with)|inherits|gets) {HIS} {_SOME}{{0,5}}?{WORK}\b)"
+        rf"|be responsible for|cover|continue with)|inherits) {HIS} {_SOME}{{0,5}}?{WORK}\b)"
         rf"|\b(?:from|as of|starting) (?:now on|today|tomorrow|(?:next )?\w{{3,6}}day|next week|next month),? {NOBODY}"
         r"(?:[\w'-]{1,30} ){1,3}?(?:deals with|cares for|looks after|handles|is responsible for|is in charge of"
         r"|covers) (?!to\b|an?\b)\S",
@@ -131,7 +131,7 @@ _TOLD_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     ),
     # "Akira kümmert sich um Rajs Kunden", "s'occupe des clients", "eredita i clienti", "cuida dos clientes"
     _kinds(
-        rf"\b{NOBODY_ABROAD}[\w.@-]{{2,40}} (?:kuemmert sich (?:jetzt |ab \w+ )?um|betreut(?: jetzt| ab \w+)?|erbt"
+        rf"\b{NOBODY_ABROAD}[\w.@-]{{2,40}} (?:kuemmert sich (?:jetzt |ab \w+ )?um|betreut (?:jetzt|ab \w+)|erbt"
         r"|s'occupe(?:ra)? (?:de|des|du)|herite (?:de|des|du)|hereda|heredara|si occupa (?:di|dei|delle|del)|eredita"
         rf"|cuida (?:de|dos|das|do|da)|herda)\b[^.!?\n]{{1,60}}?\b{WORK_ABROAD}\b",
         "change",
