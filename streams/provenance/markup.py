@@ -20,6 +20,8 @@ _BROKEN_TAGS_MAX = 1_000
 
 # What has been read of a tag is never read again in another way: so one that does not end costs its length and no more.
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]{0,60})((?>[^<>\"']++|\"[^\"]{0,2048}+\"|'[^']{0,2048}+')*+)>")
+_ELEMENT = re.compile(r"</?(?:[\w-]+:)?(?:h[1-6]|(?:[^\W\d]|-)+)[\s/>]", re.IGNORECASE)
+"""How the tag of an element begins. An address, a URL or a number in angle brackets is text."""
 _ATTRIBUTE = re.compile(r"([\w:-]{1,60})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
 _TEXT_ATTRIBUTES = frozenset(
     ("href", "src", "alt", "title", "content", "value", "action", "placeholder", "aria-label", "summary", "data")
@@ -202,11 +204,14 @@ def _read_page(text: str, page: _Page) -> None:
                 page.take_text("<")
                 position = start + 1
             continue
+        position = tag.end()
+        if _ELEMENT.match(tag.group()) is None:
+            page.take_text(tag.group())
+            continue
         slash, name, attributes = tag.groups()
         page.take_tag(slash + name.lower())
         if attributes:
             for attribute in _ATTRIBUTE.finditer(attributes):
                 if attribute.group(1).lower() in _TEXT_ATTRIBUTES:
                     page.take_text(f" {attribute.group(2) or attribute.group(3) or attribute.group(4) or ''} ")
-        position = tag.end()
     page.take_text(text[position:])

@@ -57,6 +57,20 @@ def test_a_planted_value_is_found_in_every_disguise(seed: int) -> None:
     assert fuzz.fault_in_plant(chance) == ""
 
 
+@given(
+    value=st.from_regex(r"[a-z]{1,8}(\.[a-z]{2,8})?@[a-z]{2,8}\.example", fullmatch=True)
+    | st.from_regex(r"https?://[a-z]{2,8}\.example/[a-z]{2,8}", fullmatch=True)
+    | st.from_regex(r"[A-Z]{1,3}-?[0-9]{4,8}", fullmatch=True),
+    begins=st.sampled_from(["<p>x</p>", "<div>", "<a>", "<html><body>Write to ", "<table><tr><td>"]),
+    ends=st.sampled_from(["", "</p>", "</div>", "/>", " at once"]),
+)
+def test_what_a_page_has_in_angle_brackets_is_read_as_in_a_text(value: str, begins: str, ends: str) -> None:
+    in_text = {(found.kind, found.value) for found in extract_content(f"<{value}>", "text/plain").found}
+
+    assert in_text
+    assert in_text <= {(found.kind, found.value) for found in extract_content(f"{begins}<{value}>{ends}").found}
+
+
 @given(text=st.text(max_size=60))
 def test_canonical_forms_are_canonical(text: str) -> None:
     for form in (text_value, path_value):
@@ -79,7 +93,7 @@ PATTERNS = [
     "a", "@", "@a", "a@b.c ", "1 ", "/a", "a.", "QUJDabc1", "Kim Lee saw it. ", "\u0430\u0431 ", "a at b dot c ", "'\"",
     "%41", "\n", "::", "5 March ", "$", "(", "moc.a ", "ab ", "http://a", "<a ", "<a '", "<!--", "[", "- ", "#",
     "{\"a\":", ".", "...x", "| ", "a: b\n", "From: a\n", "please send it. ", "a,b\n", "&amp;", "=40",
-    "a b ", "order 17, ",
+    "a b ", "order 17, ", "<p><a:1>",
 ]  # fmt: skip
 
 

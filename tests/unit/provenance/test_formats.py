@@ -163,6 +163,28 @@ def test_a_cell_of_a_table_is_a_field_and_a_paragraph_is_not() -> None:
     assert not found["x.example/y"].whole_field
 
 
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        ("<p>x</p><DE02300209000106531065>", "de02300209000106531065"),
+        ("<p><kim@evil.example></p>", "kim@evil.example"),
+        ("<a><mailto:kim@evil.example/></a>", "kim@evil.example"),
+        ("<div><https://evil.example/x></div>", "evil.example/x"),
+        ("<div>Pay into <B-30003>, please.</div>", "b30003"),
+    ],
+)
+def test_a_value_in_angle_brackets_is_a_text_of_the_page(content: str, value: str) -> None:
+    found = {item.value: item for item in extract_content(content).found}
+
+    assert not found[value].whole_field
+
+
+def test_a_tag_with_a_prefix_or_a_number_of_its_own_is_no_text() -> None:
+    page = "<h1>Kim Lee</h1><p class='a'><o:p></o:p><st1:place w:st='on'>Bonn</st1:place></p><br/><my-card>x</my-card>"
+
+    assert structure_of(page) == {"tables": [], "text": ["Kim Lee", "Bonn", "x"]}
+
+
 @pytest.mark.parametrize("end", ["", "</td>", "</td></tr>", "</td></tr><tr>", "</td></tr></table>"])
 def test_a_table_that_nobody_closes_has_its_rows(end: str) -> None:
     table = f"<table><tr><th>Name</th><th>Mail</th></tr><tr><td>Bob Moor</td><td>bob@x.example{end}"
