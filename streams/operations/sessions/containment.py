@@ -146,7 +146,7 @@ def read_containment(operator: Operator, tenant_uid: str, session_id: str, resul
             f"this client may not read `{VERDICT.name}`, which has the arguments of calls; ask for the role `auditor`"
         )
     shown = show_session(log, codec, tenant_uid, session_id, clock, releasers, officers=officers)
-    allowed = list(_allowed(operator, tenant_uid, session_id))
+    allowed, tainted_ms = _allowed(operator, tenant_uid, session_id)
     others = []
     for other in dict.fromkeys(each.verdict.session_id for each in allowed if each.verdict.session_id != session_id):
         try:
@@ -163,7 +163,7 @@ def read_containment(operator: Operator, tenant_uid: str, session_id: str, resul
         if not catalog.only_reads(verdict)
     ]
     made = _with_undone(operator, acts, since_ms=verdicts[0].evaluated_at) if acts else []
-    source = _source(operator, shown.view, verdicts, catalog)
+    source = _source(operator, shown.view, verdicts, catalog, tainted_ms)
     reads = len(verdicts) - len(acts)
     tools = catalog.refs({act.undoing_tool for act in made if act.undoing_tool})
     return Containment(shown, tuple(others), source, tuple(made), reads, bool(verdicts), tools)
@@ -176,23 +176,31 @@ class _Allowed(NamedTuple):
     judged_ms: int
 
 
-def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> Iterator[_Allowed]:
-    """Yield the calls of a session and of its descendants that were allowed while untrusted, by time."""
+def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> tuple[list[_Allowed], int]:
+    """Return the calls of a session and of its descendants that were allowed while untrusted, by time.
+
+    The other one is when the first call of the session itself was judged as untrusted, also if it was not allowed.
+    """
     found: dict[str, Verdict] = {}
     judged_ms: dict[str, int] = {}
+    tainted_ms: list[int] = []
     own = session_id.encode()
     for verdict in _verdicts_with(operator, (own,)):
         is_own = verdict.session_id == session_id or session_id in verdict.ancestor_session_ids
         if verdict.header.tenant_uid != tenant_uid or not is_own:
             continue
         judged_ms.setdefault(verdict.intent_id, verdict.evaluated_at)
-        if verdict.outcome is not Outcome.ALLOW or verdict.label.integrity is Integrity.TRUSTED:
+        if verdict.label.integrity is Integrity.TRUSTED:
+            continue
+        if verdict.session_id == session_id:
+            tainted_ms.append(verdict.evaluated_at)
+        if verdict.outcome is not Outcome.ALLOW:
             continue
         found.setdefault(verdict.intent_id, verdict)
         if len(found) > ACTS_MAX:
             raise ContainmentError(f"the session made more than {ACTS_MAX} calls while it was untrusted; stop it first")
-    for verdict in sorted(found.values(), key=lambda verdict: (verdict.evaluated_at, verdict.session_sequence)):
-        yield _Allowed(verdict, judged_ms[verdict.intent_id])
+    by_time = sorted(found.values(), key=lambda verdict: (verdict.evaluated_at, verdict.session_sequence))
+    return [_Allowed(each, judged_ms[each.intent_id]) for each in by_time], min(tainted_ms, default=0)
 
 
 def _without_erased(allowed: _Allowed, erasures: Mapping[str, SessionErasure]) -> Verdict:
@@ -227,9 +235,9 @@ class _Catalog:
         return entry is not None and entry.read_only
 
     def returns_untrusted(self, tool: ToolRef) -> bool:
-        """Return whether others may write anything that a tool returns."""
+        """Return whether others may write anything that a tool returns, as its entry has it."""
         entry = self._entry(tool)
-        return entry is None or ToolUses(entry).returns_untrusted
+        return entry is not None and ToolUses(entry).returns_untrusted
 
     def act(self, verdict: Verdict, ran: str, result: Any) -> Act:
         entry, (name, args, missing) = self._entry(verdict.tool), self._undoing(verdict, result)
@@ -323,11 +331,17 @@ def args_digest(args: Mapping[str, Any]) -> bytes | None:
         return None
 
 
-def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict], catalog: _Catalog) -> Source | None:
+def _source(
+    operator: Operator, view: SessionView, verdicts: Sequence[Verdict], catalog: _Catalog, tainted_ms: int
+) -> Source | None:
     """Return the first thing that made the session untrusted, according to the first verdict under such a label.
 
     If nothing was reported of it, that is the call that was allowed to read it. If the verdict names nothing that is
-    untrusted as a whole, it is the first result with a field that others may write.
+    untrusted as a whole, it is the first result with a field that others may write, if its call had been allowed by
+    then: otherwise its conversation, or a note, has made the session untrusted, and nothing is returned.
+
+    Args:
+        tainted_ms: when a call of the session was first judged as untrusted. Gates go by the time of the log.
     """
     tenant_uid, session_id = view.tenant_uid, view.session_id
     first = next((each for each in verdicts if each.session_id == session_id), None)
@@ -340,7 +354,10 @@ def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict], 
             continue
         # An allowed call counts as read before its result is reported; then its intent is named.
         is_named = event.header.id in ids or event.intent_id in ids
-        if is_named or (not ids and event.tool is not None and catalog.returns_untrusted(event.tool)):
+        call = view.intents.get(event.intent_id or "")
+        is_by_then = received.timestamp_ms <= tainted_ms or (call is not None and call.decided_ms < tainted_ms)
+        may_be_it = not ids and is_by_then and event.tool is not None and catalog.returns_untrusted(event.tool)
+        if is_named or may_be_it:
             what = event.type.value.lower() if event.tool is None else tool_text(event.tool)
             return Source(event.header.id, received.timestamp_ms, what, event.sources, event.intent_id)
     read = next((view.intents[each] for each in ids if each in view.intents), None)
