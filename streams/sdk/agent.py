@@ -257,8 +257,8 @@ class Agent:
             tool: the cataloged tool that it was read with.
             sources: the names of the documents that were read. Alerts name those whose label lets anybody see them.
             deployment: must be the gates' setting `gate.deployment`.
-            derive: derives from the content of a USER_MESSAGE what the session may do for it; the result can make an
-                allow a question, and never more.
+            derive: derives from the content of a USER_MESSAGE which kinds of acts it asks for. It makes no value the
+                user's.
             conversation_id: the conversation that the session belongs to, as in `CallContext`.
 
         Raises:

@@ -1,13 +1,22 @@
 """Ask a model which kinds of acts a user's message asks for, beside what its words say.
 
-**Idea.** The deterministic deriver reads six languages and knows the usual words. A model understands the rest. It is
-shown the user's message alone, never what a tool has returned, and may only name kinds of acts that there are. All else
-that the words say (amounts, counts, what is left out, a yes) stays as the deterministic deriver has it. So a model that
-names too much silences the rules about acts that nobody has asked for, as a request in words would, and makes no value
-the user's: what is denied or asked about for where its values come from stays so.
+**Idea.** The deterministic deriver reads six languages and knows the usual words. A model tells what a message asks for
+from what it quotes or mentions, and reads other languages. It is shown the user's message, never what a tool has
+returned, and may only name kinds of acts that there are. But a letter that the user has pasted into the message speaks
+to the model, too. So in a language whose words are read, it can only narrow: a kind counts if both name it. In any
+other, where the words imply nothing, the kinds that it names are asked for, unless the words refuse something. That is
+the one place where a model that is misled makes an allow of what was denied or asked about because nobody has asked for
+it. A long letter in such a language makes the message one of that language.
+
+All else that the words say (amounts, counts, what is left out, a yes, that the language is not read) stays as the
+deterministic deriver has it, and no value becomes the user's: what is denied or asked about for where its values come
+from stays so.
 
 It runs where the text is at hand, which is never the gate: a replay reads what it has said from the log. If it fails,
 or says anything else than it was asked for, the words count alone.
+
+**Rejected.** To add what the model names in every language: "Do not pay anything" was then a request to pay, once a
+model had said so.
 """
 
 from __future__ import annotations
@@ -18,6 +27,7 @@ from collections.abc import Callable
 
 from streams.model.session import TaskScope
 from streams.provenance.acts import ActKind
+from streams.provenance.agreed import REFUSE
 from streams.provenance.languages import FOREIGN
 from streams.provenance.scope import Deriver, derive_scopes
 
@@ -60,12 +70,22 @@ def model_deriver(complete: Callable[[str], str], words: Deriver = derive_scopes
         kinds = _kinds_by(complete, text)
         if kinds is None:
             return scopes
-        # Now somebody has read the language.
-        known = [scope for scope in scopes if scope.kind != FOREIGN]
-        more = kinds - {scope.kind for scope in known}
-        return (*[TaskScope(kind=kind) for kind in sorted(more)], *known)
+        stated = {scope.kind for scope in scopes}
+        if FOREIGN not in stated:
+            return _narrowed(scopes, kinds)
+        more = set() if REFUSE in stated else kinds - stated
+        return (*[TaskScope(kind=kind) for kind in sorted(more)], *scopes)
 
     return derive
+
+
+def _narrowed(scopes: tuple[TaskScope, ...], kinds: set[str]) -> tuple[TaskScope, ...]:
+    """Return what the words say without the kinds of acts that a model has not named."""
+    kept = tuple(scope for scope in scopes if scope.kind not in _KINDS or scope.kind in kinds)
+    if len(kept) == len(scopes) or any(scope.kind in _KINDS for scope in kept):
+        return kept
+    # The words end what the user has let stand before, as each request does. That must not come back.
+    return kept if any(scope.kind == REFUSE for scope in kept) else (TaskScope(kind=REFUSE), *kept)
 
 
 def _kinds_by(complete: Callable[[str], str], text: str) -> set[str] | None:
