@@ -17,7 +17,7 @@ from streams.behaviour.acts import is_grave, is_of_secrets, may_send
 from streams.behaviour.breadth import BREADTH, works_one_by_one
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
-from streams.behaviour.estimators import Since, decay, new_bits
+from streams.behaviour.estimators import SETTLED_DAYS, Since, decay, new_bits
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
@@ -45,6 +45,11 @@ SECRETS_LEFT = 0.5
 after it is not blamed for it."""
 KNOWN_BITS = 0.3
 """What a known term takes from a run."""
+LEAST_SHARE = 0.6
+LEAST_FALL_PER_DAY = 0.03
+LEAST_RISE_PER_DAY = 0.15
+"""What a new term adds to a run at least: this share of what it adds on usual days, which falls by a share in a day and
+rises by so many bits. Who brings new ones every day may bring less than five times as many after 30 days."""
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -122,7 +127,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Evidence of a sweep, when it was last added to, and how many terms are new on usual days.
 
     Of the observations that were learned from since somebody is settled, `seen` are of earlier days and `fresh` of them
-    were new. Those of `day` are counted apart, so that a sweep does not explain itself.
+    were new. Those of `day` are counted apart, so that a sweep does not explain itself. `least` is what a new one
+    adds at least, None as long as the tool is new.
     """
 
     total: float = 0.0
@@ -132,6 +138,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     day: int = -1
     seen_today: int = 0
     fresh_today: int = 0
+    least: float | None = None
 
     @property
     def fresh_share(self) -> float:
@@ -144,8 +151,21 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if day > it.day:
             kept = 0.5 if it.seen >= FRESH_SEEN_MAX else 1.0
             seen, fresh = (it.seen + it.seen_today) * kept, (it.fresh + it.fresh_today) * kept
-            it = Run(it.total, it.at_ms, seen, fresh, day)
-        return Run(it.total, it.at_ms, it.seen, it.fresh, it.day, it.seen_today + 1, it.fresh_today + is_new)
+            it = Run(it.total, it.at_ms, seen, fresh, day, least=it.least)
+        return Run(it.total, it.at_ms, it.seen, it.fresh, it.day, it.seen_today + 1, it.fresh_today + is_new, it.least)
+
+    def bits(self, totals: Totals) -> float:
+        """Return how surprising a new term is by all that is known, in bits."""
+        bits = min(new_bits(totals.once, totals.total), STEP_BITS_MAX)
+        return min(bits, -log2(self.fresh_share)) if self.fresh else bits
+
+    def tethered(self, usual: float, days: int) -> Run:
+        """Return it at the begin of a day, so many days after the last one, when a new term usually adds so much."""
+        least = max(LEAST_SHARE * usual, 0.0)
+        if self.least is not None:
+            fallen = self.least * (1.0 - LEAST_FALL_PER_DAY) ** days
+            least = min(max(least, fallen), self.least + LEAST_RISE_PER_DAY)
+        return replace(self, least=least)
 
 
 def is_known(term: Term | None, now_ms: int, history_ms: int) -> bool:
@@ -319,9 +339,10 @@ class NovelCusum(Keyed):
         elif not is_settled or (term is None and totals.distinct >= it.count_max):
             total = left
         else:
-            bits = min(new_bits(totals.once, totals.total), STEP_BITS_MAX)
-            if run.fresh:
-                bits = min(bits, -log2(run.fresh_share))
+            bits = run.bits(totals)
+            if run.least and not is_secret and bits < run.least + it.allowance:
+                # New secrets add something at least as it is, unless they are changed in turn.
+                bits = run.least + it.allowance
             step = bits - it.allowance
             if is_secret and not works_one_by_one(BREADTH, activity):
                 bits = step = max(step, min(SECRET_BITS, -log2(_secrets_new(run, totals, now_ms))))
@@ -335,6 +356,7 @@ class NovelCusum(Keyed):
             run.day,
             run.seen_today,
             run.fresh_today,
+            run.least,
         )
         # What is known adds nothing, even while a run has not faded yet.
         kept = (run, rows[1], term, since)
@@ -345,6 +367,9 @@ class NovelCusum(Keyed):
         """Return the rows with one more observation of the term."""
         it, (run, totals, term, since) = self.declaration, rows
         if noted is not None:
-            run = run.after(activity.time_ms, is_new=noted)
+            before, run = run, run.after(activity.time_ms, is_new=noted)
+            is_tethered = activity.time_ms - totals.since_ms >= it.settle_ms + SETTLED_DAYS * DAY_MS
+            if run.day > before.day and is_tethered:
+                run = run.tethered(run.bits(totals) - it.allowance, run.day - before.day)
         totals, term = counted(totals, term, activity, it.history_ms, it.count_max)
         return (run, totals, term, since)

@@ -117,12 +117,30 @@ COUNTED = {
         lambda day, n: {"root": f"g-{day}", "depth": 2},
         lambda day, n: {"root": f"h-{day}", "depth": 2, "session": f"h-{day}-{n}"},
     ),
+    "new objects": Counted(
+        ("sweep",), 1_000, lambda day, n: {"object": f"o-{n}"}, lambda day, n: {"object": f"new-{day}-{n}"}
+    ),
+    "new objects, where a tenth is": Counted(
+        ("sweep",),
+        1_000,
+        lambda day, n: {"object": f"o-{n}" if n > 1 else f"own-{day}-{n}"},
+        lambda day, n: {"object": f"new-{day}-{n}"},
+    ),
+    "new secrets": Counted(
+        ("sweep",),
+        1_000,
+        lambda day, n: {"tool": "secrets.read", "object": "o"} if n == 0 else {},
+        lambda day, n: {"tool": "secrets.read", "object": f"new-{day}-{n}"},
+    ),
 }
 
 
 @pytest.mark.parametrize("counted", COUNTED.values(), ids=COUNTED)
 def test_in_30_days_a_count_below_all_thresholds_grows_five_times_at_most(counted: Counted) -> None:
-    """Each day the attacker makes as many as just raise no alert. Calls of one tool once grew 19 times."""
+    """Each day the attacker makes as many as just raise no alert.
+
+    Calls of one tool once grew 19 times, and new objects without a bound.
+    """
     watch = Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.name in counted.detectors)))
     rows, quiet = Rows(), list[int]()
     for day in range(HONEST_DAYS + POISONED_DAYS):
@@ -144,6 +162,19 @@ def test_in_30_days_a_count_below_all_thresholds_grows_five_times_at_most(counte
         for each in calls[: quiet[-1]]:
             assert not watch.observe(rows, each).findings
     assert 1 <= quiet[-1] / quiet[0] < 5
+
+
+def test_who_honestly_brings_more_new_objects_is_not_reported_for_good() -> None:
+    watch, rows = Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.name == "sweep"))), Rows()
+    reported = set[int]()
+    for day in range(3 * HONEST_DAYS):
+        for at in range(20):
+            name = f"new-{day}-{at}" if day >= HONEST_DAYS and at % 2 else f"o-{at}"
+            time_ms = START_MS + day * DAY_MS + 9 * HOUR_MS + at * 1_200_000
+            if watch.observe(rows, activity(time_ms, session=f"s-{day}", object=name)).findings:
+                reported.add(day - HONEST_DAYS)
+    assert reported
+    assert max(reported) < 30
 
 
 def test_what_the_attacker_is_denied_moves_nothing() -> None:
