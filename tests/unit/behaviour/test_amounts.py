@@ -114,3 +114,15 @@ def test_nobody_opens_a_tool_for_large_amounts_with_a_small_one() -> None:
     assert names_found(observe_all(watch, rows, small)) == []
     large = activity(AFTER_MS + 60_000, session="large", tool="bank.pay", amount=2_000.0)
     assert names_found([watch.observe(rows, large)]) == ["first_amount"]
+
+
+@pytest.mark.parametrize("probes", [1, 7, 8, 9, 30])
+def test_however_many_small_amounts_open_a_tool_a_large_one_is_found(probes: int) -> None:
+    """Once the first ones are no longer compared with those of other tools, the tool has enough of its own."""
+    alone = declared("arg_mad", 4.2, key=("agent.id", "tool.name"), value="call.amount", min_support=30)
+    rows, watch, rng = Rows(), watcher(FIRST, alone), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
+    small = [activity(AFTER_MS + at, session=f"s {at}", tool="bank.pay", amount=60.0 + at % 60) for at in range(probes)]
+    assert names_found(observe_all(watch, rows, small)) == []
+    large = activity(AFTER_MS + 60_000, session="large", tool="bank.pay", amount=20_000.0)
+    assert names_found([watch.observe(rows, large)])
