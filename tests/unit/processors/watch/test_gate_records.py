@@ -53,6 +53,7 @@ FIRES = {
     "egress": "a whole customer list leaves in a few mails",
     "epoch_drift": "a new system prompt makes the agent read far more and write less",
     "fan_out": "more records in ten minutes than ever",
+    "first_amount": "an agent that makes refunds makes a transfer, which is far larger",
     "loop": "two calls take turns without end",
     "loop_run": "one tool without end, each time a little different",
     "new_contact": "a little leaves every day, to one of the new places that the agent meets every day",
