@@ -104,7 +104,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             "log likelihood ratio, accumulated",
         ),
         "arg_trend": Takes(("term",), ("history_ms",), ("amount", "usual", "count", "z"), "deviations"),
-        "first_amount": Takes(("value",), ("min_support",), ("amount", "usual"), "deviations"),
+        "first_amount": Takes(("value", "peer"), ("min_support",), ("amount", "usual"), "deviations"),
         "egress": Takes(
             ("value", "half_life_ms"), (*_BASELINE, "term", "settle_ms"), ("sum", "usual", "z"), "deviations"
         ),

@@ -34,6 +34,8 @@ has to be: few amounts say less about the next."""
 UNKNOWN_SHARE = 0.95
 """What the very first amount has of the threshold, and others have at most as long as little is known of what is usual.
 Correlations ask what else is new."""
+TOLD_AGAIN = log(1.5)
+"""How much larger than one that was reported, as a logarithm, an amount has to be to be reported as well."""
 ABOVE_ALLOWED = 1.5
 """How many times the allowance an amount must be to alert: a usual one is not to blame for the sum."""
 
@@ -136,44 +138,64 @@ class ArgCusum(ArgMad):
 
 
 class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How many amounts of a tool were learned from, as long as they are few."""
+    """How many amounts of a tool were learned from, as long as they are few.
+
+    Attributes:
+        count: the number of them.
+        told: the logarithm of the largest amount that was reported. Nothing is learned of these.
+    """
 
     count: int = 0
+    told: float = 0.0
 
 
 class FirstAmount(ArgMad):
-    """The first amounts by a tool, beside what was paid with all tools, until it has enough of its own.
+    """The first amounts by a tool, beside what was paid with all tools, until it or its peers have enough of the tool.
 
-    Of who has hardly paid anything, nobody knows what is usual. So his very first amount is nearly an alert.
+    Of who has hardly paid anything, nobody knows what is usual. So his very first amount is nearly an alert. What was
+    reported is not reported again, as long as no amount is much larger: a person has it to judge.
     """
 
-    row_types: tuple[type, ...] = (Paid, Median)
+    row_types: tuple[type, ...] = (Paid, Median, Paid)
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of how often the tool was paid with, and of the median of all amounts."""
+        """Return the places of how often the tool was paid with, by the agent and by its peers, and of all amounts."""
         who = tuple(field for field in self.declaration.key if field != "tool.name")
-        return (self.own(), Place(who, f"{self.declaration.name}.all", is_required=False))
+        return (self.own(), Place(who, f"{self.declaration.name}.all", is_required=False), self.peers())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations the amount lies above the median of all; without one, a share of the threshold."""
-        it, (paid, usual), amount = self.declaration, rows, activity.amount or 0.0
+        it, (paid, usual, peers), amount = self.declaration, rows, activity.amount or 0.0
         few = EARLY_SHARE * it.min_support
-        if paid is not None and paid.count >= few:
+        if (paid is not None and paid.count >= few) or (peers is not None and peers.count >= few):
+            return Scored(rows)
+        value = log1p(abs(amount))
+        if paid is not None and value <= paid.told + TOLD_AGAIN:
             return Scored(rows)
         if usual is None or usual.count < few:
             words = {"amount": amount, "usual": NOT_KNOWN}
             return Scored(rows) if paid else Scored(rows, UNKNOWN_SHARE * it.threshold, words)
-        z = deviations(usual, log1p(abs(amount)), SPREAD_FLOOR)
+        z = deviations(usual, value, SPREAD_FLOOR)
         if usual.count < it.min_support:
             z = min(z, UNKNOWN_SHARE * it.threshold)
-        return Scored(rows, z, {"amount": amount, "usual": exp(usual.median) - 1.0})
+        words = {"amount": amount, "usual": exp(usual.median) - 1.0}
+        if z < it.threshold or activity.outcome != LEARNABLE:
+            return Scored(rows, z, words)
+        return Scored((Paid(0 if paid is None else paid.count, value), usual, peers), z, words)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more amount."""
         del noted
-        paid, usual = rows
+        paid, usual, peers = rows
         value = self._measured(activity) or 0.0
         usual = updated_median(usual or Median(), value, PRIOR_SPREAD, activity.time_ms)
-        if paid is None or paid.count < EARLY_SHARE * self.declaration.min_support:
-            paid = Paid(1 if paid is None else paid.count + 1)
-        return (paid, usual)
+        enough = EARLY_SHARE * self.declaration.min_support
+        if paid is None or paid.count < enough:
+            paid = _one_more(paid)
+        if peers is None or peers.count < enough:
+            peers = _one_more(peers)
+        return (paid, usual, peers)
+
+
+def _one_more(paid: Paid | None) -> Paid:
+    return Paid(1) if paid is None else Paid(paid.count + 1, paid.told)

@@ -92,7 +92,14 @@ def test_peers_that_are_known_well_are_asked_before_the_first_few_amounts_of_an_
     assert names_found([watch.observe(rows, activity(AFTER_MS, session="large", amount=6_000.0))]) == []
 
 
-FIRST = declared("first_amount", 3.4, key=("agent.id", "tool.name"), value="call.amount", min_support=30)
+FIRST = declared(
+    "first_amount",
+    3.4,
+    key=("agent.id", "tool.name"),
+    peer=("agent.type", "tool.name"),
+    value="call.amount",
+    min_support=30,
+)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,41 @@ def test_nobody_opens_a_tool_for_large_amounts_with_a_small_one() -> None:
     assert names_found(observe_all(watch, rows, small)) == []
     large = activity(AFTER_MS + 60_000, session="large", tool="bank.pay", amount=2_000.0)
     assert names_found([watch.observe(rows, large)]) == ["first_amount"]
+
+
+def test_a_first_amount_is_reported_once_and_again_when_it_is_much_larger() -> None:
+    """Whoever pays wages each week, beside refunds of another tool, is one alert and not one each week."""
+    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
+    amounts = (2_000.0, 1_800.0, 2_200.0, 2_100.0, 9_000.0)
+    wages = [
+        activity(AFTER_MS + week * 7 * DAY_MS, session=f"week {week}", tool="bank.pay", amount=amount)
+        for week, amount in enumerate(amounts)
+    ]
+    found = [bool(names_found([watch.observe(rows, each)])) for each in wages]
+    assert found == [True, False, False, False, True]
+
+
+def test_a_first_amount_that_was_denied_is_judged_again() -> None:
+    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
+    outcomes = ("DENY", "ALLOW", "ALLOW")
+    asked = [
+        activity(AFTER_MS + day * DAY_MS, session=f"day {day}", tool="bank.pay", amount=2_000.0, outcome=outcome)
+        for day, outcome in enumerate(outcomes)
+    ]
+    found = [bool(each.signals) for each in observe_all(watch, rows, asked)]
+    assert found == [True, True, False]
+
+
+def test_a_first_amount_by_a_tool_that_peers_pay_with_is_left_to_what_they_pay() -> None:
+    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    refunds = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
+    paid = office_days(20, agent="peer", tool="bank.pay")
+    wages = [replace(each, amount=2_000.0 * exp(rng.gauss(0, 0.2))) for each in paid]
+    observe_all(watch, rows, sorted([*refunds, *wages], key=lambda each: each.time_ms))
+    instead = activity(AFTER_MS, session="instead of the peer", tool="bank.pay", amount=2_000.0)
+    assert names_found([watch.observe(rows, instead)]) == []
 
 
 @pytest.mark.parametrize("probes", [1, 7, 8, 9, 30])

@@ -42,7 +42,14 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         spaced(12, HOUR_MS // 2, destination="payee.example", amount=lambda at: 100.0 + 8 * at),
     ),
     (
-        declared("first_amount", 3.4, key=("agent.id", "tool.name"), value="call.amount", min_support=30),
+        declared(
+            "first_amount",
+            3.4,
+            key=("agent.id", "tool.name"),
+            peer=("agent.type", "tool.name"),
+            value="call.amount",
+            min_support=30,
+        ),
         spaced(1, tool="bank.pay", amount=9_000.0),
     ),
     (
