@@ -344,7 +344,7 @@ def test_new_things_that_are_only_read_need_a_second_sign(tool: str, fields: dic
     ("tool", "thing", "wanted"),
     [
         ("files.read", "prod/{}/.env", ["sweep"]),
-        ("files.read", "/home/u{}/.ssh/id_rsa", ["sweep"]),
+        ("files.read", "/srv/u{}/.ssh/id_rsa", ["sweep"]),
         ("files.read", "srv{}/tls.pem", ["sweep"]),
         ("files.read", "Zugangsdaten {}.xlsx", ["sweep"]),
         ("iam.get_access_key", "k-{}", ["sweep"]),

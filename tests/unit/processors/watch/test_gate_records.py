@@ -58,7 +58,7 @@ FIRES = {
     "loop_run": "one tool without end, each time a little different",
     "new_contact": "a little leaves every day, to one of the new places that the agent meets every day",
     "new_terms": "an agent begins to use a tool that nobody uses",
-    "novel_cusum": "one tool opens records that nobody has opened",
+    "novel_cusum": "one tool opens records that nobody has opened, after something untrusted was read",
     "odd_contact": "one mail a day to a new place, in the midst of whatever the agent is doing",
     "off_hours": "an agent works in the middle of the night",
     "rate_nb": "an agent makes ever more calls",
