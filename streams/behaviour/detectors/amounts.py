@@ -149,6 +149,9 @@ class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
     told: float = 0.0
 
 
+NONE_PAID = Paid()
+
+
 class FirstAmount(ArgMad):
     """The first amounts by a tool, beside what was paid with all tools, until it or its peers have enough of the tool.
 
@@ -165,37 +168,32 @@ class FirstAmount(ArgMad):
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations the amount lies above the median of all; without one, a share of the threshold."""
-        it, (paid, usual, peers), amount = self.declaration, rows, activity.amount or 0.0
+        it, amount = self.declaration, activity.amount or 0.0
+        paid, usual, peers = rows[0] or NONE_PAID, rows[1], rows[2] or NONE_PAID
         few = EARLY_SHARE * it.min_support
-        if (paid is not None and paid.count >= few) or (peers is not None and peers.count >= few):
+        if paid.count >= few or peers.count >= few:
             return Scored(rows)
-        value = log1p(abs(amount))
-        if paid is not None and value <= paid.told + TOLD_AGAIN:
+        value = self._measured(activity) or 0.0
+        if paid.told and value <= paid.told + TOLD_AGAIN:
             return Scored(rows)
         if usual is None or usual.count < few:
             words = {"amount": amount, "usual": NOT_KNOWN}
-            return Scored(rows) if paid else Scored(rows, UNKNOWN_SHARE * it.threshold, words)
+            return Scored(rows) if paid.count else Scored(rows, UNKNOWN_SHARE * it.threshold, words)
         z = deviations(usual, value, SPREAD_FLOOR)
         if usual.count < it.min_support:
             z = min(z, UNKNOWN_SHARE * it.threshold)
         words = {"amount": amount, "usual": exp(usual.median) - 1.0}
         if z < it.threshold or activity.outcome != LEARNABLE:
             return Scored(rows, z, words)
-        return Scored((Paid(0 if paid is None else paid.count, value), usual, peers), z, words)
+        return Scored((Paid(paid.count, value), usual, rows[2]), z, words)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more amount."""
         del noted
-        paid, usual, peers = rows
-        value = self._measured(activity) or 0.0
-        usual = updated_median(usual or Median(), value, PRIOR_SPREAD, activity.time_ms)
+        paid, usual, peers = rows[0] or NONE_PAID, rows[1] or Median(), rows[2] or NONE_PAID
         enough = EARLY_SHARE * self.declaration.min_support
-        if paid is None or paid.count < enough:
-            paid = _one_more(paid)
-        if peers is None or peers.count < enough:
-            peers = _one_more(peers)
-        return (paid, usual, peers)
-
-
-def _one_more(paid: Paid | None) -> Paid:
-    return Paid(1) if paid is None else Paid(paid.count + 1, paid.told)
+        if paid.count < enough:
+            paid = Paid(paid.count + 1, paid.told)
+        if peers.count < enough:
+            peers = Paid(peers.count + 1)
+        return (paid, updated_median(usual, self._measured(activity) or 0.0, PRIOR_SPREAD, activity.time_ms), peers)

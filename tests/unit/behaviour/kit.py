@@ -39,6 +39,16 @@ def declared(kind: str, threshold: float, **parameters: object) -> Declaration:
     return Declaration(kind=kind, threshold=threshold, **given)
 
 
+FIRST_AMOUNT = declared(
+    "first_amount",
+    3.4,
+    key=("agent.id", "tool.name"),
+    peer=("agent.type", "tool.name"),
+    value="call.amount",
+    min_support=30,
+)
+
+
 def watcher(*declarations: Declaration) -> Watcher:
     """Return a watcher with these detectors."""
     return Watcher(Declared(declarations))

@@ -9,7 +9,17 @@ import pytest
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
-from tests.unit.behaviour.kit import AFTER_MS, Rows, activity, declared, names_found, observe_all, office_days, watcher
+from tests.unit.behaviour.kit import (
+    AFTER_MS,
+    FIRST_AMOUNT,
+    Rows,
+    activity,
+    declared,
+    names_found,
+    observe_all,
+    office_days,
+    watcher,
+)
 
 
 def creeping(days: int, usual_each: int) -> list[Activity]:
@@ -92,30 +102,20 @@ def test_peers_that_are_known_well_are_asked_before_the_first_few_amounts_of_an_
     assert names_found([watch.observe(rows, activity(AFTER_MS, session="large", amount=6_000.0))]) == []
 
 
-FIRST = declared(
-    "first_amount",
-    3.4,
-    key=("agent.id", "tool.name"),
-    peer=("agent.type", "tool.name"),
-    value="call.amount",
-    min_support=30,
-)
-
-
 @pytest.mark.parametrize(
     ("days", "amount", "is_much"),
     # Of the first days, nothing is usual.
     [(20, 100.0, False), (20, 2_000.0, True), (0, 100.0, True), (0, 1.0, True)],
 )
 def test_a_first_amount_is_compared_with_what_other_tools_move(days: int, amount: float, *, is_much: bool) -> None:
-    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    rows, watch, rng = Rows(), watcher(FIRST_AMOUNT), Random(4)  # noqa: S311 - likewise
     observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(days)])
     first = watch.observe(rows, activity(AFTER_MS, session="x", tool="bank.pay", amount=amount))
     assert any(each.score >= 3.2 for each in first.signals) == is_much
 
 
 def test_nobody_opens_a_tool_for_large_amounts_with_a_small_one() -> None:
-    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    rows, watch, rng = Rows(), watcher(FIRST_AMOUNT), Random(4)  # noqa: S311 - likewise
     observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
     small = [activity(AFTER_MS + at, session=f"small {at}", tool="bank.pay", amount=90.0) for at in range(3)]
     assert names_found(observe_all(watch, rows, small)) == []
@@ -125,7 +125,7 @@ def test_nobody_opens_a_tool_for_large_amounts_with_a_small_one() -> None:
 
 def test_a_first_amount_is_reported_once_and_again_when_it_is_much_larger() -> None:
     """Whoever pays wages each week, beside refunds of another tool, is one alert and not one each week."""
-    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    rows, watch, rng = Rows(), watcher(FIRST_AMOUNT), Random(4)  # noqa: S311 - likewise
     observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
     amounts = (2_000.0, 1_800.0, 2_200.0, 2_100.0, 9_000.0)
     wages = [
@@ -137,7 +137,7 @@ def test_a_first_amount_is_reported_once_and_again_when_it_is_much_larger() -> N
 
 
 def test_a_first_amount_that_was_denied_is_judged_again() -> None:
-    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    rows, watch, rng = Rows(), watcher(FIRST_AMOUNT), Random(4)  # noqa: S311 - likewise
     observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
     outcomes = ("DENY", "ALLOW", "ALLOW")
     asked = [
@@ -149,7 +149,7 @@ def test_a_first_amount_that_was_denied_is_judged_again() -> None:
 
 
 def test_a_first_amount_by_a_tool_that_peers_pay_with_is_left_to_what_they_pay() -> None:
-    rows, watch, rng = Rows(), watcher(FIRST), Random(4)  # noqa: S311 - likewise
+    rows, watch, rng = Rows(), watcher(FIRST_AMOUNT), Random(4)  # noqa: S311 - likewise
     refunds = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
     paid = office_days(20, agent="peer", tool="bank.pay")
     wages = [replace(each, amount=2_000.0 * exp(rng.gauss(0, 0.2))) for each in paid]
@@ -162,7 +162,7 @@ def test_a_first_amount_by_a_tool_that_peers_pay_with_is_left_to_what_they_pay()
 def test_however_many_small_amounts_open_a_tool_a_large_one_is_found(probes: int) -> None:
     """Once the first ones are no longer compared with those of other tools, the tool has enough of its own."""
     alone = declared("arg_mad", 4.2, key=("agent.id", "tool.name"), value="call.amount", min_support=30)
-    rows, watch, rng = Rows(), watcher(FIRST, alone), Random(4)  # noqa: S311 - likewise
+    rows, watch, rng = Rows(), watcher(FIRST_AMOUNT, alone), Random(4)  # noqa: S311 - likewise
     observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
     small = [activity(AFTER_MS + at, session=f"s {at}", tool="bank.pay", amount=60.0 + at % 60) for at in range(probes)]
     assert names_found(observe_all(watch, rows, small)) == []

@@ -9,6 +9,7 @@ from streams.behaviour.declarations import KINDS, Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
 from tests.unit.behaviour.kit import (
     AFTER_MS,
+    FIRST_AMOUNT,
     START_MS,
     Rows,
     activity,
@@ -42,14 +43,7 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         spaced(12, HOUR_MS // 2, destination="payee.example", amount=lambda at: 100.0 + 8 * at),
     ),
     (
-        declared(
-            "first_amount",
-            3.4,
-            key=("agent.id", "tool.name"),
-            peer=("agent.type", "tool.name"),
-            value="call.amount",
-            min_support=30,
-        ),
+        FIRST_AMOUNT,
         spaced(1, tool="bank.pay", amount=9_000.0),
     ),
     (

@@ -228,18 +228,24 @@ def test_a_tool_that_was_hardly_called_before_is_as_good_as_a_new_one(before: in
     assert names_found(observe_all(watch, rows, version(3, "v1", 0.1))) == found
 
 
-def served(day: int, epoch: str, servers: str, actions: str, count: int = 300) -> list[Activity]:
-    """Return calls of a version, with tools that take turns, on servers that have one half of the calls each."""
-    names = actions.split()
+def in_turn(day: int, epoch: str, tools: list[str], count: int, per_session: int = 25) -> list[Activity]:
+    """Return calls of a version, with tools that take turns."""
     return [
         activity(
             START_MS + day * DAY_MS + at * 20_000,
-            session=f"{epoch} {at // 50}",
+            session=f"{epoch} {at // per_session}",
             epoch=epoch,
-            tool=f"{servers.split()[at * len(servers.split()) // count]}.{names[at % len(names)]}",
+            tool=tools[at % len(tools)],
         )
         for at in range(count)
     ]
+
+
+def served(day: int, epoch: str, servers: str, actions: str, count: int = 300) -> list[Activity]:
+    """Return calls of a version, with tools that take turns, on servers that have one half of the calls each."""
+    names, hosts = actions.split(), servers.split()
+    tools = [f"{hosts[at * len(hosts) // count]}.{names[at % len(names)]}" for at in range(count)]
+    return in_turn(day, epoch, tools, count, per_session=50)
 
 
 @pytest.mark.parametrize(
@@ -260,20 +266,6 @@ def test_a_server_may_get_another_name_while_a_version_is_new(
     assert names_found(observe_all(watch, rows, served(3, "v1", servers, does))) == wanted
 
 
-def in_turn(day: int, epoch: str, tools: str, count: int) -> list[Activity]:
-    """Return calls of a version, with tools that take turns, in sessions of 25 calls."""
-    names = tools.split()
-    return [
-        activity(
-            START_MS + day * DAY_MS + at * 20_000,
-            session=f"{epoch} {at // 25}",
-            epoch=epoch,
-            tool=names[at % len(names)],
-        )
-        for at in range(count)
-    ]
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -292,16 +284,16 @@ def in_turn(day: int, epoch: str, tools: str, count: int) -> list[Activity]:
 )
 def test_a_version_that_turns_to_another_server_for_one_thing_has_changed(before: str, after: str) -> None:
     rows, watch = Rows(), watcher(declared("epoch_drift", 6, min_support=60))
-    observe_all(watch, rows, in_turn(0, "v0", before, 600))
-    assert names_found(observe_all(watch, rows, in_turn(3, "v1", after, 590))) == ["epoch_drift"]
+    observe_all(watch, rows, in_turn(0, "v0", before.split(), 600))
+    assert names_found(observe_all(watch, rows, in_turn(3, "v1", after.split(), 590))) == ["epoch_drift"]
 
 
 def test_how_much_more_often_a_tool_is_called_is_said_of_that_tool() -> None:
     """It was the share of all tools of its name beside that of the tool before."""
     it = declared("epoch_drift", 6, min_support=60, explain="{times} times")
     rows, watch = Rows(), watcher(it)
-    observe_all(watch, rows, in_turn(0, "v0", f"docs.read {'crm.read crm.find ' * 9} mail.send", 600))
-    later = in_turn(3, "v1", "docs.read crm.read docs.read crm.find docs.read mail.send", 590)
+    observe_all(watch, rows, in_turn(0, "v0", ["docs.read", *["crm.read", "crm.find"] * 9, "mail.send"], 600))
+    later = in_turn(3, "v1", ["docs.read", "crm.read", "docs.read", "crm.find", "docs.read", "mail.send"], 590)
     findings = [each for seen in observe_all(watch, rows, later) for each in seen.findings]
     assert [each.name for each in findings] == ["epoch_drift"]
     assert 8.0 < float(findings[0].explain.split()[0]) < 12.0
