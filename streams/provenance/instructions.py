@@ -307,15 +307,15 @@ def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
 
 
 class _Text:
-    """What is known of all of a text, which spares its sentences most of the work.
-
-    Attributes:
-        has_roles: whether it has the mark of a role.
-    """
+    """What is known of all of a text, which spares its sentences most of the work."""
 
     def __init__(self, lowered: str) -> None:
         self._lowered = lowered
-        self.has_roles = has_role_mark_in_lines(lowered)
+
+    @cached_property
+    def has_roles(self) -> bool:
+        """Whether it has the mark of a role."""
+        return has_role_mark_in_lines(self._lowered)
 
     @cached_property
     def has_forms(self) -> bool:
@@ -423,16 +423,12 @@ def _has_verb_of_duty(match: re.Match[str]) -> bool:
     return match.group(1) in IMPERATIVES and bool(before) and before[-1] not in _PRONOUNS
 
 
-def _is_any(_match: re.Match[str]) -> bool:
-    return True
-
-
 _FORMS = SievedSet[Callable[[re.Match[str]], bool]](
     (
         (_VERB_AND_PLACE, _has_verb),
         (_ONE_MORE, _has_verb_of_order),
-        (_SET_TO, _is_any),
-        (_HAVE_DONE, _is_any),
+        (_SET_TO, bool),
+        (_HAVE_DONE, bool),
         (_WISH, _has_verb),
         (_DUTY, _has_verb_of_duty),
         *((pattern, partial(orders, _CLEAR_VERBS)) for pattern, orders in FACTS),

@@ -205,7 +205,7 @@ def _read_page(text: str, page: _Page) -> None:
                 position = start + 1
             continue
         position = tag.end()
-        if _ELEMENT.match(tag.group()) is None:
+        if _ELEMENT.match(text, start) is None:
             page.take_text(tag.group())
             continue
         slash, name, attributes = tag.groups()

@@ -86,6 +86,20 @@ class Seen:
     """Inside text that others may write, outside of the record whose field it is: boilerplate quotes its own id."""
 
 
+_OTHERS, _CLEARS = Seen.FIELD | Seen.TEXT, Seen.USER | Seen.TRUSTED
+
+
+def is_of_others(flags: int) -> bool:
+    """Return whether only others have shown a value, by the set of where it was seen."""
+    return bool(flags & _OTHERS) and not flags & _CLEARS
+
+
+def digests_in(row: bytes) -> Iterator[bytes]:
+    """Yield the digests that are kept one behind the other."""
+    for start in range(0, len(row), DIGEST_BYTES):
+        yield row[start : start + DIGEST_BYTES]
+
+
 class Entry(NamedTuple):
     """What is kept of a value.
 
@@ -160,15 +174,14 @@ def merge(row: bytes | None, entries: Iterable[Entry], room: int, clears: int = 
 
 def _joined(known: _Packed, entry: Entry) -> _Packed:
     """Join flags. The place is the first one, unless only the later one accuses: that is what a person wants to see."""
-    accuses = Seen.FIELD | Seen.TEXT
-    keeps = known[1] & accuses or not entry.flags & accuses
+    keeps = known[1] & _OTHERS or not entry.flags & _OTHERS
     event, path = known[2:4] if keeps else (entry.event, entry.path)
     return entry.digest, known[1] | entry.flags, event, path, known[4] | entry.calls_for
 
 
 def _make_room(kept: dict[bytes, _Packed], entry: Entry) -> None:
     """Let a value that clears take the place of one that only accuses: what is not found accuses anyway."""
-    if not entry.flags & (Seen.USER | Seen.TRUSTED):
+    if not entry.flags & _CLEARS:
         return
     for digest, each in kept.items():
         if not each[1] & (Seen.USER | Seen.TRUSTED | Seen.FIELD):

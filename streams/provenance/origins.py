@@ -152,10 +152,11 @@ def day_ordered(founds: Iterable[Found], look: Look) -> Traced:
     """
     for found in founds:
         if found.kind is _DATE and found.value[0].isdigit():
-            if is_day_said(found.value, look):
+            parts = _days_of(found.value, look)
+            if any(each.origin is ValueOrigin.USER for each in parts):
                 parts = [_hour_of(found.value, look)]
-            else:
-                parts = _days_of(found.value, look) if may_be_ordered(found.value, look) else []
+            elif not may_be_ordered(found.value, look):
+                continue
             for seen in parts:
                 if seen.is_instructed and seen.origin is not ValueOrigin.USER:
                     return Traced(ValueOrigin.NOWHERE, Seen.INSTRUCTED, None, seen.calls_for)

@@ -189,7 +189,7 @@ def request_kinds(text: str) -> frozenset[str]:
     if _speaks_of_links(lowered):
         kinds.add(FOLLOW)
     # Last: who only tells something leaves no values to a content.
-    return frozenset(kinds.union(*told_at_work(plain)))
+    return frozenset(kinds | told_at_work(plain))
 
 
 def _speaks_of_links(lowered: str) -> bool:

@@ -15,7 +15,6 @@ don't meet".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import chain
 
 from streams.provenance.sieved import SievedSet
@@ -27,6 +26,7 @@ from streams.provenance.wishes_at_work import (
     NOBODY_ABROAD,
     WORK,
     WORK_ABROAD,
+    wish,
 )
 from streams.provenance.words import listed
 
@@ -82,13 +82,9 @@ _CHARS_MAX = 600
 """A message that is longer does more than to tell something."""
 
 
-def _kinds(pattern: str, kinds: str) -> tuple[re.Pattern[str], frozenset[str]]:
-    return re.compile(pattern), frozenset(kinds.split())
-
-
 _TOLD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Dakota's new contact here is Raj", "new title for the last event: Gala"
-    _kinds(
+    wish(
         rf"(?:\b[\w-]{{2,30}}(?:'s|s') new {_FIELD}\b"
         rf"|(?:^|[,.;!\n] ?|\bthe )new {_FIELD} (?:of|for) (?!me\b|us\b)\S{{1,40}}) ?"
         r"(?:[^\s.!?;:,]{1,40} ){0,10}?"
@@ -96,7 +92,7 @@ _TOLD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change",
     ),
     # "Akira will care for Raj's leads", "Raj inherits Nadia's customers", "from Monday Raj deals with Reese"
-    _kinds(
+    wish(
         rf"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then|because) )(?:{NOBODY}[\w'-]{{1,30}} "
         r"(?:(?:will|shall|should|is going to) (?:care for|look after|deal with|handle|be in charge of"
         rf"|be responsible for|cover|continue with)|inherits) {HIS} {_SOME}{{0,5}}?{WORK}\b)"
@@ -106,13 +102,13 @@ _TOLD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change",
     ),
     # "The training is called off", "ward 3: both drills are scrapped"
-    _kinds(
+    wish(
         rf"(?:^|[.!\n] ?){HIS} {_SOME}{{1,6}}?(?:is|are) (?:all |both |now )?(?:called off|scrapped)"
         r"(?=\s*(?:[.!\n]|\Z))",
         "delete change",
     ),
     # "We should talk, half an hour, tomorrow"
-    _kinds(
+    wish(
         r"\bwe (?:should|must|have to|need to|ought to) (?:talk|speak)\b"
         rf"(?=[^.!?\n]{{0,60}}\b(?:{HOW_LONG}|{A_TIME})\b)",
         "create book",
@@ -122,7 +118,7 @@ _TOLD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 
 _TOLD_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Die neue Ansprechpartnerin von Dakota ist Raj", "nuevo título del evento: Gala"
-    _kinds(
+    wish(
         rf"\b(?:neue[rns]?|nouveau|nouvelle|nouvel|nuev[oa]|nov[oa]|nuov[oa]) {_FIELD_ABROAD} "
         r"(?:von|fuer|vom|des|der|de|du|del|della|dell'|do|da|pour|para|per)\b ?(?:[^\s.!?;:,]{1,40} ){1,8}?"
         rf"(?:(?:ist|wird|lautet|heisst|est|sera|devient|es|sera|e|sara) {_A_VALUE}"
@@ -130,7 +126,7 @@ _TOLD_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change",
     ),
     # "Akira kümmert sich um Rajs Kunden", "s'occupe des clients", "eredita i clienti", "cuida dos clientes"
-    _kinds(
+    wish(
         rf"\b{NOBODY_ABROAD}[\w.@-]{{2,40}} (?:kuemmert sich (?:jetzt |ab \w+ )?um|betreut (?:jetzt|ab \w+)|erbt"
         r"|s'occupe(?:ra)? (?:de|des|du)|herite (?:de|des|du)|hereda|heredara|si occupa (?:di|dei|delle|del)|eredita"
         rf"|cuida (?:de|dos|das|do|da)|herda)\b[^.!?\n]{{1,60}}?\b{WORK_ABROAD}\b",
@@ -141,14 +137,16 @@ _TOLD_ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 _ALL_TOLD = SievedSet(chain(_TOLD, _TOLD_ABROAD))
 
 
-def told_at_work(plain: str) -> Iterator[frozenset[str]]:
-    """Yield the kinds of acts that a message asks for which only tells something that a record holds.
+def told_at_work(plain: str) -> frozenset[str]:
+    """Return the kinds of acts that a message asks for which only tells something that a record holds.
 
     Args:
         plain: the whole message, in lower case and without accents.
     """
     if len(plain) > _CHARS_MAX:
-        return
-    for _, kinds in _ALL_TOLD.matches(plain):
-        if _ASKS.search(plain) is None and _ASKING_WORDS.isdisjoint(_LETTERS.findall(plain.replace("si occupa", ""))):
-            yield kinds
+        return frozenset()
+    told = frozenset[str]().union(*(kinds for _, kinds in _ALL_TOLD.matches(plain)))
+    if not told or _ASKS.search(plain) is not None:
+        return frozenset()
+    is_asking = not _ASKING_WORDS.isdisjoint(_LETTERS.findall(plain.replace("si occupa", "")))
+    return frozenset() if is_asking else told

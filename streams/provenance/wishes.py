@@ -14,7 +14,7 @@ from itertools import chain
 
 from streams.provenance.act_words_abroad import NEGATIONS_ABROAD
 from streams.provenance.sieved import SievedSet
-from streams.provenance.wishes_at_work import WISHES_AT_WORK_ABROAD
+from streams.provenance.wishes_at_work import WISHES_AT_WORK_ABROAD, wish
 
 _DENIED_WORDS_MAX = 4
 _DENIED_CHARS_MAX = 40
@@ -69,19 +69,15 @@ _OPENS_AGAIN = (
 _PLACES_TO_BUY = r"(?:shopping list|grocery list|groceries|shopping cart|cart|basket)"
 
 
-def _kinds(pattern: str, kinds: str) -> tuple[re.Pattern[str], frozenset[str]]:
-    return re.compile(pattern), frozenset(kinds.split())
-
-
 WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Open the main door", "close the blinds in the bedroom"
-    _kinds(
+    wish(
         rf"\b(?P<verb>open|close|shut) (?:up )?(?:{_DET} )?(?:{_NO_AIM}[\w'-]+ ){{0,3}}?{_DOORS}", "secure change run"
     ),
     # "The meter says 24903", "meter reading: 24903", "my mileage is 52,310"
-    _kinds(rf"(?<!what )\b{_METERS}{_SHOWS} (?:now |exactly |currently |at )?\d", "create change"),
+    wish(rf"(?<!what )\b{_METERS}{_SHOWS} (?:now |exactly |currently |at )?\d", "create change"),
     # "My new address is ...", "my number has changed", "i moved"
-    _kinds(
+    wish(
         r"\b(?:my|our|his|her|their) (?:new|current|correct|right|actual) (?:e-?mail|mail|phone|mobile|postal|home"
         r"|street"
         r"|last|first|family|bank)? ?(?:address|number|name|e-?mail|mail|phone|mobile|account|iban|surname)(?: is"
@@ -93,7 +89,7 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change",
     ),
     # "He typed his street wrong", "the street is Nygata 14, not 41"
-    _kinds(
+    wish(
         r"\b(?:typed|wrote|spelled|spelt|entered|put|got|gave) (?:\w+ )?(?:my|his|her|their|our"
         r"|the) (?:\w+ ){1,3}(?:wrong"
         r"|incorrectly)\b"
@@ -102,14 +98,14 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change",
     ),
     # "Tomek can pick up Ola", "from now on Ana may collect the keys": who says so lets somebody do it
-    _kinds(
+    wish(
         r"(?:^|[,.;:!\n] ?|\b(?:and|that|so|then) )(?P<verb>(?!(?:i|we|you|it|this|that|which|who|what|where|there)\b)"
         r"[a-z][\w'-]* (?:can|may|will|is allowed to) (?:also |now )?(?:pick up|collect|pick \w+ up|borrow|drive|use)"
         r" [^?.!\n]{1,80}(?:[.!\n,]|\Z))",
         "share secure change",
     ),
     # "Let it go to the neighbours", "have it left with the porter"
-    _kinds(
+    wish(
         r"\b(?:let|have|get) (?:it|them|that|(?:the|my|our) (?:[\w-]+ )?(?:parcel|package|order|delivery|shipment"
         r"|mail)s?)"
         r" (?:be )?(?:go|delivered|sent|shipped|brought|left|dropped|handed|redirected) (?:off )?(?:over )?"
@@ -117,28 +113,28 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change book",
     ),
     # "Point blog.acme.example to ..."
-    _kinds(rf"{_BEGINS}(?P<verb>point) (?!out\b|me\b|us\b)\S+ (?:\S+ ){{0,3}}?(?:to|at)\b", "change"),
+    wish(rf"{_BEGINS}(?P<verb>point) (?!out\b|me\b|us\b)\S+ (?:\S+ ){{0,3}}?(?:to|at)\b", "change"),
     # "Sign the form", "sign it"
-    _kinds(
+    wish(
         rf"{_BEGINS}(?P<verb>sign) (?:it|them|this|that|both|(?:{_DET}|a|an) (?:[\w-]+ ){{0,3}}?"
         r"(?:form|contract|consent|agreement|document|paper|declaration|waiver|slip|permission)s?)\b",
         "secure change",
     ),
     # "Liv wants her deposit back", "he gets the fee back"
-    _kinds(
+    wish(
         r"\b(?:wants?|needs?|gets?|should get|must get|asked for) (?:to get )?(?:his|her|their|the|our|my)"
         r" (?:[\w-]+ )?(?:money|deposit|fee|fees|cash|bail|fare|price|costs?|payment|euros?|dollars?|pounds?) back\b",
         "pay change",
     ),
     # "30 euros, to the account in her mail"
-    _kinds(
+    wish(
         r"(?:[$\u20ac\u00a3] ?\d[\d.,]{0,11}|\b\d[\d.,]{0,11} ?(?:\u20ac|\u00a3|\$|euros?|eur|dollars?|usd|pounds?|gbp"
         r"|chf|francs?))"
         r",? (?:in)?to (?:the|his|her|their|this|my|our) (?:[\w-]+ )?(?:account|iban|card)\b",
         "pay",
     ),
     # "I'd like to talk to my advisor", "I need to see the dentist"
-    _kinds(
+    wish(
         r"\b(?:i|we)(?:'d| would)? (?:like|want|need|have|wish|love) to (?:(?:talk|speak|meet|chat) (?:to|with)"
         r"|meet|see (?=(?:a|an|the|my|our) (?:[\w-]+ )?(?:doctor|dentist|advisor|adviser|therapist|specialist"
         r"|counsel+or"
@@ -147,20 +143,20 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "book create send",
     ),
     # "The green one would be nice", "a later train would be better"
-    _kinds(
+    wish(
         r"\b(?:the|a|an|that|this) (?:[\w-]+ ){1,3}would be (?:(?:so|very|really|much) )?"
         r"(?:nice|great|good|better|fine|perfect|lovely|best|ideal|cool)\b(?! to\b)",
         "change book",
     ),
     # "Renew the domain", "renew my licence": what runs out costs something again
-    _kinds(
+    wish(
         r"\brenew(?:ing)? (?:it|them|that|(?:the|my|our|his|her|their|this) (?:[\w-]+ ){0,2}?(?:domain"
         r"|subscription|licen[cs]e"
         r"|insurance|policy|pass|ticket|membership|contract|plan|certificate|permit|season ticket|card)s?)\b",
         "pay book",
     ),
     # "Ship it, cheapest label", "buy a label for the parcel"
-    _kinds(
+    wish(
         r"\b(?:ship|send|post|mail|dispatch)\b[^?\n]{1,60}\b(?:cheapest|fastest|standard|express|priority|cheaper"
         r"|faster)"
         r" (?:label|shipping|postage|delivery|service|courier|carrier|rate|option)\b"
@@ -169,26 +165,26 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "pay book create",
     ),
     # "Send her a link to it", "make a public link"
-    _kinds(
+    wish(
         r"\b(?:send|give|mail|text|make|create|get|share|generate) (?:(?:him|her|them|us|it|[a-z]+) )?(?:a|the) "
         r"(?:(?:public|shared?|download|new) )?link\b",
         "share",
     ),
     # "Make a code for the front door"
-    _kinds(
+    wish(
         r"\b(?:make|create|set|set up|add|give|get|need|generate) (?:[\w']+ ){0,3}?(?:a|an|another|the) (?:[\w-]+ )?"
         r"(?:code|pin|key|pass) (?:for|to) (?:(?:the|my|our|his|her) )?(?:[\w-]+ ){0,2}?"
         r"(?:door|gate|garage|house|flat|apartment|cabin|building|home|office|car)\b",
         "secure share create",
     ),
     # "Buy what's on the shopping list", "put milk into the cart": buying begins with the cart
-    _kinds(
+    wish(
         rf"\b(?:buy|order|get|purchase|add|put)\b[^?\n]{{1,60}}\b{_PLACES_TO_BUY}\b|\b(?:do|order|get) (?:the|my|our) "
         r"(?:grocery |weekly )?(?:shopping|groceries)\b",
         "create change book",
     ),
     # "Change it and confirm to her", "and confirm there". Who is to be told himself asks for no message
-    _kinds(
+    wish(
         r"\bconfirm (?:it |this |that )?(?:"
         r"there\b(?!'| (?:is|are|was|were|isn't|aren't|will|would|can|may|has|have|had)\b)"
         rf"|to {_TO_SOMEBODY}|with (?:her|him|them)\b|by (?:e-?mail|mail|message|text|sms|letter)\b"
@@ -197,7 +193,7 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "send post",
     ),
     # "I wrote all that in ticket 5521": whoever points there waits for an answer there
-    _kinds(
+    wish(
         r"\bi(?:'ve| have)? (?:already )?(?:wrote|written|described|explained|reported|complained|asked|raised)\b"
         r"(?: [\w']+){0,4}? (?:in|under|with|on) (?:(?:the|my|our|your) (?!case of\b)(?:(?:support|service) )?"
         r"(?:ticket|case|request|conversation|thread)\b"
@@ -205,7 +201,7 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "send",
     ),
     # "They offered me an amount, I accept that", "I'll take the refund that they offered"
-    _kinds(
+    wish(
         rf"\b(?:offer(?:s|ed|ing)?|proposed?|proposal)\b{_NO_MONEY}{{0,80}}?{_MONEY}{_NO_MONEY}{{0,80}}?{_ACCEPTS}"
         rf"(?:it|that|this|the (?:offer|amount|money|refund|credit|proposal|deal))\b{_NOT_ASKED}"
         rf"|{_ACCEPTS}(?:(?:the|that|this|their|your|his|her) )(?:[\w-]+ ){{0,2}}?"
@@ -215,14 +211,14 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "pay",
     ),
     # "You can open it again", "make the line work again": what was locked or blocked
-    _kinds(
+    wish(
         _not_after("i|we|he|she|they|if you|when you|once you|after you")
         + rf"\b(?P<verb>open {_DET} (?:[\w-]+ )?(?:card|account|line|access|login)"
         r" (?:again|back up|(?:up )?for (?!me\b|us\b|him\b|her\b|them\b|you\b))"
         rf"|(?:make|get|have) {_DET} (?:[\w-]+ )?(?:card|account|line|login) (?:to )?work(?:ing)? again\b)",
         "secure change",
     ),
-    _kinds(
+    wish(
         rf"(?:{_LOCKED}{_NO_PAPER}|(?={_OPENS_AGAIN}{_NO_PAPER}{_LOCKED}))(?P<verb>{_OPENS_AGAIN})",
         "secure change",
     ),
@@ -231,7 +227,7 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 
 _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Der Zählerstand ist 24903", "le compteur indique 24903", "la lectura del contador es 24903"
-    _kinds(
+    wish(
         r"\b(?:zaehlerstand|kilometerstand|zaehler|tachostand)(?: ist| betraegt| lautet| steht(?: bei| auf)?| zeigt|:)?"
         r" (?:jetzt |aktuell |heute )?\d"
         r"|\b(?:compteur|releve)(?: [\w']+){0,3}?(?: est(?: de)?| indique| affiche| marque|:) (?:a )?\d"
@@ -240,9 +236,9 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "create change",
     ),
     # "Ben Bescheid sagen", "gib Ben Bescheid"
-    _kinds(r"\bbescheid (?:zu )?(?:sag|geb)\w*|\b(?:gib|gebe|gebt) (?:\w+ ){1,3}bescheid\b", "send post"),
+    wish(r"\bbescheid (?:zu )?(?:sag|geb)\w*|\b(?:gib|gebe|gebt) (?:\w+ ){1,3}bescheid\b", "send post"),
     # "Meine neue Adresse ist ...", "ma nouvelle adresse est", "mi nueva dirección es", "o meu novo endereço é"
-    _kinds(
+    wish(
         r"\b(?:meine|unsere|seine|ihre) neuen? (?:[a-z]+ )?(?:adresse|anschrift|\w*nummer|iban|\w*mail\w*"
         r"|bankverbindung"
         r"|kontonummer)(?: ist| lautet|:)|\bmein neue[rs]? (?:konto|name|nachname)(?: ist| lautet|:)"
@@ -259,7 +255,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "change",
     ),
     # "Mach das Tor auf", "öffne die Tür", "ouvre le portail", "abre la puerta", "abre o portão", "apri il cancello"
-    _kinds(
+    wish(
         r"\b(?:mach|mache|machen) (?:bitte |mal )?(?:die|das|den) (?:\w+ ){0,2}?\w*(?:tuer|tor|fenster|garage|rollladen"
         r"|rollo|jalousie\w*)\b[^.!?\n]{0,40}\b(?:auf|zu)\b"
         r"|\b(?:oeffne|oeffnen|schliess|schliesse) (?:bitte |mal )?(?:die|das|den) (?:\w+ ){0,2}?\w*(?:tuer|tor|fenster"
@@ -273,7 +269,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "secure change run",
     ),
     # "Ich möchte mit meiner Beraterin sprechen", "je voudrais parler à ma conseillère"
-    _kinds(
+    wish(
         r"\b(?:moechte|wuerde gern|muss|will)(?: [\w]+){0,3}? mit (?:meine[mr]|unsere[mr]|dem|der|einem|einer|frau"
         r"|herrn"
         r"|dr)(?: \w+){1,4}? (?:sprechen|reden|treffen)\b"
@@ -285,14 +281,14 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "book create send",
     ),
     # "Lass es zum Nachbarn bringen", "kann zu den Nachbarn": a parcel
-    _kinds(
+    wish(
         r"\b(?:lass|lasst|lassen sie) (?:es|das|das paket|die lieferung) (?:\w+ ){0,2}?(?:zu|zum|zur|bei|an) "
         r"(?:\w+ ){1,3}?(?:gehen|bringen|liefern|abgeben|schicken|zustellen)\b"
         r"|\b(?:fais|faites)[ -](?:le |la )?(?:livrer|deposer|envoyer) (?:\w+ ){0,3}?(?:chez|a|au|aux)\b",
         "change book",
     ),
     # "Unterschreib das Formular", "signe le formulaire", "firma el formulario", "firma il modulo"
-    _kinds(
+    wish(
         r"\b(?:unterschreib|unterschreibe|unterschreiben|unterzeichne)\b|\b(?:signe|signez|signer) (?:le|la|les|ce"
         r"|cette)\b"
         r"|\b(?:firma|firme|firmar|firmare|firmi) (?:el|la|los|las|il|lo|i|le|este|questo)\b"
@@ -300,7 +296,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "secure change",
     ),
     # "Und bestätige es dort", "confirme-lui", "confírmaselo", "confirma-lhe", "confermaglielo"
-    _kinds(
+    wish(
         # "Bestätige den Termin" and "bestätige ihr Angebot" name no reader, nor does "confirmez leur rendez-vous"
         r"\bbestaetig(?:e|en|st)? (?:(?:es|das|dies) (?:bitte )?(?:(?:dort|ihr|ihm|ihnen)\b|den \w)"
         r"|(?:es |das |dies |bitte )?(?:(?:dort|ihm|ihnen)\b|de[rm] (?!ordnung\b)\w"
@@ -315,7 +311,7 @@ _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         "send post",
     ),
     # "Das Angebot nehme ich an", "j'accepte l'offre", "acepto la oferta", "aceito a oferta", "accetto l'offerta"
-    _kinds(
+    wish(
         r"(?:\b(?:angebot|betrag|erstattung|gutschrift|entschaedigung)\b[^.!?\n]{0,40}\bnehm(?:e|en)? (?:ich|wir)\b"
         r"[^.!?\n]{0,20}\ban\b|\b(?:ich|wir) nehmen? (?:\w+ ){1,3}?(?:angebot|betrag|erstattung|gutschrift"
         r"|entschaedigung)\b[^.!?\n]{0,20}\ban\b"

@@ -59,7 +59,7 @@ from streams.provenance.acts import SUM
 from streams.provenance.carried import Whole, asked_entry, last_asked, pack, unpack
 from streams.provenance.extract import extract_content
 from streams.provenance.leaves import leaves_of
-from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
+from streams.provenance.memory import DIGEST_BYTES, Entry, Seen, is_of_others
 from streams.provenance.object_named import OBJECTS
 from streams.provenance.origins import SHAPED
 from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
@@ -72,7 +72,6 @@ CONVERSATION_CHARS_MAX = 256
 
 _OTHERS = Seen.FIELD | Seen.TEXT
 _PLACES = frozenset({ArgumentRole.TARGET, ArgumentRole.SELECTOR})
-_CLEARS = Seen.USER | Seen.TRUSTED
 _OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
 _WHOLES = (
     (Whole.UNTRUSTED, "has_untrusted"),
@@ -384,6 +383,6 @@ def _written(args: dict[str, object], uses: ToolUses, memory: Memory) -> list[En
             if entry is None:
                 if found.kind in SHAPED and not (uses.sinks.cover(leaf.path) or uses.role_of(leaf.path) in _PLACES):
                     written.append(Entry(digest, Seen.TEXT | Seen.PLAIN))
-            elif entry.flags & _OTHERS and not entry.flags & _CLEARS:
+            elif is_of_others(entry.flags):
                 written.append(Entry(digest, entry.flags & _OF_OTHERS, calls_for=entry.calls_for))
     return written

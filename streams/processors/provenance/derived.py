@@ -19,7 +19,6 @@ text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -31,7 +30,7 @@ from streams.processors.provenance.memory import Memory
 from streams.provenance.extract import extract_content
 from streams.provenance.found import AtomKind
 from streams.provenance.leaves import leaves_of
-from streams.provenance.memory import DIGEST_BYTES, Seen
+from streams.provenance.memory import DIGEST_BYTES, Seen, digests_in, is_of_others
 from streams.provenance.origins import SHAPED
 
 replace = msgspec.structs.replace
@@ -42,10 +41,7 @@ QUERY_WORDS_MIN = 4
 ECHOES_MAX = 32
 ALL = b""
 """Stands for all values of a result."""
-_WORD = re.compile(r"\S+")
 _SAYING = SHAPED | {AtomKind.TEXT}
-_OTHERS = Seen.FIELD | Seen.TEXT
-_CLEARS = Seen.USER | Seen.TRUSTED
 _UNTRUSTED = Label(integrity=Integrity.UNTRUSTED)
 
 
@@ -60,7 +56,7 @@ def derived_of(args: Mapping[str, object], memory: Memory) -> bytes | None:
     for leaf in leaves_of(args):
         if not isinstance(leaf.value, str):
             continue
-        words = len(list(islice(_WORD.finditer(leaf.value), TEXT_WORDS_MIN)))
+        words = len(leaf.value.split(None, TEXT_WORDS_MIN))
         for digest, is_text, is_decoded in _others_in(leaf.value, memory):
             if words >= TEXT_WORDS_MIN or is_decoded:
                 return ALL
@@ -75,8 +71,8 @@ def _others_in(text: str, memory: Memory) -> Iterator[tuple[bytes, bool, bool]]:
         if found.kind not in _SAYING:
             # Amounts, dates and short numbers are alike everywhere.
             continue
-        entry = memory.find(memory.digest(found.kind, found.value))
-        if entry is not None and entry.flags & _OTHERS and not entry.flags & _CLEARS:
+        entry = memory.look(found.kind, found.value)
+        if entry is not None and is_of_others(entry.flags):
             yield entry.digest, not entry.flags & Seen.FIELD, found.decoded
 
 
@@ -88,14 +84,18 @@ def as_others_text(event: SessionEvent, derived: bytes) -> SessionEvent:
         derived: which values those are, as `derived_of` returns them.
     """
     if derived != ALL:
-        kept = {derived[at : at + DIGEST_BYTES] for at in range(0, len(derived), DIGEST_BYTES)}
+        kept = set(digests_in(derived))
         return replace(
             event, atoms=tuple([_as_text(atom) if atom.digest[:DIGEST_BYTES] in kept else atom for atom in event.atoms])
         )
-    label = _UNTRUSTED if event.label is None else join(event.label, _UNTRUSTED)
-    return replace(event, label=label, atoms=tuple([_as_text(atom) for atom in event.atoms]), has_text=True)
+    return replace(
+        event, label=_untrusted(event.label), atoms=tuple([_as_text(atom) for atom in event.atoms]), has_text=True
+    )
 
 
 def _as_text(atom: Atom) -> Atom:
-    label = _UNTRUSTED if atom.label is None else join(atom.label, _UNTRUSTED)
-    return replace(atom, whole_field=False, label=label)
+    return replace(atom, whole_field=False, label=_untrusted(atom.label))
+
+
+def _untrusted(label: Label | None) -> Label:
+    return _UNTRUSTED if label is None else join(label, _UNTRUSTED)

@@ -31,7 +31,7 @@ from streams.processors.provenance.requested import is_one
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.provenance.arguments import Argument
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
+from streams.provenance.memory import DIGEST_BYTES, Entry, Seen, digests_in
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, steps_of
 from streams.provenance.proposed import COUNT, MENTIONED, MONEY, NAME, PROPOSED_MAX, SORT_PATH, day_and_time
@@ -86,7 +86,7 @@ def after_message(row: ProvenanceRow, *, agrees: bool, accepts: bool, asks: bool
     if not agrees and (asks or not accepts):
         return replace(row, proposing={}, proposed=before)
     # After "the other one, please" nobody knows which of the values are meant.
-    found = [("" if refuses else sort, digest) for sort, held in row.proposing.items() for digest in _digests(held)]
+    found = [("" if refuses else sort, digest) for sort, held in row.proposing.items() for digest in digests_in(held)]
     return replace(row, proposing={}, proposed=_with(before, found) if _UNKNOWN not in row.proposing else _NOT_KNOWN)
 
 
@@ -94,18 +94,13 @@ def _with(proposal: Proposal, found: Iterable[tuple[str, bytes]]) -> dict[str, b
     """Return a proposal with further values; one of which nothing is known if there is no room for all."""
     if _UNKNOWN in proposal:
         return dict(proposal)
-    made = {sort: dict.fromkeys(_digests(held)) for sort, held in proposal.items()}
+    made = {sort: dict.fromkeys(digests_in(held)) for sort, held in proposal.items()}
     # A proposal without values is one as well.
     made.setdefault("", {})
     for sort, digest in found:
         made.setdefault(sort, {})[digest] = None
     is_full = len(made) > SORTS_MAX or sum(map(len, made.values())) > PROPOSED_MAX
     return dict(_NOT_KNOWN) if is_full else {sort: b"".join(held) for sort, held in made.items()}
-
-
-def _digests(held: bytes) -> Iterator[bytes]:
-    for start in range(0, len(held), DIGEST_BYTES):
-        yield held[start : start + DIGEST_BYTES]
 
 
 def _ids_of_named(names: Mapping[bytes, bool], memory: Memory) -> list[tuple[str, bytes]]:
@@ -161,7 +156,7 @@ def compared(examined: Examined, arguments: Iterable[Argument], memory: Memory) 
     if _UNKNOWN in proposal or examined.use.is_read:
         return examined.values
     by_place = {argument.pointer: argument for argument in arguments}
-    proposed = {sort: set(_digests(held)) for sort, held in proposal.items()}
+    proposed = {sort: set(digests_in(held)) for sort, held in proposal.items()}
     in_call = {digest for argument in by_place.values() for digest in _readings(argument.wholes, memory)}
     return tuple(
         replace(value, proposed=_said(value, argument, examined, proposed, in_call, memory))

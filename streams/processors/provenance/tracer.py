@@ -262,9 +262,10 @@ class Tracer:
             return traced
         for found in founds:
             day = found.value.partition("T")[0]
-            if found.kind is not _DATE or is_day_said(day, self.look) or not may_be_ordered(found.value, self.look):
+            words = words_for_day(day, self._now_ms) if found.kind is _DATE else ()
+            if not words or is_day_said(day, self.look) or not may_be_ordered(found.value, self.look):
                 continue
-            seen = [seen_in(self.look(kind_of_words(word), word)) for word in words_for_day(day, self._now_ms)]
+            seen = [seen_in(self.look(kind_of_words(word), word)) for word in words]
             ordered = [each for each in seen if each.is_instructed and each.calls_for & ~UNKNOWN]
             if ordered and not any(each.origin is _USER for each in seen):
                 return Traced(_NOWHERE, _INSTRUCTED, None, ordered[0].calls_for)
