@@ -95,9 +95,7 @@ SIGNS_OF_LETTERS = Needed(
     frozenset({"off_hours", "two_places", OF_PEOPLE, "epoch_drift", BUSY}), BATCH_SHARE, LETTERS_FACTOR
 )
 """The same of short letters. To how many they go, and to whom for the first time, is the mailing."""
-SIGNS_OF_HOURS = Needed(
-    frozenset({BREADTH, OF_PEOPLE, "novel_cusum", "odd_contact", "epoch_drift", "two_places"}), least=0.35
-)
+SIGNS_OF_HOURS = Needed(frozenset({BREADTH, OF_PEOPLE, SWEEP, "odd_contact", "epoch_drift", "two_places"}), least=0.35)
 """The same of an hour, which is unusual itself: what a stranger looks for. That the hour is busy does not count."""
 
 
@@ -116,10 +114,10 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
         return SIGNS_OF_HOURS if share < HOURS_FACTOR else None
     if not activity.is_trusted:
         return None
-    is_reading = False
     if kind == SWEEP:
-        is_reading = only_reads(activity.tool) and not may_hold_secrets(activity.tool, activity.object or "")
-        return SIGNS_OF_SWEEPS if is_reading and share < SWEEPS_FACTOR else None
+        is_weak = share < SWEEPS_FACTOR and only_reads(activity.tool)
+        return SIGNS_OF_SWEEPS if is_weak and not may_hold_secrets(activity.tool, activity.object or "") else None
+    is_reading = False
     if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
         if only_writes(activity.tool) or works_one_by_one(kind, activity):
             return SIGNS_OF_WRITES

@@ -79,6 +79,11 @@ class RowView(Protocol):
         """Set a row."""
 
 
+def without_tool(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields of a key without the tool: whoever it is, with whichever tool."""
+    return tuple(field for field in fields if field != "tool.name")
+
+
 class Place(NamedTuple):
     """Where a detector keeps a row.
 

@@ -157,13 +157,18 @@ def _with_role(role: str, names: Names, roles: Roles) -> tuple[str, ...]:
     is searched for identifies nothing.
     """
     if role == OWNER:
-        persons = tuple(f"/{escaped(name)}" for name, _ in names if _thing_of(name) in _PERSONS)
-        return owners_of_names(names) or persons
+        return owners_of_names(names) or _persons_in(names)
     if role == ArgumentRole.TARGET:
         about = [pointer for pointer, its in roles if its is ArgumentRole.TARGET]
         about += [pointer for pointer, its in roles if its is ArgumentRole.SELECTOR and is_identifier(pointer)]
         return tuple(about)
     return tuple(sorted((pointer for pointer, its in roles if its == role), key=is_copy))
+
+
+@lru_cache(maxsize=SHAPES_CACHED_MAX)
+def _persons_in(names: Names) -> tuple[str, ...]:
+    """Return the pointers of the arguments that say, by their names, whom a record is about."""
+    return tuple(f"/{escaped(name)}" for name, _ in names if _thing_of(name) in _PERSONS)
 
 
 def _pointed(value: Any, pointer: str) -> Any:

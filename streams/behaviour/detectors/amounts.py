@@ -12,7 +12,7 @@ from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import NOT_KNOWN
 from streams.behaviour.detectors.terms import Run
 from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
-from streams.behaviour.pages import Place
+from streams.behaviour.pages import Place, without_tool
 from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
 
@@ -163,7 +163,7 @@ class FirstAmount(ArgMad):
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of how often the tool was paid with, by the agent and by its peers, and of all amounts."""
-        who = tuple(field for field in self.declaration.key if field != "tool.name")
+        who = without_tool(self.declaration.key)
         return (self.own(), Place(who, f"{self.declaration.name}.all", is_required=False), self.peers())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:

@@ -30,7 +30,7 @@ from streams.behaviour.declarations import MINUTE_MS, Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, both_learned, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_letter, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
-from streams.behaviour.pages import Place
+from streams.behaviour.pages import Place, without_tool
 from streams.behaviour.presence import ALLOWED, SENT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
@@ -115,7 +115,7 @@ class NewContact(Keyed):
         the largest calls."""
         it = self.declaration
         # Whichever tool they use, it is the same service.
-        who = tuple(field for field in it.peer or it.key if field != "tool.name")
+        who = without_tool(it.peer or it.key)
         together = Place((*who, it.term or ""), f"{it.name}~surprised", is_required=False)
         return (self.own(it.term or ""), self.own(part="peak"), self.peers(), together, self.own(part="largest"))
 

@@ -10,7 +10,7 @@ from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, digest_of
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import NOT_KNOWN, Compared, Sketch, both_learned, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak, count_of, counted_up
-from streams.behaviour.pages import Place
+from streams.behaviour.pages import Place, without_tool
 from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
@@ -68,7 +68,7 @@ class FanOut(Keyed):
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the window, of the peaks of the agent and of its peers, and of its days of work."""
         it = self.declaration
-        whose = tuple(field for field in it.key if field != "tool.name")
+        whose = without_tool(it.key)
         return (self.own(), self.own(part="peak"), self.peers(), Place(whose, f"{it.name}.days", is_required=False))
 
     def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:

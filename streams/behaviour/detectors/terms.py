@@ -18,7 +18,7 @@ from streams.behaviour.breadth import BREADTH, works_one_by_one
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import SETTLED_DAYS, Since, decay, new_bits
-from streams.behaviour.pages import Place
+from streams.behaviour.pages import Place, without_tool
 from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
 
@@ -307,7 +307,7 @@ class NovelCusum(Keyed):
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the run, of the totals, of the term, and of since when somebody is watched."""
-        who = tuple(field for field in self.declaration.key if field != "tool.name")
+        who = without_tool(self.declaration.key)
         return (
             self.own(),
             self.own(part="all"),
@@ -340,9 +340,9 @@ class NovelCusum(Keyed):
             total = left
         else:
             bits = run.bits(totals)
-            if run.least and not is_secret and bits < run.least + it.allowance:
+            if run.least and not is_secret:
                 # New secrets add something at least as it is, unless they are changed in turn.
-                bits = run.least + it.allowance
+                bits = max(bits, run.least + it.allowance)
             step = bits - it.allowance
             if is_secret and not works_one_by_one(BREADTH, activity):
                 bits = step = max(step, min(SECRET_BITS, -log2(_secrets_new(run, totals, now_ms))))

@@ -113,6 +113,10 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return whether a tool that has a share in a later version had hardly any here."""
         return count_of(self.counts, tool) * HARDLY_FACTOR < share * self.total
 
+    def part(self, tool: int) -> float:
+        """Return the share of its calls that a tool had, as they were counted."""
+        return count_of(self.counts, tool) / self.total
+
     def namesake(self, later: Kept, tool: int, name: int) -> tuple[float, float]:
         """Return the shares, here and in a later version, of the tool of a name in whose place another one has come.
 
@@ -123,18 +127,15 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
             tool: the one that has come (digest).
             name: its name without the server (digest).
         """
-        gained = count_of(later.counts, tool) / later.total - count_of(self.counts, tool) / self.total
-        of_name = [it for it, its in self.names if its == name and it != tool]
-        shares = [(count_of(self.counts, it) / self.total, count_of(later.counts, it) / later.total) for it in of_name]
+        gained = later.part(tool) - self.part(tool)
+        shares = [(self.part(it), later.part(it)) for it, its in self.names if its == name and it != tool]
         was, left = max(shares, key=lambda each: each[0] - each[1], default=(0.0, 0.0))
         return (was, left) if was - left >= MOVED_SHARE * gained > 0.0 else (0.0, 0.0)
 
     def moves_other(self, later: Kept, name: int) -> bool:
         """Return whether a tool of another name than `name` comes in place of its namesake in a later version."""
         return any(
-            its != name
-            and count_of(later.counts, it) / later.total > tolerated(count_of(self.counts, it) / self.total)
-            and self.namesake(later, it, its)[0]
+            its != name and later.part(it) > tolerated(self.part(it)) and self.namesake(later, it, its)[0]
             for it, its in later.names
         )
 
@@ -255,14 +256,14 @@ class EpochDrift(Keyed):
         weight = total if mature.total >= it.min_support else total / EARLY_FACTOR
         evidence = weight * excess(now, tolerated(known, is_brought=is_brought))
         # Secrets are in no other tool's place.
-        may_replace = not is_of_secrets(activity.tool)
-        if evidence >= self.faint and may_replace and (is_brought or mature.hardly_called(tool, now)):
+        may_replace = evidence >= self.faint and not is_of_secrets(activity.tool)
+        if may_replace and (is_brought or mature.hardly_called(tool, now)):
             # A tool that takes the place of another one is as usual as that was, also if it has begun to before.
             succeeded = mature.replaced_share(epoch, tool)
             if succeeded > known:
                 most = max(tolerated(succeeded), tolerated(known, is_brought=is_brought))
                 evidence = weight * excess(now, most)
-        if evidence >= self.faint and may_replace:
+        if may_replace and evidence >= self.faint:
             # A server that gets another name still has the same tools, and an agent may call both for a while. Who
             # turns from one server to another for one thing has changed.
             name = name_of(activity.tool)

@@ -31,6 +31,10 @@ def of_kinds(*kinds: str) -> Watcher:
     return Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.kind in kinds)))
 
 
+def of_names(*names: str) -> Watcher:
+    return Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.name in names)))
+
+
 def alerts_at(watch: Watcher, rows: Rows, make: Make, time_ms: int, size: float) -> bool:
     """Whether a call of this size would alert now, which the attacker tries out on a copy."""
     return bool(watch.observe(Rows(rows), make(time_ms, size)).findings)
@@ -141,7 +145,7 @@ def test_in_30_days_a_count_below_all_thresholds_grows_five_times_at_most(counte
 
     Calls of one tool once grew 19 times, and new objects without a bound.
     """
-    watch = Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.name in counted.detectors)))
+    watch = of_names(*counted.detectors)
     rows, quiet = Rows(), list[int]()
     for day in range(HONEST_DAYS + POISONED_DAYS):
         begin_ms = START_MS + day * DAY_MS + 9 * HOUR_MS
@@ -165,7 +169,7 @@ def test_in_30_days_a_count_below_all_thresholds_grows_five_times_at_most(counte
 
 
 def test_who_honestly_brings_more_new_objects_is_not_reported_for_good() -> None:
-    watch, rows = Watcher(Declared(tuple(each for each in SHIPPED.detectors if each.name == "sweep"))), Rows()
+    watch, rows = of_names("sweep"), Rows()
     reported = set[int]()
     for day in range(3 * HONEST_DAYS):
         for at in range(20):
