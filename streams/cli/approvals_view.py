@@ -17,7 +17,7 @@ from streams.model.types import tool_text
 from streams.model.verdict import ArgumentOrigin, Origin, ValueOrigin
 from streams.operations.approvals.bounds import grant_words
 from streams.operations.approvals.grants import Granted, GrantState
-from streams.operations.approvals.questions import Question, asked_words, calls_of
+from streams.operations.approvals.questions import Question, arguments_of, asked_words, calls_of
 from streams.provenance.pointers import unescaped
 
 VALUE_CHARS_MAX = 400
@@ -173,7 +173,7 @@ def _show_call(screen: Screen, question: Question, call: PendingCall, told: str,
     screen.rich(head)
     screen.rich(Text.assemble("  ", *_undo(call)))
     screen.rich(Text(f"  intent {call.intent_id}", style=FAINT))
-    arguments = json.loads(call.args_json) if call.args_json else {}
+    arguments = arguments_of(call)
     origins: dict[str, list[ArgumentOrigin]] = {}
     for origin in call.origins:
         # Parts of an argument are shown beside it.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streams.model.approval import ApprovalRequest, PendingCall
 from streams.model.topics import APPROVAL_REQUEST, VERDICT
@@ -68,6 +69,11 @@ def calls_of(request: ApprovalRequest) -> tuple[PendingCall, ...]:
         call if call.args_json or call.intent_id != own.intent_id else _with_args(call, request.args_json)
         for call in request.calls
     )
+
+
+def arguments_of(call: PendingCall) -> Any:
+    """Return the arguments of a call that a request shows, by their names."""
+    return json.loads(call.args_json) if call.args_json else {}
 
 
 def _with_args(call: PendingCall, args_json: str) -> PendingCall:

@@ -183,7 +183,7 @@ def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> tuple[list
     """
     found: dict[str, Verdict] = {}
     judged_ms: dict[str, int] = {}
-    tainted_ms: list[int] = []
+    tainted_ms = 0
     own = session_id.encode()
     for verdict in _verdicts_with(operator, (own,)):
         is_own = verdict.session_id == session_id or session_id in verdict.ancestor_session_ids
@@ -193,14 +193,14 @@ def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> tuple[list
         if verdict.label.integrity is Integrity.TRUSTED:
             continue
         if verdict.session_id == session_id:
-            tainted_ms.append(verdict.evaluated_at)
+            tainted_ms = min(tainted_ms or verdict.evaluated_at, verdict.evaluated_at)
         if verdict.outcome is not Outcome.ALLOW:
             continue
         found.setdefault(verdict.intent_id, verdict)
         if len(found) > ACTS_MAX:
             raise ContainmentError(f"the session made more than {ACTS_MAX} calls while it was untrusted; stop it first")
     by_time = sorted(found.values(), key=lambda verdict: (verdict.evaluated_at, verdict.session_sequence))
-    return [_Allowed(each, judged_ms[each.intent_id]) for each in by_time], min(tainted_ms, default=0)
+    return [_Allowed(each, judged_ms[each.intent_id]) for each in by_time], tainted_ms
 
 
 def _without_erased(allowed: _Allowed, erasures: Mapping[str, SessionErasure]) -> Verdict:

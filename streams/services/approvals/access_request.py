@@ -8,21 +8,20 @@ is; so does its completion, which is a new evaluation and a final verdict.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streams.codec.instants import format_instant
 from streams.model.approval import ApprovalRequest, ApprovalStatus, PendingCall
 from streams.model.reasons import Reason
 from streams.model.types import tool_text
-from streams.operations.approvals.questions import calls_of
+from streams.operations.approvals.questions import arguments_of
 
 CALL = "tools/call"
 """The name of the action, as the Model Context Protocol has it."""
 
 
-def access_request_of(request: ApprovalRequest, summary: str) -> dict[str, Any]:
+def access_request_of(request: ApprovalRequest, calls: Iterable[PendingCall], summary: str) -> dict[str, Any]:
     """Return a question as an access request with one item for each of its calls."""
     return {
         "task": {
@@ -32,7 +31,7 @@ def access_request_of(request: ApprovalRequest, summary: str) -> dict[str, Any]:
             "display": {"title": summary, "description": request.reason_text},
         },
         "client": {"actor": {"type": "agent", "id": request.act.sub, "iss": request.act.iss}},
-        "items": [_item(request, call) for call in calls_of(request)],
+        "items": [_item(request, call) for call in calls],
     }
 
 
@@ -41,14 +40,10 @@ def _item(request: ApprovalRequest, call: PendingCall) -> Mapping[str, Any]:
         "subject": {"type": "user", "id": request.sub},
         "action": {"name": CALL, "properties": {"reversible": call.reversible}},
         "resource": {"type": "tool", "id": tool_text(call.tool)},
-        "context": {"agent": request.act.sub, "session_id": request.session_id, "arguments": _arguments(call)},
+        "context": {"agent": request.act.sub, "session_id": request.session_id, "arguments": arguments_of(call)},
         "denial": {
             "evaluation_id": call.verdict_id,
             "reason": Reason.APPROVAL_REQUIRED.value,
             "expires_at": format_instant(call.expires_at),
         },
     }
-
-
-def _arguments(call: PendingCall) -> Any:
-    return json.loads(call.args_json) if call.args_json else {}

@@ -72,7 +72,7 @@ def message_of(request: ApprovalRequest, key: bytes, answer_url: str) -> dict[st
             "answer_url": answer_url,
             "session": key.decode("utf-8", "replace"),
             **to_json(request),
-            "access_request": access_request_of(request, summary),
+            "access_request": access_request_of(request, calls, summary),
         },
     }
 
