@@ -55,6 +55,12 @@ def test_the_readme_names_the_file_that_a_build_makes(wheel: zipfile.ZipFile) ->
     assert f"dist/{Path(wheel.filename).name}[" in (ROOT / "README.md").read_text()
 
 
+def test_make_run_shows_a_person_what_happens_where_the_output_is_no_terminal() -> None:
+    """Commands write JSON into pipes; whoever keeps what `make run` prints wants to read it."""
+    made = subprocess.run(["make", "--just-print", "run"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert made.stdout.splitlines()[-1].endswith("stoplog demo --no-json")
+
+
 def test_the_wheel_ships_a_schema_for_every_record(wheel: zipfile.ZipFile) -> None:
     shipped = {Path(name).name for name in wheel.namelist() if name.startswith("streams/_shipped/schemas/avro/")}
     committed = {path.name for path in (ROOT / "schemas/avro").glob("*.avsc")}
