@@ -16,8 +16,8 @@ import typer
 
 from streams.cli.apps import make_app
 from streams.cli.main import FAILED
-from streams.cli.option_groups import takes_groups
-from streams.cli.options import Output
+from streams.cli.options.groups import takes_groups
+from streams.cli.options.shared import Output
 from streams.cli.signals import interrupted_by_sigterm
 from streams.model.errors import StoplogError
 

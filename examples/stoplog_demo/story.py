@@ -15,7 +15,7 @@ from rich.status import Status
 from rich.text import Text
 
 from stoplog_demo.steps import USER, Step, Summary
-from streams.cli.text import printable, short
+from streams.cli.terminal.text import printable, short
 
 WIDTH_MAX = 100
 ARGUMENT_CHARS_MAX = 60

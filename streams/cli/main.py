@@ -19,7 +19,7 @@ import typer
 
 from streams.cli.apps import Group, make_app
 from streams.cli.misuse import told
-from streams.cli.text import label, printable
+from streams.cli.terminal.text import label, printable
 from streams.cli.unlogged import label_warnings
 from streams.model.errors import FormError, SettingsError, StoplogError
 from streams.ports import LogError, StoreError
@@ -93,10 +93,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 _MODULES = {
     "demo": "stoplog_demo.command",
-    "try": "streams.cli.try_",
-    "release": "streams.cli.kill",
+    "try": "streams.cli.commands.try_",
+    "release": "streams.cli.commands.kill",
+    **{name: f"streams.cli.commands.{name}.group" for name in ("audit", "behaviour", "catalog", "keys", "rules")},
 }
-"""The modules of commands that are not in one of their own name."""
+"""The modules of commands that are not in one of their own name: of some groups, each command has a module."""
 
 EXTRAS = {
     "approvals": "sts",
@@ -160,7 +161,7 @@ def _load(name: str) -> ModuleType:
         ExtraMissingError: it needs a package that is not installed.
     """
     try:
-        return import_module(_MODULES.get(name, f"streams.cli.{name}"))
+        return import_module(_MODULES.get(name, f"streams.cli.commands.{name}"))
     except ModuleNotFoundError as error:
         raise _explained(error, name) from None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from streams.cli.text import warn
+from streams.cli.terminal.text import warn
 
 
 class LabelledHandler(logging.Handler):

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.cli import screen
+from streams.cli.terminal import screen
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.audit import AuditEventType

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from simulation.records import tool_entry
-from streams.cli.catalog_view import show_facts, show_reach
-from streams.cli.screen import Screen
+from streams.cli.terminal.screen import Screen
+from streams.cli.views.catalog import show_facts, show_reach
 from streams.model.catalog import OutputLabel
 from streams.model.labels import CLEAN, Confidentiality, Integrity, Label
 from streams.operations.review.permitted_use import Reach, RuleReach

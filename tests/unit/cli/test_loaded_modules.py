@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.cli import rules
+from streams.cli.commands.rules import group as rules
 from tests.unit.cli.conftest import Stoplog
 
 _CODE = """
@@ -78,7 +78,7 @@ def packages(modules: list[str]) -> set[str]:
 def test_the_list_of_commands_loads_what_writes_it() -> None:
     modules = loaded("--help")
     assert packages(modules) <= FOR_HELP | FOR_RECORDS
-    assert {"streams.cli.options", "streams.operations", "streams.codec"}.isdisjoint(modules)
+    assert {"streams.cli.options.shared", "streams.operations", "streams.codec"}.isdisjoint(modules)
 
 
 def test_the_help_of_a_command_loads_neither_settings_nor_a_log() -> None:
@@ -189,6 +189,6 @@ def test_names_that_are_loaded_late_are_those_that_type_checkers_see(package: st
 @pytest.mark.parametrize("name", rules.COMMANDS)
 def test_a_stub_says_what_its_command_says(name: str) -> None:
     module, function, text = rules.COMMANDS[name]
-    documented = getattr(import_module(f"streams.cli.{module}"), function).__doc__
+    documented = getattr(import_module(f"streams.cli.commands.rules.{module}"), function).__doc__
     assert " ".join(documented.split("\n\n")[0].split()) == text
     assert rules.load(name).params

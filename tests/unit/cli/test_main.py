@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streams.cli.main import COMMANDS
-from streams.cli.text import printable, short
+from streams.cli.terminal.text import printable, short
 from tests.unit.cli.conftest import Stoplog
 
 START_S_MAX = 1.0
@@ -302,7 +302,7 @@ import sys
 
 class Impatient:
     def find_spec(self, name, path, target=None):
-        if name == "streams.cli.text":
+        if name == "streams.cli.terminal.text":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Impatient())

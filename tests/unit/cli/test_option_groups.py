@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from streams.cli import main, rules
-from streams.cli.option_groups import OptionGroup, takes_groups
+from streams.cli import main
+from streams.cli.commands.rules import group as rules
+from streams.cli.options.groups import OptionGroup, takes_groups
 
 SHARED = ("--log", "--bootstrap", "--state-dir", "--json", "--as", "--follow", "--root-key", "--instance")
 
@@ -66,7 +67,7 @@ def test_shared_options_have_one_help_text() -> None:
     texts: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
     count = 0
     for name in main.COMMANDS:
-        module = import_module(main._MODULES.get(name, f"streams.cli.{name}"))
+        module = import_module(main._MODULES.get(name, f"streams.cli.commands.{name}"))
         app = getattr(module, f"{name}_app", None) or module.app
         for option in options(typer.main.get_command(app)):
             for shared in set(option.opts) & set(SHARED):

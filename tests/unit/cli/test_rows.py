@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from simulation.records import header
-from streams.cli.log_output import JsonFormatter, LineFormatter
-from streams.cli.rows import Row, event_row, heading, letter_row, line_of, row_of
+from streams.cli.terminal.log_output import JsonFormatter, LineFormatter
 from streams.cli.unlogged import LabelledHandler
+from streams.cli.views.rows import Row, event_row, heading, letter_row, line_of, row_of
 from streams.codec.ocsf import handled_finding
 from streams.model.alert_status import AlertState, AlertStatus
 from streams.model.audit import AuditCheckpoint

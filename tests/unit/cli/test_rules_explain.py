@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.cli.explained_rules import Wanted, tell_judged
-from streams.cli.screen import Screen
+from streams.cli.terminal.screen import Screen
+from streams.cli.views.explained_rules import Wanted, tell_judged
 from streams.codec.history import parse_line
 from streams.codec.jsonform import named_uuid as named
 from streams.model.bundle_signature import publication_key

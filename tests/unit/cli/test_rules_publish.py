@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.cli import rules_status
+from streams.cli.commands.rules import status as rules_status
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.topics import RULESET
 from streams.operations.operator import Operator

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.cli.screen import Screen
+from streams.cli.terminal.screen import Screen
 from tests.unit.cli.terminal import written_to_terminal
 
 HOSTILE = {

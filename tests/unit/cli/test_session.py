@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from simulation.records import UNTRUSTED, SessionMaker, agent, header
-from streams.cli import screen
+from streams.cli.terminal import screen
 from streams.embedded.reader import EmbeddedReader
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, GrantBody, ToolGrant
@@ -446,7 +446,7 @@ class TestList:
         self, deployed: Stoplog, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         # The embedded log confirms or fails at once; a cluster may leave it open.
-        monkeypatch.setattr("streams.cli.kill.write_revocation", Mock(side_effect=error))
+        monkeypatch.setattr("streams.cli.commands.kill.write_revocation", Mock(side_effect=error))
         failed = deployed("kill", "--all", "--why", "x")
         assert failed.status == 1
         assert failed.err.startswith("error: the stop is not confirmed, so take it that nothing is stopped: ")

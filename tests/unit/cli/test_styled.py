@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text as RichText
 
-from streams.cli.styled import Text
+from streams.cli.terminal.styled import Text
 
 
 def shown(text: RichText) -> str:

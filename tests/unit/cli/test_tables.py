@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.cli.screen import Screen
+from streams.cli.terminal.screen import Screen
 from tests.unit.cli.terminal import written_to_terminal
 
 COLUMNS = ("entry", "version", "state", "status", "owner", "signed by")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from simulation.records import tool_entry
-from streams.cli.catalog_view import doubt
+from streams.cli.views.catalog import doubt
 from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, ToolCatalogEntry
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.operations.catalog.proposed_facts import assumed_facts, by_words, strays, with_proposed_facts

@@ -1,0 +1,1 @@
+"""The options of commands: those that several share, groups of them, and those that name instants."""
