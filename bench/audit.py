@@ -46,7 +46,7 @@ from streams.processors.gate.gate import Gate
 from streams.processors.rows import SEALED_KEY
 from streams.processors.seals import OFFSET_UNKNOWN, Seals, encode_frontier
 from streams.processors.settings import GateSettings
-from streams.sdk.seal_checks import PartitionSeals
+from streams.sdk.executor.seal_checks import PartitionSeals
 from streams.stores.memory import MemoryStores
 
 START_MS = 1_764_061_200_000

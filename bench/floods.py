@@ -35,8 +35,8 @@ from streams.model.types import ToolRef
 from streams.operations.settings import TopicsSection
 from streams.operations.topics.quotas import quota_commands
 from streams.ports import Outgoing, TopicPartition
-from streams.sdk.credential import SessionCredential
-from streams.sdk.intents import CallContext, build_intent
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.intents import CallContext, build_intent
 
 FLOODER, PASSWORD = "flooder", "flooder-password"
 QUOTA_BYTES_PER_S = TopicsSection().quotas["agent"]

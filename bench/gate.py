@@ -15,7 +15,7 @@ from bench.workload import RULE_SETS, credential, established, intent
 from bench.world import KINDS, ROOT_KEY, Kind, World, open_world
 from streams.model.topics import INTENT, SESSION
 from streams.ports import Outgoing
-from streams.sdk.credential import SessionCredential
+from streams.sdk.agent.credential import SessionCredential
 
 CHILD_S_MAX = 240
 TURNS = 20

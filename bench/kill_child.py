@@ -22,8 +22,8 @@ from streams.sdk import (
     SingleUseStore,
     VerdictLoop,
 )
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -30,7 +30,7 @@ from bench.workload import credential, intent, now_ms
 from bench.world import ROOT_KEY, World, prepare, reopen
 from streams.model.topics import INTENT
 from streams.ports import Outgoing
-from streams.sdk.credential import SessionCredential
+from streams.sdk.agent.credential import SessionCredential
 
 SIZES = (10_000, 100_000, 250_000, 500_000, 1_000_000)
 SIZES_QUICK = (500, 2_000)

@@ -18,8 +18,8 @@ from pathlib import Path
 from bench.latency import quantile
 from bench.workload import now_ms
 from bench.world import KINDS, World, open_world
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.transport import Transport
 from streams.services.sts.store import Claim, Place, StsStore
 from streams.services.sts.used_tokens import UsedTokens
 from streams.wiring.clock import SystemClock

@@ -17,9 +17,9 @@ from streams.model.proof import derived_uuid, proven_event, session_secret, sess
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Actor, Header, Model, SubProfile, ToolRef
 from streams.policy import bundle_from_files, load_bundle
-from streams.sdk.credential import SessionCredential
-from streams.sdk.intents import CallContext, build_intent
-from streams.sdk.mcp_catalog import report_keys_entry
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.intents import CallContext, build_intent
+from streams.sdk.mcp.catalog import report_keys_entry
 
 TENANT = "bench"
 ACT = Actor(

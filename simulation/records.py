@@ -45,7 +45,7 @@ from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEv
 from streams.model.types import Actor, Header, Proof, ProofAlg, SubProfile, ToolRef
 from streams.model.verdict import Outcome
 from streams.policy.language.bundle import bundle_from_files
-from streams.sdk.mcp_catalog import report_keys_entry
+from streams.sdk.mcp.catalog import report_keys_entry
 
 ROOT_KEY = b"a root key for tests, 32 bytes.."
 TRUSTED = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PUBLIC)

@@ -30,7 +30,7 @@ from streams.sdk import (
     SingleUseStore,
     VerdictLoop,
 )
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

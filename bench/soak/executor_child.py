@@ -17,7 +17,7 @@ from bench.world import ROOT_KEY, World
 from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -15,7 +15,7 @@ from bench.child import Child, ending, paced, read_order, say
 from bench.workload import credential, ended, established, intent
 from bench.world import ROOT_KEY, World, reopen
 from streams.model.topics import INTENT, SESSION
-from streams.sdk.credential import SessionCredential
+from streams.sdk.agent.credential import SessionCredential
 
 SESSIONS_LIVE = 200
 CALLS_PER_SESSION = 5

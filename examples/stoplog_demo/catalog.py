@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from streams.model.labels import Confidentiality, Integrity, Label
-from streams.sdk.mcp_tools import ToolFacts
+from streams.sdk.mcp.tools import ToolFacts
 
 GIT = "git"
 MAIL = "mail"

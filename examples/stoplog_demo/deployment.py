@@ -20,8 +20,8 @@ from streams.operations.settings import CatalogSection, ReleaseSection, RulesSec
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import CreateTopic
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner, allocator, notary
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec

@@ -16,15 +16,15 @@ from streams.model.reasons import Refusal
 from streams.model.session import SessionEventType
 from streams.model.types import Actor, Model, SubProfile
 from streams.model.verdict import Outcome, RuleEffect, RuleMode, Verdict
-from streams.sdk.agent import Agent
-from streams.sdk.credential import SessionCredential
-from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.executor import Executor
-from streams.sdk.executor_types import ToolOutcome
-from streams.sdk.intents import CallContext
-from streams.sdk.toolset import Toolset
-from streams.sdk.transport import Transport
-from streams.sdk.verdict_reader import VerdictReader
+from streams.sdk.agent.agent import Agent
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.agent.intents import CallContext
+from streams.sdk.agent.toolset import Toolset
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.executor import Executor
+from streams.sdk.executor.types import ToolOutcome
+from streams.sdk.executor.verdict_reader import VerdictReader
 
 ISSUER = "https://issuer.demo.example"
 ACTOR = Actor(iss=ISSUER, sub="office-assistant", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-1")

@@ -22,10 +22,10 @@ from streams.operations.catalog.decision import sign_entry
 from streams.operations.rules.publication import make_bundle
 from streams.policy import BundleSource, bundle_from_files, compile_bundle, load_bundle
 from streams.ports import Outgoing
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entry
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
+from streams.sdk.mcp.catalog import ToolFacts, catalog_entries, report_keys_entry
 
 OPERATOR = "operator@example.com"
 IMPORTER = "importer@example.com"

@@ -15,7 +15,7 @@ from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason
 from streams.model.topics import AUDIT
 from streams.ports import LogError, Received, TopicPartition
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 
 POLL_MS = 100
 POLL_RECORDS_MAX = 500

@@ -25,13 +25,13 @@ from streams.audit.report_keys import ReportKey
 from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.model.verdict import Verdict
-from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.executor import Executor
-from streams.sdk.mcp_tools import McpServerProcess
-from streams.sdk.revocations import RevocationWatch
-from streams.sdk.single_use import SingleUseStore
-from streams.sdk.toolset import Toolset
-from streams.sdk.transport import Transport
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.agent.toolset import Toolset
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.executor import Executor
+from streams.sdk.executor.revocations import RevocationWatch
+from streams.sdk.executor.single_use import SingleUseStore
+from streams.sdk.mcp.tools import McpServerProcess
 
 GATE_TIMEOUT_MS = 30_000
 

@@ -18,8 +18,8 @@ from streams.model.reasons import Reason, Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_targets import session_target
 from streams.model.verdict import Outcome, Verdict
-from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.revocations import RevocationWatch
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.executor.revocations import RevocationWatch
 
 ALICE = "alice@example.com"
 BOB = "bob@example.com"

@@ -15,11 +15,11 @@ from streams.model.revocation import RevocationKind
 from streams.model.revocation_targets import session_target
 from streams.model.types import Actor, SubProfile
 from streams.model.verdict import Outcome, Verdict
-from streams.sdk.credential import SessionCredential
-from streams.sdk.delegation import Share, bound, tool
-from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.delegation import Share, bound, tool
+from streams.sdk.agent.development_tokens import DevTokenService
 from streams.sdk.errors import DelegationError
-from streams.sdk.revocations import RevocationWatch
+from streams.sdk.executor.revocations import RevocationWatch
 
 CONFIRM_TIMEOUT_MS = 10_000
 CALL_CUT_OFF = 2

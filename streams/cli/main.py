@@ -289,7 +289,7 @@ def _message(error: Exception) -> tuple[str | None, int]:
 
 def _unread_settings(error: Exception) -> str:
     """Return what else may be wrong if something is not where the settings say: that none were read."""
-    from streams.sdk.root_key import RootKeyError  # noqa: PLC0415 - only when there is an error to look at
+    from streams.sdk.keys.root_key import RootKeyError  # noqa: PLC0415 - only when there is an error to look at
     from streams.wiring.settings_loading import settings_sources  # noqa: PLC0415 - likewise
 
     if not isinstance(error, LogMissingError | RootKeyError) or settings_sources():

@@ -12,8 +12,8 @@ from streams.model.alert import Alert
 from streams.model.keys import partition_for
 from streams.model.topics import ALERT, ALERT_OCSF
 from streams.ports import Outgoing
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import Transport
 
 
 def alert_records(transport: Transport, alert: Alert) -> list[Outgoing]:

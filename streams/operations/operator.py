@@ -20,9 +20,9 @@ from streams.operations.topics.decoded import Found, decoded
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Clock, Outgoing
 from streams.ports.open_log import Log
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import RecordCodec, Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import RecordCodec, Transport
 
 SOURCE = "stoplog-cli"
 

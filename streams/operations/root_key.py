@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from streams.operations.private_file import write_new
-from streams.sdk.root_key import RootKeyError, load_root_key
+from streams.sdk.keys.root_key import RootKeyError, load_root_key
 from streams.stores.private_folder import make_private
 
 _ROOT_KEY_BYTES = 64

@@ -22,8 +22,8 @@ from streams.model.errors import SettingsError
 
 if TYPE_CHECKING:
     # Loaded by those who use them: every command reads the settings.
-    from streams.sdk.aws_kms import AwsKms
-    from streams.sdk.vault_transit import VaultTransit
+    from streams.sdk.keys.aws_kms import AwsKms
+    from streams.sdk.keys.vault_transit import VaultTransit
 
 
 class _Section(BaseModel):
@@ -267,7 +267,7 @@ class VaultSection(_Section):
             SigningKeyError: the file of the token can't be read, or others can read it.
             ContentError: keys would cross a network unencrypted, or the token can't be one.
         """
-        from streams.sdk.vault_transit import TIMEOUT_MS, VaultTransit, read_token  # noqa: PLC0415 - see above
+        from streams.sdk.keys.vault_transit import TIMEOUT_MS, VaultTransit, read_token  # noqa: PLC0415 - see above
 
         return VaultTransit(
             self.address,
@@ -304,7 +304,7 @@ class AwsSection(_Section):
             ContentError: the extra `aws` is missing, keys would cross a network unencrypted, or botocore's own settings
                 are invalid.
         """
-        from streams.sdk.aws_kms import ATTEMPTS_MAX, TIMEOUT_MS, AwsKms  # noqa: PLC0415 - see above
+        from streams.sdk.keys.aws_kms import ATTEMPTS_MAX, TIMEOUT_MS, AwsKms  # noqa: PLC0415 - see above
 
         return AwsKms(
             self.region,

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from streams.audit.signatures import SigningKey, SigningKeyError
 from streams.operations.private_file import write_new
-from streams.sdk.content import RSA_BITS_MIN, kek_of
-from streams.sdk.key_files import load_key_file, needs_passphrase, read_private
+from streams.sdk.keys.content import RSA_BITS_MIN, kek_of
+from streams.sdk.keys.key_files import load_key_file, needs_passphrase, read_private
 
 PASSPHRASE_BYTES_MAX = 1_024
 

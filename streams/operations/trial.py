@@ -32,7 +32,7 @@ from streams.operations.trial_engine import Trial, Tried
 from streams.policy import compile_bundle, load_bundle
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.settings import GateSettings
-from streams.sdk.mcp_catalog import report_keys_entry
+from streams.sdk.mcp.catalog import report_keys_entry
 from streams.topology import GATE
 
 if TYPE_CHECKING:

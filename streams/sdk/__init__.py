@@ -10,7 +10,7 @@ An agent:
                 ...  # an executor runs it
 
 Everything that an agent or an executor needs is a name of this package, except for what needs an extra:
-`streams.sdk.mcp_tools` (the extra `mcp`), and the watch of definitions, `streams.sdk.definition_watch`.
+`streams.sdk.mcp.tools` (the extra `mcp`), and the watch of definitions, `streams.sdk.mcp.definition_watch`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,15 @@ if TYPE_CHECKING:
     from streams.model.session import SessionEventType, TaskScope
     from streams.model.types import Actor, Model, SubProfile, ToolRef
     from streams.model.verdict import Obligation, Outcome, Verdict
-    from streams.sdk.agent import Agent
-    from streams.sdk.aio import AsyncAgent
-    from streams.sdk.content import PublicWrapper, SessionSealer, TenantWrappers
-    from streams.sdk.credential import OpenedWith, SessionCredential, prompt_digest
-    from streams.sdk.development_tokens import DevTokenService
+    from streams.sdk.agent.agent import Agent
+    from streams.sdk.agent.aio import AsyncAgent
+    from streams.sdk.agent.credential import OpenedWith, SessionCredential, prompt_digest
+    from streams.sdk.agent.development_tokens import DevTokenService
+    from streams.sdk.agent.intents import CallContext
+    from streams.sdk.agent.model_deriver import model_deriver
+    from streams.sdk.agent.token_exchange import SessionToken, StsClient, TokenRefusedError
+    from streams.sdk.agent.toolset import Toolset
+    from streams.sdk.connection.transport import RecordCodec, Transport
     from streams.sdk.errors import (
         DelegationError,
         ExecutorError,
@@ -52,16 +56,19 @@ if TYPE_CHECKING:
         TokenServiceError,
         VerdictReadError,
     )
-    from streams.sdk.executor import Executor
-    from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
-    from streams.sdk.intents import CallContext
-    from streams.sdk.key_files import load_report_key
-    from streams.sdk.revocations import RevocationWatch, Stop
-    from streams.sdk.root_key import load_root_key
-    from streams.sdk.seal_checks import UNPROVEN
-    from streams.sdk.seal_key_file import SealKeyFile
-    from streams.sdk.single_use import SingleUseStore
-    from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
+    from streams.sdk.executor.executor import Executor
+    from streams.sdk.executor.revocations import RevocationWatch, Stop
+    from streams.sdk.executor.seal_checks import UNPROVEN
+    from streams.sdk.executor.seal_key_file import SealKeyFile
+    from streams.sdk.executor.single_use import SingleUseStore
+    from streams.sdk.executor.types import ExecutorSettings, ToolOutcome
+    from streams.sdk.executor.uses import Ending
+    from streams.sdk.executor.verdict_checks import ObligationError
+    from streams.sdk.executor.verdict_consumer import LoopSettings, VerdictLoop
+    from streams.sdk.executor.verdict_reader import VerdictReader
+    from streams.sdk.keys.content import PublicWrapper, SessionSealer, TenantWrappers
+    from streams.sdk.keys.key_files import load_report_key
+    from streams.sdk.keys.root_key import load_root_key
     from streams.sdk.tools import (
         CancellableFunctionTool,
         Cancellation,
@@ -70,12 +77,6 @@ if TYPE_CHECKING:
         ToolResult,
         ToolRunner,
     )
-    from streams.sdk.toolset import Toolset
-    from streams.sdk.transport import RecordCodec, Transport
-    from streams.sdk.uses import Ending
-    from streams.sdk.verdict_checks import ObligationError
-    from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
-    from streams.sdk.verdict_reader import VerdictReader
 
 _NAMES = {
     "streams.audit.receipts": ("Receipt",),
@@ -107,19 +108,26 @@ _NAMES = {
         "Outcome",
         "Verdict",
     ),
-    "streams.sdk.agent": ("Agent",),
-    "streams.sdk.aio": ("AsyncAgent",),
-    "streams.sdk.content": (
-        "PublicWrapper",
-        "SessionSealer",
-        "TenantWrappers",
-    ),
-    "streams.sdk.credential": (
+    "streams.sdk.agent.agent": ("Agent",),
+    "streams.sdk.agent.aio": ("AsyncAgent",),
+    "streams.sdk.agent.credential": (
         "OpenedWith",
         "SessionCredential",
         "prompt_digest",
     ),
-    "streams.sdk.development_tokens": ("DevTokenService",),
+    "streams.sdk.agent.development_tokens": ("DevTokenService",),
+    "streams.sdk.agent.intents": ("CallContext",),
+    "streams.sdk.agent.model_deriver": ("model_deriver",),
+    "streams.sdk.agent.token_exchange": (
+        "SessionToken",
+        "StsClient",
+        "TokenRefusedError",
+    ),
+    "streams.sdk.agent.toolset": ("Toolset",),
+    "streams.sdk.connection.transport": (
+        "RecordCodec",
+        "Transport",
+    ),
     "streams.sdk.errors": (
         "DelegationError",
         "ExecutorError",
@@ -134,26 +142,14 @@ _NAMES = {
         "TokenServiceError",
         "VerdictReadError",
     ),
-    "streams.sdk.executor": ("Executor",),
-    "streams.sdk.executor_types": (
-        "ExecutorSettings",
-        "ToolOutcome",
-    ),
-    "streams.sdk.intents": ("CallContext",),
-    "streams.sdk.key_files": ("load_report_key",),
-    "streams.sdk.revocations": (
+    "streams.sdk.executor.executor": ("Executor",),
+    "streams.sdk.executor.revocations": (
         "RevocationWatch",
         "Stop",
     ),
-    "streams.sdk.root_key": ("load_root_key",),
-    "streams.sdk.seal_checks": ("UNPROVEN",),
-    "streams.sdk.seal_key_file": ("SealKeyFile",),
-    "streams.sdk.single_use": ("SingleUseStore",),
-    "streams.sdk.token_exchange": (
-        "SessionToken",
-        "StsClient",
-        "TokenRefusedError",
-    ),
+    "streams.sdk.executor.seal_checks": ("UNPROVEN",),
+    "streams.sdk.executor.seal_key_file": ("SealKeyFile",),
+    "streams.sdk.executor.single_use": ("SingleUseStore",),
     "streams.sdk.tools": (
         "CancellableFunctionTool",
         "Cancellation",
@@ -162,18 +158,24 @@ _NAMES = {
         "ToolResult",
         "ToolRunner",
     ),
-    "streams.sdk.uses": ("Ending",),
-    "streams.sdk.toolset": ("Toolset",),
-    "streams.sdk.transport": (
-        "RecordCodec",
-        "Transport",
+    "streams.sdk.executor.types": (
+        "ExecutorSettings",
+        "ToolOutcome",
     ),
-    "streams.sdk.verdict_checks": ("ObligationError",),
-    "streams.sdk.verdict_consumer": (
+    "streams.sdk.executor.uses": ("Ending",),
+    "streams.sdk.executor.verdict_checks": ("ObligationError",),
+    "streams.sdk.executor.verdict_consumer": (
         "LoopSettings",
         "VerdictLoop",
     ),
-    "streams.sdk.verdict_reader": ("VerdictReader",),
+    "streams.sdk.executor.verdict_reader": ("VerdictReader",),
+    "streams.sdk.keys.content": (
+        "PublicWrapper",
+        "SessionSealer",
+        "TenantWrappers",
+    ),
+    "streams.sdk.keys.key_files": ("load_report_key",),
+    "streams.sdk.keys.root_key": ("load_root_key",),
 }
 
 if not TYPE_CHECKING:
@@ -251,6 +253,7 @@ __all__ = [
     "connect",
     "load_report_key",
     "load_root_key",
+    "model_deriver",
     "prompt_digest",
 ]
 
@@ -285,9 +288,9 @@ def connect(
     """
     from streams.codec.avro import Codec  # noqa: PLC0415 - only those who connect need it
     from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415 - likewise
+    from streams.sdk.connection.opened_logs import open_log  # noqa: PLC0415 - likewise
+    from streams.sdk.connection.transport import Transport  # noqa: PLC0415 - likewise
     from streams.sdk.entropy import SYSTEM  # noqa: PLC0415 - see `lazy_names`
-    from streams.sdk.opened_logs import open_log  # noqa: PLC0415 - likewise
-    from streams.sdk.transport import Transport  # noqa: PLC0415 - likewise
 
     records = codec or Codec(CommittedSchemas.load())
     return Transport(open_log(log, topic_prefix, extra or {}), records, SYSTEM, releasers, owns_log=True)

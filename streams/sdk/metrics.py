@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 from streams.metrics import declared
 
 STOP_SECONDS = declared.STOP_SECONDS.name
-SOURCES = ("streams.processors.control.state", "streams.sdk.revocations")
+SOURCES = ("streams.processors.control.state", "streams.sdk.executor.revocations")
 _MS_PER_S = 1_000
 
 

@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import ClassVar
 
 from streams.ports import Reader, Received, TopicPartition
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.posting import Poster
 from streams.services.retrying import RetryingThread
 

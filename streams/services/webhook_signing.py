@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streams.audit.signatures import SigningKeyError
 from streams.model.errors import StoplogError
-from streams.sdk.key_files import read_private
+from streams.sdk.keys.key_files import read_private
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 SECRET_BYTES_MIN = 24

@@ -15,8 +15,8 @@ from streams.model.types import WrappedKey
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.settings import ContentSection
 from streams.policy.ext.held_secrets import secrets_in
-from streams.sdk.aws_kms import AWS_PREFIX, AwsKms, is_kek
-from streams.sdk.content import (
+from streams.sdk.keys.aws_kms import AWS_PREFIX, AwsKms, is_kek
+from streams.sdk.keys.content import (
     ANY_TENANT,
     KeyUnwrapper,
     PrivateUnwrapper,
@@ -24,7 +24,7 @@ from streams.sdk.content import (
     SessionSealer,
     TenantWrappers,
 )
-from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
+from streams.sdk.keys.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
 from streams.wiring.clock import SystemClock
 
 ATTEMPTS_MAX = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.ports.open_log import Log
-from streams.sdk.transport import RecordCodec, Transport
+from streams.sdk.connection.transport import RecordCodec, Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 

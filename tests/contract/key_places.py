@@ -13,7 +13,7 @@ import pytest
 from simulation.broker.kafka import free_port
 from streams.operations.settings import ContentSection
 from streams.operations.signing_keys import make_content_key_file
-from streams.sdk.content import SessionSealer
+from streams.sdk.keys.content import SessionSealer
 from streams.wiring.contents import Rewrapper, Unwrappers, build_sealer, build_unwrapper, open_rewrapper
 from tests.ministack import REGION, MiniStack, without_own_credentials
 from tests.openbao import OpenBao

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
 from streams.ports.content import SealedContent
-from streams.sdk.content import SessionSealer
+from streams.sdk.keys.content import SessionSealer
 from tests.contract.key_places import AwsPlace, FilePlace, KeyPlace, VaultPlace
 from tests.ministack import MiniStack, running_ministack
 from tests.openbao import NoOpenBaoError, OpenBao, running_openbao

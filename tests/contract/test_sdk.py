@@ -45,8 +45,8 @@ from streams.sdk import (
     VerdictReader,
     connect,
 )
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.single_records import outgoing, publish
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.executor.seal_checks import UNPROVEN
 from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import (
     ACTOR,

@@ -15,7 +15,7 @@ from simulation.records import ROOT_KEY
 from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, ExecutorError, ReportError, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -16,12 +16,12 @@ import pytest
 
 from streams.model.types import Actor, SubProfile
 from streams.operations.signing_keys import make_key_file
-from streams.sdk.agent import Agent
-from streams.sdk.credential import SessionCredential
-from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.root_key import load_root_key
-from streams.sdk.toolset import Toolset
-from streams.sdk.transport import Transport
+from streams.sdk.agent.agent import Agent
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.agent.toolset import Toolset
+from streams.sdk.connection.transport import Transport
+from streams.sdk.keys.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -22,15 +22,15 @@ from streams.model.errors import StoplogError
 from streams.model.types import Actor, SubProfile
 from streams.model.verdict import Outcome
 from streams.sdk import Transport
-from streams.sdk.agent import Agent
-from streams.sdk.content import SessionSealer
-from streams.sdk.credential import SessionCredential
-from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.executor import Executor
-from streams.sdk.single_use import SingleUseStore
+from streams.sdk.agent.agent import Agent
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.agent.toolset import Toolset
+from streams.sdk.executor.executor import Executor
+from streams.sdk.executor.single_use import SingleUseStore
+from streams.sdk.executor.verdict_consumer import VerdictLoop
+from streams.sdk.keys.content import SessionSealer
 from streams.sdk.tools import FunctionTool
-from streams.sdk.toolset import Toolset
-from streams.sdk.verdict_consumer import VerdictLoop
 from streams.services.gate.runner import GateRunner, allocator
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec

@@ -26,7 +26,7 @@ from streams.model.revocation_targets import principal_target
 from streams.model.topics import INTENT, REVOCATION, RULESET
 from streams.ports import Outgoing
 from streams.sdk import Executor, SingleUseStore, VerdictLoop
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
 from tests.collector import Collector, attributes

@@ -16,7 +16,7 @@ from streams.model.topics import ALERT, SESSION
 from streams.operations.topics.application import make_plan
 from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, Outgoing, Producer, TopicPartition
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.gate.transaction_watch import ANALYTIC, TransactionWatch, watching_transactions
 from streams.wiring.clock import SystemClock
 from streams.wiring.doctor import examine_deployment

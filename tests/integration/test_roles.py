@@ -81,9 +81,9 @@ from streams.operations.verify.run import LogSource, verify_reported
 from streams.ports import Consumer, LogError, Outgoing, TopicPartition
 from streams.ports.open_log import Log
 from streams.sdk import Agent, DevTokenService, Executor, ReportKey, SingleUseStore, VerdictLoop
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.revocations import RevocationWatch
-from streams.sdk.transport import Transport
+from streams.sdk.executor.revocations import RevocationWatch
 from streams.services.desk.service import RunningDesk
 from streams.services.desk.settings import DeskSection
 from streams.services.gate.runner import GateRunner, allocator, keying, notary

@@ -20,9 +20,9 @@ from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import CATALOG, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome
-from streams.sdk.revocations import RevocationWatch
-from streams.sdk.transport import Transport
-from streams.sdk.verdict_checks import stoppable
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.revocations import RevocationWatch
+from streams.sdk.executor.verdict_checks import stoppable
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from tests.integration.deployment import PAY, Deployment, Verdicts, deployed, now_ms, until

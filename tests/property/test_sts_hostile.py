@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.sdk.token_exchange import ACCESS_TOKEN, ID_JAG, ID_TOKEN, JWT, TXN_TOKEN
+from streams.sdk.agent.token_exchange import ACCESS_TOKEN, ID_JAG, ID_TOKEN, JWT, TXN_TOKEN
 from tests.unit.services.sts.house import AGENT, House, open_house
 from tests.unit.services.sts.issuers import Issuer, now_s
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
+from streams.sdk.agent.token_exchange import SessionToken, StsClient, TokenRefusedError
 from tests.unit.services.sts.house import STS, House, open_house, profile
 from tests.unit.services.sts.issuers import Issuer, now_s
 

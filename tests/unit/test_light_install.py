@@ -105,7 +105,7 @@ def test_an_agent_proposes_and_an_executor_is_made_with_the_base_alone(install: 
 
 
 def test_servers_of_tools_say_which_extra_they_need(install: Callable[..., Installed]) -> None:
-    statement = "from streams.sdk.mcp_tools import McpServerProcess; McpServerProcess('mail', 'server')"
+    statement = "from streams.sdk.mcp.tools import McpServerProcess; McpServerProcess('mail', 'server')"
     done = install().run("python", "-c", statement)
     assert done.stderr.endswith("needs `mcp`, which is not installed: run `pip install 'stoplog[mcp]'`\n")
 

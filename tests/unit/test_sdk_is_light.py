@@ -43,10 +43,10 @@ EVERY_NAME = "import streams.sdk; [getattr(streams.sdk, name) for name in stream
 """Names of the package are loaded when they are used."""
 
 
-@pytest.mark.parametrize("statement", [EVERY_NAME, f"{EVERY_NAME}; import streams.sdk.mcp_tools"])
+@pytest.mark.parametrize("statement", [EVERY_NAME, f"{EVERY_NAME}; import streams.sdk.mcp.tools"])
 def test_importing_the_sdk_loads_nothing_heavy(statement: str) -> None:
     loaded = loaded_after(statement)
-    assert "streams.sdk.agent" in loaded
+    assert "streams.sdk.agent.agent" in loaded
     assert sorted(loaded & set(HEAVY)) == []
 
 

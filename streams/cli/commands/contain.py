@@ -36,9 +36,9 @@ from streams.operations.sessions.undoing import (
 )
 from streams.operations.sessions.view import Standing
 from streams.operations.topics.lookup import find_session, tenant_and_name
-from streams.sdk.credential import SessionCredential
-from streams.sdk.token_exchange import StsClient
-from streams.sdk.transport import Transport
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.token_exchange import StsClient
+from streams.sdk.connection.transport import Transport
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.transports import build_transport

@@ -9,7 +9,7 @@ from streams.cli.terminal.screen import OK, Screen
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.ports.open_log import Log
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.metrics import StandbyLag
 from streams.services.gate.runner import GateRunner, allocator, notary

@@ -8,7 +8,7 @@ from streams.cli.options.shared import Connection, Listening, Output
 from streams.cli.terminal.log_output import configure_logging
 from streams.cli.terminal.screen import OK
 from streams.http.server import serve as serve_http
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.services.metrics import serving_metrics
 from streams.services.ssf.service import RunningSsf
 from streams.wiring.logs import open_log

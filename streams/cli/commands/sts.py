@@ -13,7 +13,7 @@ from streams.cli.terminal.log_output import configure_logging
 from streams.cli.terminal.screen import OK, WARN
 from streams.http.server import serve as serve_http
 from streams.identity.keyring import keys_in
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.services.metrics import serving_metrics
 from streams.services.sts.service import RETIRED_KEPT_MS, RunningSts
 from streams.wiring.logs import open_log

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     # Loaded when a command is run, so that its help answers at once.
     from streams.ports import Clock
     from streams.ports.open_log import Log
-    from streams.sdk.transport import RecordCodec
+    from streams.sdk.connection.transport import RecordCodec
     from streams.wiring.settings import Settings
 
 app = make_app()

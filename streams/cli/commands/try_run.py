@@ -37,7 +37,7 @@ from streams.operations.trial_engine import Tried
 from streams.policy.authoring.scenario import ExpectedLine
 from streams.policy.authoring.scenario_expectations import read_expectations
 from streams.policy.errors import Findings
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
 

@@ -22,7 +22,7 @@ from streams.operations.catalog.proposed_facts import asks_for_sinks, possible_s
 from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_catalog import NAME_ADVICE, ToolFacts, catalog_entries, is_server_name, report_keys_entry
+from streams.sdk.mcp.catalog import NAME_ADVICE, ToolFacts, catalog_entries, is_server_name, report_keys_entry
 
 FILE_BYTES_MAX = 32_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.model.errors import StoplogError
-from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
+from streams.sdk.mcp.tools import McpServerProcess, McpServerUrl
 
 
 class ListingError(StoplogError):

@@ -22,7 +22,7 @@ from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entr
 from streams.operations.review.mentions import Mentions
 from streams.operations.review.names import KnownNames, Likeness
 from streams.operations.review.scan import TextFinding, is_serious, scan_tool
-from streams.sdk.mcp_catalog import NAME_ADVICE, ToolFacts, catalog_entries, is_server_name
+from streams.sdk.mcp.catalog import NAME_ADVICE, ToolFacts, catalog_entries, is_server_name
 
 _PARTS_SHOWN_MAX = 6
 replace = msgspec.structs.replace

@@ -18,7 +18,7 @@ from streams.provenance.places import Place, places_of, words_of
 from streams.provenance.pointers import Paths, escaped, steps_of
 from streams.provenance.tool_kinds import propose_kind
 from streams.provenance.uses import propose_kind_arg, propose_output_owners, propose_owner_args, propose_roles
-from streams.sdk.mcp_catalog import ToolFacts
+from streams.sdk.mcp.catalog import ToolFacts
 
 _CARRIES_TEXT = frozenset({"string", "array", "object"})
 _TARGETS = (ArgumentRole.TARGET, ArgumentRole.DESTINATION)

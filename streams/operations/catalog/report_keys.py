@@ -13,7 +13,7 @@ from streams.model.topics import CATALOG
 from streams.operations.catalog.decision import ReviewError, ReviewFormError
 from streams.operations.catalog.history import CatalogHistory, read_catalog_history
 from streams.operations.operator import Operator
-from streams.sdk.mcp_catalog import report_keys_entry
+from streams.sdk.mcp.catalog import report_keys_entry
 
 
 def keys_in_force(history: CatalogHistory, server_id: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import msgspec
 from streams.model.errors import StoplogError
 from streams.provenance.acts import ActKind
 from streams.provenance.pointers import DEPTH_MAX, normal, steps_of
-from streams.sdk.mcp_catalog import ToolFacts
+from streams.sdk.mcp.catalog import ToolFacts
 
 FACT_NAMES = tuple(field.name for field in dataclasses.fields(ToolFacts))
 

@@ -23,7 +23,7 @@ from streams.operations.operator import Operator
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import places_of_key, read_places_in_order
 from streams.ports import Received
-from streams.sdk.content import KeyUnwrapper
+from streams.sdk.keys.content import KeyUnwrapper
 
 
 class ReadingError(StoplogError):

@@ -31,7 +31,7 @@ from streams.model.topics import AUDIT_REPORTED, CONTENT_KEY
 from streams.operations.contents.erasing import FoundKey, destroy, orders_of, read_keys
 from streams.operations.contents.orders import check_reason, content_audit
 from streams.operations.operator import Operator
-from streams.sdk.content import KeyRewrapper
+from streams.sdk.keys.content import KeyRewrapper
 
 KEYS_AT_ONCE = 200
 """Keys between two looks at the orders."""

@@ -17,8 +17,8 @@ from streams.operations.doctor.installation import Installation
 from streams.operations.doctor.log_checks import examine_log
 from streams.ports import LogError
 from streams.ports.open_log import LogMissingError
-from streams.sdk.root_key import RootKeyError, load_root_key
-from streams.sdk.transport import RecordCodec
+from streams.sdk.connection.transport import RecordCodec
+from streams.sdk.keys.root_key import RootKeyError, load_root_key
 from streams.stores.private_folder import is_open_to_others
 
 FREE_BYTES_LOW = 1 << 30

@@ -11,7 +11,7 @@ from streams.operations.doctor.findings import Finding
 from streams.operations.settings import Deployment, TopicsSection
 from streams.ports import Clock
 from streams.ports.open_log import Log
-from streams.sdk.transport import RecordCodec
+from streams.sdk.connection.transport import RecordCodec
 
 
 class AccessRights(Protocol):

@@ -41,7 +41,7 @@ from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import CALLABLE_STATES, ControlState
-from streams.sdk.transport import RecordCodec
+from streams.sdk.connection.transport import RecordCodec
 from streams.topology import GATE, PROCESSORS
 
 FAULTS_SHOWN_MAX = 5

@@ -24,7 +24,7 @@ from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.sessions.grants import standard_of
 from streams.processors.settings import GateSettings
-from streams.sdk.transport import RecordCodec
+from streams.sdk.connection.transport import RecordCodec
 
 _log = logging.getLogger(__name__)
 

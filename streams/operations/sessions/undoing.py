@@ -18,13 +18,13 @@ from streams.operations.operator import SOURCE
 from streams.operations.sessions.containment import Act, Remedy
 from streams.provenance.pointers import last_name, leaves
 from streams.provenance.words import words_of_name
-from streams.sdk.agent import Agent
-from streams.sdk.credential import SessionCredential
-from streams.sdk.delegation import tool
-from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.agent.agent import Agent
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.delegation import tool
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.agent.intents import CallContext
+from streams.sdk.connection.transport import Transport
 from streams.sdk.errors import SdkError
-from streams.sdk.intents import CallContext
-from streams.sdk.transport import Transport
 
 SESSION_LIFE_MS = 3_600_000
 OUTCOME_TIMEOUT_MS = 10_000

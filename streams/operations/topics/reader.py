@@ -12,7 +12,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.ports import Admin, Clock, Reader, Received, TopicPartition
 from streams.ports.open_log import Log
-from streams.sdk.missing_topics import why_missing
+from streams.sdk.connection.missing_topics import why_missing
 
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 200

@@ -29,9 +29,9 @@ from streams.operations.approvals.bounds import grant_of, parse_match
 from streams.operations.approvals.errors import ApprovalError
 from streams.operations.stops import UntilError, until_instant
 from streams.ports import LogError
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import Transport
 from streams.sdk.errors import PublishError
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
 from streams.services.approvals.errors import AnswerError
 from streams.services.approvals.people import People, Person
 from streams.services.approvals.questions import OpenQuestions

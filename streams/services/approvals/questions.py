@@ -11,7 +11,7 @@ from streams.model.errors import RecordError
 from streams.model.topics import APPROVAL_REQUEST
 from streams.operations.approvals.questions import Question
 from streams.ports import LogError, Received, TopicPartition
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.approvals.held_questions import HeldQuestions
 from streams.services.retrying import RetryingThread
 

@@ -12,8 +12,8 @@ from streams.metrics import declared
 from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
 from streams.metrics.registry import Metrics
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.transport import Transport
 from streams.services.approvals.answering import Answering
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.people import People

@@ -38,7 +38,7 @@ from streams.model.topics import APPROVAL_REQUEST
 from streams.model.types import tool_text
 from streams.operations.approvals.questions import calls_of
 from streams.ports import LogError, Reader, Received, TopicPartition
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.approvals.access_request import access_request_of
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection

@@ -33,8 +33,8 @@ from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, Topic
 from streams.model.types import Record
 from streams.ports import LogError, Reader, Received, RetriableLogError, TopicPartition, UnansweredError
 from streams.processors.audit import dead_letter_event, desk_event
-from streams.sdk.single_records import outgoing
-from streams.sdk.transport import Transport
+from streams.sdk.connection.single_records import outgoing
+from streams.sdk.connection.transport import Transport
 from streams.services.desk.errors import DeskError
 from streams.services.desk.store import DeskStore, Position
 from streams.services.retrying import RetryingThread

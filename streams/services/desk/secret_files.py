@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from streams.audit.signatures import SigningKeyError
-from streams.sdk.key_files import read_private
+from streams.sdk.keys.key_files import read_private
 from streams.services.desk.errors import DeskError
 from streams.services.sections import check_url
 

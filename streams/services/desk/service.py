@@ -17,8 +17,8 @@ from streams.metrics import declared
 from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
 from streams.metrics.registry import Metrics
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.transport import Transport
 from streams.services.desk.building import build_sinks
 from streams.services.desk.delivery import Courier
 from streams.services.desk.errors import DeskError

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from streams.audit.content import ContentError
 from streams.audit.signatures import SIGNATURE_BYTES, SigningKeyError
-from streams.sdk.key_service import RemoteKey
+from streams.sdk.keys.key_service import RemoteKey
 
 _PROBE = b"probe"
 

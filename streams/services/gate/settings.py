@@ -220,7 +220,7 @@ class SealSection(Section):
             SigningKeyError: the key can't be read.
         """
         # With all formats of keys: every command reads the settings of the gate.
-        from streams.sdk.key_files import load_key_file, read_key, read_private_line  # noqa: PLC0415 - see above
+        from streams.sdk.keys.key_files import load_key_file, read_key, read_private_line  # noqa: PLC0415 - see above
 
         if self.key_file is not None:
             return load_key_file(self.key_file)

@@ -17,8 +17,8 @@ from streams.model.types import Header
 from streams.operations.alerts import send_alerts
 from streams.operations.open_transactions import StableOffsets, Stuck, writer_texts
 from streams.ports import Clock, LogError, Reader, TopicPartition
+from streams.sdk.connection.transport import Transport
 from streams.sdk.errors import PublishError
-from streams.sdk.transport import Transport
 from streams.topology import GATE
 
 _log = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REVOCATION, SESSION
 from streams.model.types import Header
 from streams.ports import LogError, Outgoing
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import PublishError
-from streams.sdk.revocations import RevocationWatch
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
+from streams.sdk.executor.revocations import RevocationWatch
 from streams.services.ssf.consequences import Risk, Stop, acts_of
 from streams.services.ssf.errors import UnavailableError
 from streams.services.ssf.security_events import SecurityEvents, SetReader

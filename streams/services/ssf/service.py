@@ -14,10 +14,10 @@ from streams.metrics import declared
 from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
 from streams.metrics.registry import Metrics
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.key_files import read_private
-from streams.sdk.revocations import RevocationWatch
-from streams.sdk.transport import Transport
+from streams.sdk.executor.revocations import RevocationWatch
+from streams.sdk.keys.key_files import read_private
 from streams.services.issuer_keys import issuer_keys
 from streams.services.running import Running
 from streams.services.sending import Backoff

@@ -21,7 +21,7 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.posting import cause_of
 from streams.services.sending import Backoff, Sender
 from streams.services.ssf.consequences import CAEP

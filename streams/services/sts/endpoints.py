@@ -25,7 +25,7 @@ from streams.metrics import declared
 from streams.metrics.registry import Metrics
 from streams.model.errors import StoplogError
 from streams.model.token_reasons import TokenReason
-from streams.sdk.token_exchange import GRANT_TYPE
+from streams.sdk.agent.token_exchange import GRANT_TYPE
 from streams.services.sts.errors import RefusedError, refuse
 from streams.services.sts.exchange import TokenService
 from streams.services.sts.introspection import revoke, show

@@ -23,7 +23,7 @@ from streams.model.revocation_targets import Call
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, ToolRef
 from streams.provenance.digests import atom_key
-from streams.sdk.token_exchange import exchange_proof
+from streams.sdk.agent.token_exchange import exchange_proof
 from streams.services.sts.attenuation import Share
 from streams.services.sts.errors import RefusedError, refuse, token_errors_refused
 from streams.services.sts.grants import GrantMaker, Origin

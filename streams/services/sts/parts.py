@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streams.identity.keyring import KeyRing
 from streams.sdk.entropy import Entropy
-from streams.sdk.revocations import RevocationWatch
+from streams.sdk.executor.revocations import RevocationWatch
 from streams.services.sts.session_writer import Ledger
 from streams.services.sts.settings import StsSection
 from streams.services.sts.sources import Sources

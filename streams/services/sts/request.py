@@ -15,8 +15,8 @@ from streams.identity.jose import is_plain
 from streams.model.delegation import AuthorizationDetail, GrantBody
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Model
-from streams.sdk.credential import OpenedWith
-from streams.sdk.token_exchange import GRANT_TYPE
+from streams.sdk.agent.credential import OpenedWith
+from streams.sdk.agent.token_exchange import GRANT_TYPE
 from streams.services.sts.authorization_details import check_names, parse_details
 from streams.services.sts.errors import refuse
 from streams.services.sts.sources import TokenType

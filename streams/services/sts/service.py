@@ -18,9 +18,9 @@ from streams.metrics.health import Health
 from streams.metrics.registry import Metrics
 from streams.model.token_reasons import TokenReason
 from streams.operations.topics.access import TOKEN_SERVICE_PREFIX
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.revocations import RevocationWatch
-from streams.sdk.transport import Transport
+from streams.sdk.executor.revocations import RevocationWatch
 from streams.services.issuer_keys import issuer_keys
 from streams.services.running import Running
 from streams.services.sts.development_issuer import DevIssuer, from_here_alone, with_dev_issuer

@@ -24,10 +24,10 @@ from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Actor, Header
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Producer, RetriableLogError
-from streams.sdk.credential import NOTHING_STATED, OpenedWith
+from streams.sdk.agent.credential import NOTHING_STATED, OpenedWith
+from streams.sdk.connection.single_records import outgoing
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import Entropy
-from streams.sdk.single_records import outgoing
-from streams.sdk.transport import Transport
 from streams.services.sts.errors import RefusedError
 
 ATTEMPTS_MAX = 3

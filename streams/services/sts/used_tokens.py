@@ -29,9 +29,9 @@ from streams.model.token_use import TokenUse, is_whole
 from streams.model.topics import TOKEN_USED
 from streams.model.types import Header
 from streams.ports import FatalLogError, LogError, Outgoing, Publisher, Reader, Received, TopicPartition
+from streams.sdk.connection.single_records import outgoing
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import Entropy
-from streams.sdk.single_records import outgoing
-from streams.sdk.transport import Transport
 from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.store import Claim, Place, StsStore
 

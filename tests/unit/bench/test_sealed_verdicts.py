@@ -9,7 +9,7 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.model.topics import VERDICT
 from streams.ports import Outgoing, Received
-from streams.sdk.seal_checks import PartitionSeals, is_seal
+from streams.sdk.executor.seal_checks import PartitionSeals, is_seal
 
 PARTITIONS = 3
 

@@ -17,7 +17,7 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_STATUS
 from streams.model.types import Actor, Header
 from streams.operations.alert_handling import short_alert_ids
-from streams.sdk.key_files import load_key_file
+from streams.sdk.keys.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Result, Stoplog

@@ -10,7 +10,7 @@ import pytest
 
 from streams.operations.attributes import entity_name, set_attributes
 from streams.operations.operator import Operator
-from streams.sdk.key_files import load_key_file
+from streams.sdk.keys.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Stoplog

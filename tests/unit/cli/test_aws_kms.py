@@ -25,7 +25,7 @@ from streams.model.topics import VERDICT
 from streams.model.types import WrappedKey
 from streams.operations.settings import ContentSection
 from streams.operations.signing_keys import make_content_key_file
-from streams.sdk.aws_kms import AwsKms
+from streams.sdk.keys.aws_kms import AwsKms
 from streams.services.gate.settings import SealSection
 from streams.wiring.contents import build_sealer, open_rewrapper
 from tests.answering import answering

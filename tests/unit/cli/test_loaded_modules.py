@@ -52,8 +52,8 @@ ROOMS_THAT_DECIDE = (
     "streams.policy.runtime",
     "streams.processors.gate",
     "streams.processors.control",
-    "streams.sdk.agent",
-    "streams.sdk.executor",
+    "streams.sdk.agent.agent",
+    "streams.sdk.executor.executor",
 )
 
 
@@ -128,9 +128,9 @@ def test_a_call_is_explained_without_what_it_does_not_need() -> None:
         *("streams.processors.watch", "streams.operations.behaviour", "streams.codec.history_baselines"),
         *(
             "streams.policy.ext.shell",
-            "streams.sdk.vault_transit",
-            "streams.sdk.aws_kms",
-            "streams.sdk.content",
+            "streams.sdk.keys.vault_transit",
+            "streams.sdk.keys.aws_kms",
+            "streams.sdk.keys.content",
             "botocore",
         ),
         *("streams.policy.runtime.codegen", "streams.policy.runtime.portable", "ada_url"),

@@ -30,7 +30,7 @@ from streams.policy import (
     RuleOutcome,
     load_bundle,
 )
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -20,7 +20,7 @@ from streams.operations.operator import Operator
 from streams.operations.rules.history import Judged
 from streams.operations.rules.publication import KEPT_MAX, draft_directory, publish, sign
 from streams.policy import bundle_from_files
-from streams.sdk.key_files import load_key_file
+from streams.sdk.keys.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Result, Stoplog

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stoplog_demo.mail_server import BODY_CHARS_MAX, RECIPIENTS_MAX, Mailbox, MailError
 
-from streams.sdk.mcp_tools import McpServerProcess
+from streams.sdk.mcp.tools import McpServerProcess
 
 ROOT = Path(__file__).resolve().parents[3]
 

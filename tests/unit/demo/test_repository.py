@@ -17,7 +17,7 @@ from stoplog_demo.repository import (
     make_repository,
 )
 
-from streams.sdk.mcp_tools import McpServerProcess
+from streams.sdk.mcp.tools import McpServerProcess
 
 
 def test_the_git_server_reads_it_untouched_by_the_persons_own_settings(

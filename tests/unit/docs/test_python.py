@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "adr
 
 _IMPORT = re.compile(r"^ {4,}from (streams[\w.]*) import \(?([\w, ]+)", re.MULTILINE)
 _OFFERED = "streams.sdk"
-_BESIDE = frozenset({"streams.sdk.mcp_tools", "streams.sdk.definition_watch", "streams.sdk.delegation"})
+_BESIDE = frozenset({"streams.sdk.mcp.tools", "streams.sdk.mcp.definition_watch", "streams.sdk.agent.delegation"})
 """Modules of the SDK with names of their own: they need an extra, or their names mean something there only."""
 
 

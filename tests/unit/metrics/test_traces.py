@@ -15,8 +15,8 @@ from streams.metrics.registry import Metrics
 from streams.metrics.traces import WAITING_MAX, Parent, Span, Traces, derived_id, open_traces, sampled
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, RevocationWatch
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
 from streams.services.gate.traces import GateTraces
 from streams.topology import GATE
 from tests.collector import Collector, attributes

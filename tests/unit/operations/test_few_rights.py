@@ -17,8 +17,8 @@ from streams.operations.topics.application import AdministratorNeededError, carr
 from streams.operations.topics.plan import CreateTopic, Plan
 from streams.operations.topics.reader import TopicReadError, partitions_of
 from streams.ports import AclSpec, DeniedLogError, LogError, TopicSpec
-from streams.sdk.missing_topics import why_missing
-from streams.sdk.transport import Transport
+from streams.sdk.connection.missing_topics import why_missing
+from streams.sdk.connection.transport import Transport
 
 SECTION = TopicsSection(
     principals={"gate": ["User:gate"]}, instances={"User:gate": ["gate-1"]}, tenants={"acme": ["User:agents"]}

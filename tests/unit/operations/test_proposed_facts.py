@@ -16,7 +16,7 @@ from streams.operations.catalog.stated_facts import FactError, stated_facts
 from streams.operations.review.diff import diff_entries
 from streams.operations.review.permitted_use import what_it_can
 from streams.processors.control.tool_uses import ToolUses
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
+from streams.sdk.mcp.catalog import ToolFacts, catalog_entries
 
 TEXT = {"type": "string"}
 ROW = {"type": "object", "properties": {"event_id": TEXT, "owner": TEXT}}

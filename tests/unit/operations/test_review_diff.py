@@ -13,7 +13,7 @@ from streams.model.labels import CLEAN, WORST, Confidentiality, Integrity, Label
 from streams.operations.review.diff import CHANGES_MAX, ChangeKind, claims_of, definition_of, diff_entries, facts_of
 from streams.operations.review.hidden_characters import is_mixed, looks_like, seen
 from streams.operations.review.names import KnownNames, Likeness
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
+from streams.sdk.mcp.catalog import ToolFacts, catalog_entries
 
 replace = msgspec.structs.replace
 BASE: dict[str, Any] = {

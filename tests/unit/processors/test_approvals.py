@@ -19,8 +19,8 @@ from streams.model.topics import ALERT, APPROVAL_DECISION, REVOCATION, SESSION
 from streams.model.types import SubProfile
 from streams.model.verdict import Outcome
 from streams.processors.gate.questions import QUESTION_ARGS_CHARS_MAX, QUESTION_CALLS_MAX
+from streams.sdk.executor.verdict_checks import Cleared, Refused, Standard, check
 from streams.sdk.tools import FunctionTool
-from streams.sdk.verdict_checks import Cleared, Refused, Standard, check
 from tests.kit import FILES_READ, GATE_SETTINGS, MAIL_SEND, MINUTE_MS, GateBench
 from tests.unit.processors.approvals_hand import (
     NOT_VALID,

@@ -22,7 +22,7 @@ from streams.model.topics import CONTENT_KEY, REPORT
 from streams.operations.signing_keys import make_content_key_file
 from streams.ports import AbortableTransactionError, Outgoing
 from streams.processors.row_kinds import RowKind
-from streams.sdk.content import PrivateUnwrapper, SessionSealer, TenantWrappers
+from streams.sdk.keys.content import PrivateUnwrapper, SessionSealer, TenantWrappers
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench, wire
 from tests.unit.engine.bench import WorkerBench
 

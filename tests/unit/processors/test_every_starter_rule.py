@@ -32,11 +32,11 @@ from streams.processors.gate import rules as gate_rules
 from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.facts import build_facts
 from streams.sdk import CallContext, DevTokenService, OpenedWith, SessionCredential, Transport
+from streams.sdk.agent.intents import build_intent
+from streams.sdk.connection.single_records import outgoing, publish
 from streams.sdk.entropy import Entropy
-from streams.sdk.intents import build_intent
-from streams.sdk.reports import Reporter
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.uses import Ending, Use, call_of
+from streams.sdk.executor.reports import Reporter
+from streams.sdk.executor.uses import Ending, Use, call_of
 from tests.kit import HOUR_MS, GateBench
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.scenarios import PROVENANCE_RULES

@@ -17,7 +17,7 @@ from streams.model.revocation_set import RevocationSet
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Origin, Outcome
-from streams.sdk.verdict_checks import stoppable
+from streams.sdk.executor.verdict_checks import stoppable
 from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, START_MS, WEB_FETCH, GateBench
 from tests.unit.delegation.denials import SETTINGS, standing_on
 from tests.unit.delegation.family import Family, tool, tools

@@ -14,8 +14,8 @@ from streams.embedded.log import EmbeddedLog
 from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService, RevocationWatch, SingleUseStore
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT, TransportOf, begun_store, watching
 

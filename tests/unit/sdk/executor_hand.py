@@ -13,8 +13,8 @@ from streams.sdk import (
     SingleUseStore,
     ToolOutcome,
 )
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
 from tests.unit.sdk.hands import (
     REPORT_KEY,
     TOOL,

@@ -24,9 +24,9 @@ from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import LogError, Outgoing, Publisher, Received, TopicPartition
 from streams.sdk import RevocationWatch, SingleUseStore, Transport
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import WallClock
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import WallClock
 from tests.records import BY_RECORD
 
 TENANT = "acme"

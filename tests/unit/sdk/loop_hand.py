@@ -19,9 +19,9 @@ from streams.sdk import (
     ToolOutcome,
     VerdictLoop,
 )
-from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN, SealKeySource, Unproven
 from tests.unit.sdk.hands import REPORT_KEY, WAIT_S, key_of, make_verdict, write, written
 
 GROUP = "executor-mail"

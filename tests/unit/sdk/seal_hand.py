@@ -13,7 +13,7 @@ from streams.model.audit import Seal
 from streams.model.topics import SEAL, SEAL_KEY, VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Outgoing, Received
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from tests.unit.sdk.hands import key_of, partition_of
 
 CODEC = Codec(CommittedSchemas.load())

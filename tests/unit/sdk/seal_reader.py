@@ -6,7 +6,7 @@ from streams.audit.seal_keys import SealKeys
 from streams.model.topics import SEAL_KEY
 from streams.model.verdict import Verdict
 from streams.ports import Received
-from streams.sdk.seal_checks import PartitionSeals
+from streams.sdk.executor.seal_checks import PartitionSeals
 from tests.unit.sdk.hands import key_of, make_verdict, partition_of
 from tests.unit.sdk.seal_hand import CODEC, GATE_KEY
 

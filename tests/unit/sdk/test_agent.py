@@ -36,8 +36,8 @@ from streams.sdk import (
     Toolset,
     prompt_digest,
 )
-from streams.sdk.single_records import publish
-from streams.sdk.transport import Transport
+from streams.sdk.connection.single_records import publish
+from streams.sdk.connection.transport import Transport
 from tests.unit.sdk.hands import (
     ACTOR,
     ROOT_KEY,
@@ -493,7 +493,7 @@ def test_a_toolset_pins_what_was_listed() -> None:
 def test_no_more_intents_wait_than_is_bounded(
     transport: Transport, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.sdk.inbox.WAITING_MAX", 1)
+    monkeypatch.setattr("streams.sdk.connection.inbox.WAITING_MAX", 1)
     first, second = (agent.prepare("mail/send", {"n": n}) for n in range(2))
     waiting = agent.expect(first, wait_final=True)
     with pytest.raises(ProposalError, match="wait for their outcomes already"):

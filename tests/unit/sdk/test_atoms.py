@@ -17,10 +17,10 @@ from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.found import AtomKind
 from streams.provenance.scope import derive_scopes
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, ToolResult
-from streams.sdk.credential import SessionCredential
-from streams.sdk.seal_checks import UNPROVEN
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
-from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import ISSUER, REPORT_KEY, ROOT_KEY, TENANT, TOOL, key_of, make_verdict, written
 
 _SAID = ("atoms", "atoms_complete", "has_text", "text_instructed", "content_type", "content_digest")

@@ -18,7 +18,7 @@ from streams.audit.content import ContentError
 from streams.codec.instants import format_instant
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
-from streams.sdk.aws_kms import AwsKms
+from streams.sdk.keys.aws_kms import AwsKms
 from streams.wiring.clock import SystemClock
 from tests.answering import answering
 from tests.ministack import REGION, without_own_credentials

@@ -15,8 +15,8 @@ from streams.audit.signatures import SigningKeyError
 from streams.model.content import CONTENT_BYTES_MAX
 from streams.operations.signing_keys import make_content_key_file
 from streams.ports.content import SealedContent
-from streams.sdk.content import KEY_LIFE_MS, PrivateUnwrapper, PublicWrapper, SessionSealer, TenantWrappers
-from streams.sdk.vault_transit import VaultTransit, read_token
+from streams.sdk.keys.content import KEY_LIFE_MS, PrivateUnwrapper, PublicWrapper, SessionSealer, TenantWrappers
+from streams.sdk.keys.vault_transit import VaultTransit, read_token
 from tests.unit.sdk.vault_server import READER, WRITER, Vault, vault_server
 
 PLACE = ContentPlace("acme", "s-1", "e-1", "results")

@@ -22,10 +22,10 @@ from streams.operations.catalog.proposal import import_tools
 from streams.operations.operator import Operator
 from streams.operations.signing_keys import make_key_file
 from streams.operations.topics.application import carry_out, make_plan
-from streams.sdk.definition_watch import DefinitionWatch
+from streams.sdk.connection.transport import Transport
 from streams.sdk.errors import PublishError
-from streams.sdk.mcp_tools import McpServerProcess
-from streams.sdk.transport import Transport
+from streams.sdk.mcp.definition_watch import DefinitionWatch
+from streams.sdk.mcp.tools import McpServerProcess
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
@@ -155,7 +155,7 @@ def test_what_could_not_be_reported_is_with_the_next_look(
     operator: Operator, server: McpServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often it could not."""
-    monkeypatch.setattr("streams.sdk.definition_watch.REPORTS_PER_SERVER_MAX", 2)
+    monkeypatch.setattr("streams.sdk.mcp.definition_watch.REPORTS_PER_SERVER_MAX", 2)
 
     def fails(*_: object) -> None:
         raise PublishError("the log is away")
@@ -163,7 +163,7 @@ def test_what_could_not_be_reported_is_with_the_next_look(
     with watched(operator, server) as watch:
         lists(tmp_path, tool("echo", description="now something else"), tool("other"))
         with monkeypatch.context() as broken:
-            broken.setattr("streams.sdk.definition_watch.publish", fails)
+            broken.setattr("streams.sdk.mcp.definition_watch.publish", fails)
             for _ in range(5):
                 with pytest.raises(PublishError):
                     watch.look()

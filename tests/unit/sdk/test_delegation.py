@@ -17,8 +17,8 @@ from streams.model.proof import proof_message
 from streams.model.topics import DELEGATION
 from streams.model.types import ProofAlg
 from streams.sdk import Agent, DelegationError, SessionCredential
-from streams.sdk.delegation import Share, bound, tool
-from streams.sdk.transport import Transport
+from streams.sdk.agent.delegation import Share, bound, tool
+from streams.sdk.connection.transport import Transport
 from tests.kit import GATE_SETTINGS, MAIL_SEND, START_MS, GateBench
 from tests.unit.delegation.family import ANCHORS, MOTHERS_KEY, STANDARD, STRANGERS_KEY, session_key
 

@@ -24,8 +24,8 @@ from streams.sdk import (
     TokenServiceError,
     load_root_key,
 )
-from streams.sdk.delegation import Share, tool
-from streams.sdk.transport import Transport
+from streams.sdk.agent.delegation import Share, tool
+from streams.sdk.connection.transport import Transport
 from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, partition_of, raw_records, written
 
 
@@ -229,7 +229,7 @@ def test_a_session_that_could_not_be_stored_can_be_opened_again(
         raise PublishError("the log is away")
 
     with monkeypatch.context() as broken:
-        broken.setattr("streams.sdk.development_tokens.publish", fails)
+        broken.setattr("streams.sdk.agent.development_tokens.publish", fails)
         with pytest.raises(PublishError):
             tokens.open_sub_session(given)
     assert tokens.open_sub_session(given).session_id == given.session_id

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.sdk.durable_file import DurableFile
 from streams.sdk.errors import SingleUseError
+from streams.sdk.executor.durable_file import DurableFile
 
 WRITERS = 8
 CHANGES = 60
@@ -114,7 +114,7 @@ def test_what_one_change_raises_is_its_writers_alone(file: DurableFile, path: Pa
 def test_of_more_than_a_batch_each_is_made_before_its_writer_goes_on(
     file: DurableFile, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.sdk.durable_file.CHANGES_PER_TRANSACTION_MAX", 1)
+    monkeypatch.setattr("streams.sdk.executor.durable_file.CHANGES_PER_TRANSACTION_MAX", 1)
     holds, waits = threading.Event(), threading.Event()
 
     def slow(connection: sqlite3.Connection) -> int:

@@ -27,12 +27,12 @@ from streams.sdk import (
     ToolOutcome,
     ToolResult,
 )
-from streams.sdk.attempts import BEFORE_RECORDS_TEXT
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.seal_checks import UNPROVEN
+from streams.sdk.executor.attempts import BEFORE_RECORDS_TEXT
+from streams.sdk.executor.seal_checks import UNPROVEN
+from streams.sdk.executor.verdict_checks import CLOCK_SKEW_MS_MAX, ObligationError
 from streams.sdk.tools import HANGING_MAX
-from streams.sdk.transport import Transport
-from streams.sdk.verdict_checks import CLOCK_SKEW_MS_MAX, ObligationError
 from tests.unit.sdk.executor_hand import Calls, executor_with, run
 from tests.unit.sdk.hands import (
     CONFIRM_MS,

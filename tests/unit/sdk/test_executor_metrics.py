@@ -12,10 +12,10 @@ from streams.metrics import declared
 from streams.metrics.declared import RUN_ENDINGS, Exporter
 from streams.metrics.registry import Metrics
 from streams.sdk import Ending, Executor, LoopSettings, RevocationWatch, SingleUseStore, ToolResult, VerdictLoop
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.errors import PublishError, ReportError
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
 from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, watching, write
 from tests.waiting import until
 
@@ -75,7 +75,7 @@ def test_reports_are_pending_until_they_are_on_the_log(
         executor.start()
         verdict = make_verdict()
         with monkeypatch.context() as away:
-            away.setattr("streams.sdk.own_reports.publish", fails)
+            away.setattr("streams.sdk.executor.own_reports.publish", fails)
             with pytest.raises(ReportError):
                 executor.execute(verdict, key_of(verdict))
             assert pending(metrics) == 1

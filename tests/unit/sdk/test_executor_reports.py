@@ -33,8 +33,8 @@ from streams.sdk import (
     SingleUseStore,
     ToolOutcome,
 )
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.executor_hand import Calls, executor_with, run
 from tests.unit.sdk.hands import (
@@ -238,7 +238,7 @@ import sys, time
 from pathlib import Path
 import msgspec
 from streams.wiring.clock import SystemClock
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog

@@ -27,7 +27,7 @@ from streams.ports import (
     UnansweredError,
 )
 from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, Transport, renewals
-from streams.sdk.done_calls import REPORT_ATTEMPTS_MAX
+from streams.sdk.executor.done_calls import REPORT_ATTEMPTS_MAX
 from streams.sdk.renewals import FAILURES_MAX, HEALTHY_MS, PAUSE_FIRST_MS, PAUSE_MS_MAX, Renewals
 from tests.unit.sdk.hands import FailingPublisher, TransportOf, begun_store, make_verdict
 from tests.unit.sdk.loop_hand import Running, ids, put, reported

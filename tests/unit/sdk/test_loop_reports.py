@@ -12,8 +12,8 @@ from streams.model.session import SessionEvent
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Publisher
 from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, SingleUseError, SingleUseStore
-from streams.sdk.transport import Transport
-from streams.sdk.uses import End, Use
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.uses import End, Use
 from tests.unit.sdk.hands import WAIT_S, FailingPublisher, TransportOf, begun_store, make_verdict, written
 from tests.unit.sdk.loop_hand import Running, ids, others, put, put_many, reported
 from tests.waiting import until

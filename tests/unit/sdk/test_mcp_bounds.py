@@ -22,9 +22,9 @@ from streams.model.definition import definition_digests
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Ending, Executor, McpServerError, SingleUseStore
-from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
+from streams.sdk.mcp.tools import McpServerProcess, McpServerUrl
 from tests.unit.sdk import raw_mcp_web_server
 from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict, watching
 from tests.unit.sdk.raw_mcp_server import command_of, lists, lists_pages, tool
@@ -70,7 +70,7 @@ def test_what_a_server_writes_to_its_standard_error_fills_no_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bytes_max = 100_000
-    monkeypatch.setattr("streams.sdk.server_log.LOG_BYTES_MAX", bytes_max)
+    monkeypatch.setattr("streams.sdk.mcp.server_log.LOG_BYTES_MAX", bytes_max)
     logs = tmp_path / "logs"
     logs.mkdir()
     with McpServerProcess("raw", sys.executable, command_of(tmp_path), log_path=logs / "server.log") as running:

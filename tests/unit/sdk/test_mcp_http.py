@@ -14,7 +14,7 @@ import pytest
 from simulation.broker.kafka import free_port
 from streams.model.definition import definition_digests
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
+from streams.sdk.mcp.tools import McpServerProcess, McpServerUrl
 from tests.unit.sdk.raw_mcp_server import command_of, lists, tool
 from tests.waiting import until_open
 

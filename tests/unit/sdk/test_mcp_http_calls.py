@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from streams.sdk.mcp_http_calls import CallsUnderWay
+from streams.sdk.mcp.http_calls import CallsUnderWay
 
 
 @pytest.mark.parametrize("rest", [{}, {"params": None}, {"params": {}}, {"params": {"requestId": "c-1"}}])

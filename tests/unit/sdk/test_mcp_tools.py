@@ -17,9 +17,9 @@ from streams.model.labels import CLEAN
 from streams.model.reasons import Refusal
 from streams.model.types import ToolRef
 from streams.sdk import Ending, Executor, McpServerError, SingleUseStore
-from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
-from streams.sdk.seal_checks import UNPROVEN
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
+from streams.sdk.mcp.tools import McpServerProcess, ToolFacts, catalog_entries
 from tests.unit.sdk.hands import REPORT_KEY, TENANT, key_of, make_verdict, watching
 from tests.unit.sdk.raw_mcp_server import SLOW_S, command_of, lists, lists_pages, tool
 
@@ -80,7 +80,7 @@ def test_a_listing_that_never_comes_is_an_error_of_the_server(
     for _ in range(400):
         deep = {"properties": {"a": deep}}
     lists(tmp_path, tool("deep", inputSchema={"type": "object", **deep}))
-    monkeypatch.setattr("streams.sdk.mcp_server.REQUEST_TIMEOUT_MS", 1_000)
+    monkeypatch.setattr("streams.sdk.mcp.server.REQUEST_TIMEOUT_MS", 1_000)
     for ask in (server.list_tools, server.tools, lambda: server.definition_digest("deep")):
         with pytest.raises(McpServerError, match="has not answered after 1000 ms"):
             ask()

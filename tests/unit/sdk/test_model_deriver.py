@@ -14,7 +14,7 @@ from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from streams.provenance.languages import FOREIGN
 from streams.provenance.scope import derive_scopes
-from streams.sdk.model_deriver import MESSAGE_CHARS_MAX, model_deriver
+from streams.sdk.agent.model_deriver import MESSAGE_CHARS_MAX, model_deriver
 from tests.unit.processors.talk import PAY, Talk
 
 _KINDS = sorted({*ActKind} - {ActKind.READ, ActKind.OTHER})

@@ -14,10 +14,10 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
-from streams.sdk.own_reports import OwnReports
-from streams.sdk.seal_checks import UNPROVEN
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.own_reports import OwnReports
+from streams.sdk.executor.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
-from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import LIFE_MS, REPORT_KEY, TOOL, begun_store, key_of, make_verdict, written
 
 OVER_MS = LIFE_MS + 30_000

@@ -9,7 +9,7 @@ import pytest
 
 from streams.model.topics import INTENT
 from streams.sdk import Agent, DevTokenService, ProposalError
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from tests.unit.sdk.hands import ACTOR, raw_records
 
 

@@ -12,12 +12,12 @@ from streams.model.topics import AUDIT_REPORTED, REPORT, Topic
 from streams.model.verdict import Verdict
 from streams.ports import FatalLogError, Outgoing, Publisher
 from streams.sdk import Executor, ExecutorError, ReportError, SingleUseStore
-from streams.sdk.executor import ABANDONED_AFTER_MS
-from streams.sdk.executor_types import ExecutorSettings
-from streams.sdk.seal_checks import UNPROVEN
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.executor import ABANDONED_AFTER_MS
+from streams.sdk.executor.seal_checks import UNPROVEN
+from streams.sdk.executor.types import ExecutorSettings
+from streams.sdk.executor.uses import call_of
 from streams.sdk.tools import FunctionTool
-from streams.sdk.transport import Transport
-from streams.sdk.uses import call_of
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import LIFE_MS, REPORT_KEY, TOOL, TransportOf, begun_store, key_of, make_verdict, raw_records
 

@@ -20,9 +20,9 @@ from streams.model.topics import REVOCATION
 from streams.model.types import Header
 from streams.ports import OpenTransaction, Outgoing, Reader, Received, RetriableLogError, TopicPartition
 from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
+from streams.sdk.connection.single_records import publish
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import Entropy, system_monotonic_ms
-from streams.sdk.single_records import publish
-from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import ACTOR, CONFIRM_MS, ISSUER, ROOT_KEY, TENANT, TOOL, TransportOf, write
 from tests.waiting import until

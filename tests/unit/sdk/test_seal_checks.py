@@ -22,8 +22,8 @@ from streams.model.proof import report_key_seed, session_secret, session_writer_
 from streams.model.topics import AUDIT, REPORT, VERDICT
 from streams.ports import Received
 from streams.ports.wire import SCHEMA_ID_HEADER
-from streams.sdk.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals
-from streams.sdk.seal_heads import SealedHead
+from streams.sdk.executor.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals
+from streams.sdk.executor.seal_heads import SealedHead
 from tests.records import records
 from tests.unit.sdk.hands import ROOT_KEY, TENANT, begun_store, key_of, make_verdict
 from tests.unit.sdk.seal_hand import CODEC, GATE_KEY, Sealer, on_log, seal_on_log, value_of

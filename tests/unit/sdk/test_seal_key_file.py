@@ -14,7 +14,7 @@ from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.audit.seal_keys import KeyState, SealKeysError
 from streams.audit.signatures import SigningKey
 from streams.sdk import SealKeyFile
-from streams.sdk.seal_key_file import LOOK_EVERY_MS
+from streams.sdk.executor.seal_key_file import LOOK_EVERY_MS
 from tests.unit.sdk.seal_hand import GATE_KEY
 
 

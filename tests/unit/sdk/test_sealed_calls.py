@@ -26,11 +26,11 @@ from streams.sdk import (
     SingleUseStore,
     Transport,
     VerdictReader,
-    verdict_reader,
 )
 from streams.sdk.errors import VerdictReadError
-from streams.sdk.seal_checks import SealKeySource, Unproven
-from streams.sdk.verdict_checks import VERDICT_LIFE_MS_MAX
+from streams.sdk.executor import verdict_reader
+from streams.sdk.executor.seal_checks import SealKeySource, Unproven
+from streams.sdk.executor.verdict_checks import VERDICT_LIFE_MS_MAX
 from tests.unit.sdk.hands import REPORT_KEY, TOOL, begun_store, key_of, make_verdict, write, written
 from tests.unit.sdk.loop_hand import Running
 from tests.unit.sdk.seal_hand import GATE_KEY, Sealer, SealHand, on_log, seal_on_log, value_of

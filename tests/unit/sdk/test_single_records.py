@@ -9,9 +9,9 @@ import pytest
 
 from streams.model.topics import AUDIT_REPORTED
 from streams.ports import Outgoing, Publisher
+from streams.sdk.connection.single_records import publish
+from streams.sdk.connection.transport import Transport
 from streams.sdk.errors import PublishError
-from streams.sdk.single_records import publish
-from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import WAIT_S, TransportOf, raw_records
 
 REFUSED = Outgoing("no.such.topic", 0, b"acme|s-1", b"refused")

@@ -16,8 +16,8 @@ import pytest
 
 from streams.model.reasons import Refusal
 from streams.sdk import Ending, SingleUseError, SingleUseStore
-from streams.sdk.single_use import KEEP_MS, PRUNE_EVERY
-from streams.sdk.uses import CallRef, End, call_of
+from streams.sdk.executor.single_use import KEEP_MS, PRUNE_EVERY
+from streams.sdk.executor.uses import CallRef, End, call_of
 from tests.unit.sdk.hands import make_verdict
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,8 +90,8 @@ def test_of_many_threads_one_claims(tmp_path: Path) -> None:
 CHILD = """
 import os, sys
 from pathlib import Path
-from streams.sdk.single_use import SingleUseStore
-from streams.sdk.uses import CallRef, Ending
+from streams.sdk.executor.single_use import SingleUseStore
+from streams.sdk.executor.uses import CallRef, Ending
 import msgspec
 store = SingleUseStore(Path(sys.argv[1]), "child")
 call = msgspec.json.decode(sys.stdin.buffer.read(), type=CallRef)

@@ -29,10 +29,10 @@ from streams.sdk import (
     ToolOutcome,
     VerdictLoop,
 )
-from streams.sdk.mcp_tools import McpServerProcess, McpTool
-from streams.sdk.seal_checks import UNPROVEN
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.seal_checks import UNPROVEN
+from streams.sdk.mcp.tools import McpServerProcess, McpTool
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
-from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import CONFIRM_MS, REPORT_KEY, TENANT, TOOL, WAIT_S, key_of, make_verdict, write, written
 from tests.unit.sdk.raw_mcp_server import command_of
 from tests.waiting import until
@@ -292,7 +292,7 @@ class TestLatency:
         self, transport: Transport, tokens: DevTokenService, caplog: pytest.LogCaptureFixture
     ) -> None:
         tokens.revoke(RevocationKind.SESSION, KILLED, "before the start")
-        caplog.set_level("INFO", "streams.sdk.revocations")
+        caplog.set_level("INFO", "streams.sdk.executor.revocations")
         with RevocationWatch(transport) as watch:
             assert watch.stops() == []
             tokens.revoke(RevocationKind.AGENT, "acme|assistant", "now")
@@ -302,7 +302,7 @@ class TestLatency:
             (stop,) = watch.stops()
         assert (stop.kind, stop.target, stop.offset) == (RevocationKind.AGENT, "acme|assistant", 1)
         assert 0 <= stop.latency_ms < CONFIRM_MS
-        told_here = [record for record in caplog.records if record.name == "streams.sdk.revocations"]
+        told_here = [record for record in caplog.records if record.name == "streams.sdk.executor.revocations"]
         (told,) = [record for record in told_here if record.levelname == "INFO"]
         assert told.fields == {
             "event": "stop_in_force",

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from streams.sdk import SessionToken, StsClient, TokenRefusedError, TokenServiceError
-from streams.sdk.credential import SessionCredential
-from streams.sdk.token_exchange import ANSWER_BYTES_MAX
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.token_exchange import ANSWER_BYTES_MAX
 from tests.unit.sdk.hands import ACTOR, TENANT
 
 

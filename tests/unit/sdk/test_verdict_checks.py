@@ -13,8 +13,7 @@ from streams.model.reasons import Reason, Refusal
 from streams.model.revocation_targets import Call
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import InclusionProof, Obligation, Outcome, Verdict, VerdictMode
-from streams.sdk.tools import FunctionTool
-from streams.sdk.verdict_checks import (
+from streams.sdk.executor.verdict_checks import (
     FIELD_CHECKS,
     VERDICT_LIFE_MS_MAX,
     Cleared,
@@ -25,6 +24,7 @@ from streams.sdk.verdict_checks import (
     is_for,
     meet_obligations,
 )
+from streams.sdk.tools import FunctionTool
 from streams.services.gate.settings import GateSection
 from tests.unit.sdk.hands import ACTOR, LIFE_MS, TENANT, TOOL, key_of, make_verdict
 

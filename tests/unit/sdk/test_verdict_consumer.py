@@ -17,10 +17,10 @@ from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing
 from streams.sdk import LoopSettings, RevocationWatch, SingleUseStore
-from streams.sdk.durable_file import DurableFile
-from streams.sdk.single_records import publish
-from streams.sdk.transport import Transport
-from streams.sdk.uses import call_of
+from streams.sdk.connection.single_records import publish
+from streams.sdk.connection.transport import Transport
+from streams.sdk.executor.durable_file import DurableFile
+from streams.sdk.executor.uses import call_of
 from tests.unit.sdk.hands import begun_store, make_verdict, write, written
 from tests.unit.sdk.loop_hand import Running, ids, others, put, put_many, reported
 from tests.waiting import until

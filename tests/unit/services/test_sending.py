@@ -15,8 +15,8 @@ from streams.identity.keyring import keys_in
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.ports import LogError, TopicPartition
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.store import SentStore

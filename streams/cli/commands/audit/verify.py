@@ -32,7 +32,7 @@ from streams.operations.verify.run import (
     verify_log,
     verify_reported,
 )
-from streams.sdk.root_key import RootKeyError, load_root_key
+from streams.sdk.keys.root_key import RootKeyError, load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -22,7 +22,7 @@ from streams.operations.catalog.proposal import Finding, Imported, import_tools
 from streams.operations.catalog.publication import publish_entries
 from streams.operations.operator import SOURCE
 from streams.operations.review.scan import is_serious
-from streams.sdk.mcp_catalog import ToolFacts
+from streams.sdk.mcp.catalog import ToolFacts
 from streams.wiring.operators import open_operator
 
 _FOUND_SOMETHING = 1

@@ -17,7 +17,7 @@ from streams.cli.terminal.screen import OK, Screen
 from streams.codec.instants import instant_text
 from streams.operations.private_file import changing, replace_whole
 from streams.operations.signing_keys import make_key_file
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 
 seal_app = make_app("Create keys of gates, and list those whose seals count.")

@@ -35,7 +35,7 @@ from streams.operations.rules.explanation import (
 )
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
 from streams.policy import Effect
-from streams.sdk.root_key import load_root_key
+from streams.sdk.keys.root_key import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

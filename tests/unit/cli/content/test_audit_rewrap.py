@@ -21,7 +21,7 @@ from streams.operations.contents import rewrapping as rewrapping_module
 from streams.operations.operator import Operator
 from streams.operations.signing_keys import make_content_key_file
 from streams.sdk.errors import PublishError
-from streams.sdk.key_files import load_key_file
+from streams.sdk.keys.key_files import load_key_file
 from streams.wiring.contents import ATTEMPTS_MAX
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.content.captured_site import configure_content, erasing, reading, write

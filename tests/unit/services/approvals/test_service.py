@@ -30,8 +30,8 @@ from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, TOPICS, Spread
 from streams.model.verdict import Outcome
 from streams.ports import LogError, Received, TopicSpec
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
+from streams.sdk.connection.single_records import outgoing, publish
+from streams.sdk.connection.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.service import RunningApprovals
 from streams.services.approvals.settings import ApprovalsSection

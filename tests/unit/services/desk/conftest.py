@@ -16,7 +16,7 @@ from streams.model.alert import Alert
 from streams.model.topics import TOPICS, Spread
 from streams.operations.alerts import send_alerts
 from streams.ports import TopicSpec
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.desk.service import RunningDesk
 from streams.services.desk.settings import DeskSection
 from streams.wiring.clock import SystemClock

@@ -33,9 +33,9 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, BY_NAME
 from streams.model.types import Header
 from streams.ports import LogError, Outgoing, Received, RetriableLogError, TopicPartition
+from streams.sdk.connection.single_records import outgoing
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.single_records import outgoing
-from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
 from streams.services.desk.intake import NOT_TIMELY, Intake
 from streams.services.desk.outbox import Outbox

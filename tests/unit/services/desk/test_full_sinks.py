@@ -17,7 +17,7 @@ from streams.model.alert_status import AlertState
 from streams.model.audit import AuditEvent
 from streams.model.reasons import ControlReason
 from streams.model.topics import AUDIT_REPORTED
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.desk import outbox
 from streams.services.desk.service import RunningDesk
 from streams.services.desk.store import DeskStore

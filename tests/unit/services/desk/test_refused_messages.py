@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streams.metrics.declared import DESK_DELIVERIES
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.desk import delivery
 from streams.services.desk.delivery import STUCK_AFTER
 from streams.services.desk.service import RunningDesk

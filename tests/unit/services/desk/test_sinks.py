@@ -18,7 +18,7 @@ from cryptography import x509
 from streams.desk import formats
 from streams.desk.messages import Delivery, Message
 from streams.metrics.declared import DESK_DELIVERIES
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.desk.building import build_sinks
 from streams.services.desk.delivery import FAILURES_MAX
 from streams.services.desk.errors import DeskError

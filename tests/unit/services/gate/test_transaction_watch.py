@@ -13,7 +13,7 @@ from streams.model.alert import Alert
 from streams.model.topics import ALERT, ALERT_OCSF, SESSION
 from streams.operations.open_transactions import STUCK_MS
 from streams.ports import Outgoing, TopicPartition, TopicSpec
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.gate.transaction_watch import ANALYTIC, TransactionWatch
 from streams.topology import GATE
 from tests.kit import START_MS, wire

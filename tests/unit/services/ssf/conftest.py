@@ -26,7 +26,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.ssf.service import RunningSsf
 from streams.services.ssf.settings import SsfSection
 from streams.wiring.clock import SystemClock

@@ -13,7 +13,7 @@ from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.revocation_targets import principal_target
 from streams.model.session import SessionEventType
 from streams.sdk import DevTokenService
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.ssf.endpoints import TOKEN_CHARS_MAX
 from streams.services.ssf.settings import SsfSection
 from tests.unit.services.ssf.conftest import AUDIENCE, CAEP, DAY_MS, IDP, ROOT_KEY, Open, Service

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from simulation.records import revocation
 from streams.model.revocation import RevocationKind
 from streams.sdk import DevTokenService
-from streams.sdk.transport import Transport
+from streams.sdk.connection.transport import Transport
 from streams.services.ssf.settings import ReceiverSection
 from streams.services.ssf.transmitter import RELEASED, STOPPED, concerns, event_claims
 from tests.unit.services.ssf.conftest import CAEP, Open, claims_of, other

@@ -24,9 +24,9 @@ from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
+from streams.sdk.agent.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient, dpop_proof
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient, dpop_proof
-from streams.sdk.transport import Transport
 from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
 from streams.wiring.clock import SystemClock

@@ -19,9 +19,8 @@ from streams.delegation.keys import hop_grant_key
 from streams.identity.jose import take_apart
 from streams.model.delegation import GrantBody
 from streams.model.types import Actor, SubProfile
-from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.entropy import SYSTEM
-from streams.sdk.token_exchange import (
+from streams.sdk.agent.development_tokens import DevTokenService
+from streams.sdk.agent.token_exchange import (
     ACCESS_TOKEN,
     TXN_TOKEN,
     SessionToken,
@@ -30,6 +29,7 @@ from streams.sdk.token_exchange import (
     dpop_proof,
     exchange_proof,
 )
+from streams.sdk.entropy import SYSTEM
 from streams.services.sts import store
 from streams.services.sts.errors import RefusedError
 from streams.services.sts.exchange import TokenService

@@ -17,10 +17,10 @@ from streams.model.audit import AuditEventType
 from streams.model.proof import is_proven_event, session_secret, session_writer_key
 from streams.model.session import SessionEventType
 from streams.model.types import Actor, Model, SubProfile
-from streams.sdk.credential import OpenedWith
-from streams.sdk.delegation import Share, hand_on, tool
+from streams.sdk.agent.credential import OpenedWith
+from streams.sdk.agent.delegation import Share, hand_on, tool
+from streams.sdk.agent.token_exchange import ID_JAG, TXN_TOKEN, TokenRefusedError
 from streams.sdk.entropy import SYSTEM, system_now_ms
-from streams.sdk.token_exchange import ID_JAG, TXN_TOKEN, TokenRefusedError
 from tests.unit.services.sts.house import AGENT, READ, ROOT_KEY, STS, SUB_AGENT, TENANT, WORKER, House
 
 READ_ONLY = json.dumps([{"type": "stoplog_tools", "tools": [{"server_id": "files", "name": "read"}]}])

@@ -14,8 +14,15 @@ from streams.model.delegation import GrantBody
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
 from streams.model.types import Actor, SubProfile
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.token_exchange import ACCESS_TOKEN, JWT, TXN_TOKEN, SessionToken, TokenRefusedError, exchange_proof
+from streams.sdk.agent.token_exchange import (
+    ACCESS_TOKEN,
+    JWT,
+    TXN_TOKEN,
+    SessionToken,
+    TokenRefusedError,
+    exchange_proof,
+)
+from streams.sdk.connection.single_records import outgoing, publish
 from tests.unit.services.sts.house import (
     AGENT,
     INVALID,

@@ -11,8 +11,8 @@ import pytest
 
 from streams.identity.errors import KeyRingError
 from streams.identity.keyring import LOOK_AGAIN_MS, KeyRing, KeyState, keys_in
+from streams.sdk.agent.token_exchange import TokenRefusedError
 from streams.sdk.entropy import system_monotonic_ms, system_now_ms
-from streams.sdk.token_exchange import TokenRefusedError
 from tests.unit.services.sts.house import AGENT, STS, SUB_AGENT, open_house
 from tests.waiting import until
 

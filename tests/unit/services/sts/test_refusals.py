@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.model.token_reasons import TOKEN_TEXTS, TokenReason
-from streams.sdk.token_exchange import ACCESS_TOKEN, ID_JAG, JWT, TXN_TOKEN
+from streams.sdk.agent.token_exchange import ACCESS_TOKEN, ID_JAG, JWT, TXN_TOKEN
 from tests.unit.services.sts.house import AGENT, INVALID, STRANGER, House, tools
 from tests.unit.services.sts.issuers import b64, now_s
 

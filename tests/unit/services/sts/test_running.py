@@ -17,8 +17,8 @@ from streams.model.session import SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT_REPORTED, TOPICS
 from streams.ports import AbortableTransactionError, FatalLogError, LogError, RetriableLogError, TopicSpec
-from streams.sdk.token_exchange import TokenRefusedError
-from streams.sdk.transport import Transport
+from streams.sdk.agent.token_exchange import TokenRefusedError
+from streams.sdk.connection.transport import Transport
 from streams.services.sqlite_file import connect
 from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.introspection import ASSERTION_TYPE

@@ -20,8 +20,8 @@ from simulation.broker.kafka import free_port
 from streams.embedded.log import EmbeddedLog
 from streams.http.client_address import place
 from streams.http.protocol import counted_place
+from streams.sdk.agent.token_exchange import StsClient
 from streams.sdk.errors import TokenServiceError
-from streams.sdk.token_exchange import StsClient
 from tests.certificates import make_certificate
 from tests.unit.services.sts.faults import Faulty, together
 from tests.unit.services.sts.house import AGENT, House, WrappedLog, open_house

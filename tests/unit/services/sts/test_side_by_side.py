@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from streams.sdk.token_exchange import ACCESS_TOKEN
+from streams.sdk.agent.token_exchange import ACCESS_TOKEN
 from streams.services.sqlite_file import connect
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts

@@ -15,8 +15,8 @@ from streams.model.topics import TOKEN_USED
 from streams.model.types import Header
 from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, Outgoing, Publisher, Reader, Received, TopicPartition, TopicSpec
+from streams.sdk.connection.single_records import outgoing
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.single_records import outgoing
 from streams.services.sts import used_tokens
 from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.settings import SourceSection, StsSection

@@ -21,11 +21,11 @@ from streams.model.topics import DELEGATION, INTENT, REVOCATION, SESSION
 from streams.model.types import Header
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.settings import GateSettings
-from streams.sdk.credential import SessionCredential
+from streams.sdk.agent.credential import SessionCredential
+from streams.sdk.agent.intents import build_intent
+from streams.sdk.agent.token_exchange import SessionToken, StsClient, TokenRefusedError
+from streams.sdk.connection.single_records import outgoing, publish
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.intents import build_intent
-from streams.sdk.single_records import outgoing, publish
-from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House
 from tests.unit.services.sts.test_exchange import key_pair

@@ -12,8 +12,8 @@ from typing import Any
 
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
+from streams.sdk.connection.transport import Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.transport import Transport
 from streams.services.sts.store import StsStore
 from streams.services.sts.used_tokens import UsedTokens
 from streams.wiring.clock import SystemClock

@@ -1,0 +1,1 @@
+"""Open connections of agents and executors to a log."""

@@ -1,0 +1,1 @@
+"""Keys in files and in key services, and what is sealed with them."""

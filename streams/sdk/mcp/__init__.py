@@ -1,0 +1,1 @@
+"""Use MCP servers as tools, and watch what they list."""
