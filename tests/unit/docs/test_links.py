@@ -65,6 +65,14 @@ def test_the_index_lists_every_page_under_its_own_title() -> None:
     assert wrong == ["decision records"]
 
 
+def test_decision_records_are_listed_once_each_by_number_with_their_titles() -> None:
+    index = ROOT / "docs" / "adr" / "README.md"
+    rows = re.findall(r"^\| \[(\d{4})\]\((\1-[^)]+\.md)\) \| (.+?) \|", index.read_text("utf-8"), re.MULTILINE)
+    pages = sorted(path for path in index.parent.glob("*.md") if path != index)
+    titles = [path.read_text("utf-8").partition("\n")[0].removeprefix(f"# {path.name[:4]} ") for path in pages]
+    assert rows == [(path.name[:4], path.name, title) for path, title in zip(pages, titles, strict=True)]
+
+
 @pytest.mark.parametrize("page", LESSONS, ids=lambda page: page.name)
 def test_who_has_done_what_a_page_says_is_told_what_comes_next(page: Path) -> None:
     _, found, steps = page.read_text("utf-8").partition("\n## Next steps\n")
