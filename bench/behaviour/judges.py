@@ -62,7 +62,7 @@ class Detectors:
             it = self._notices.popleft()
             self._watcher.announcements.announce(self._open, it.tenant, it.uid, it.announced, it.time_ms)
         self.observed = self._watcher.judge(self._open, activity)
-        return tuple(finding.name for finding in self.observed.findings)
+        return tuple([finding.name for finding in self.observed.findings])
 
     @property
     def rows(self) -> Rows:

@@ -20,6 +20,7 @@ from simulation.fleet.fleet import PLAN, Plan, make_fleet
 from simulation.fleet.habits import HABITS, OFFICE
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
+from streams.services.gate.heap import settle_heap
 from streams.wiring.shipped import rules_directory
 
 CALIBRATED_ON = (1, 2, 3, 4)
@@ -65,6 +66,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         judge_fleet(Detectors(files.declared), seed, fleet, stopped, Stops())
         for name, make in makers.items():
             judge = make()
+            # As the process of a watch does.
+            settle_heap()
             begin = time.process_time()
             judge_fleet(judge, seed, fleet, tallies[name])
             if isinstance(judge, Detectors):

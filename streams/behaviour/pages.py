@@ -290,7 +290,11 @@ def _decoder(row_type: type) -> Callable[[bytes], Any]:
 class RememberedRows:
     """Decoded rows beside the bytes that they were decoded from. To forget one costs time and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows_max: int = REMEMBERED_MAX) -> None:
+        """Args:
+        rows_max: from how many on the older ones are forgotten, of which as many are kept.
+        """
+        self._rows_max = rows_max
         self._rows: dict[bytes, tuple[bytes, Any]] = {}
         self._older: dict[bytes, tuple[bytes, Any]] = {}
 
@@ -301,7 +305,7 @@ class RememberedRows:
 
     def keep(self, key: bytes, row: bytes, decoded: Any) -> None:
         """Remember a row; nobody may change it from now on."""
-        if len(self._rows) >= REMEMBERED_MAX:
+        if len(self._rows) >= self._rows_max:
             # Partitions take turns: to forget all at once would forget what the next one needs.
             self._older, self._rows = self._rows, {}
         self._rows[key] = (row, decoded)

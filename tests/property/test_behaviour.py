@@ -10,11 +10,12 @@ from math import isfinite
 from pathlib import Path
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.behaviour.activity import Activity
-from streams.behaviour.detectors.loops import repeats
+from streams.behaviour.detectors.hours import STRAY_DAYS, STRAY_SHARE, Rhythm
+from streams.behaviour.detectors.loops import WAITING_MIN, Lately, is_poll, repeats
 from streams.behaviour.detectors.rates import OVERDISPERSION, times_below
 from streams.behaviour.detectors.registry import DETECTORS
 from streams.behaviour.estimators import count_of, count_surprise, counted_up
@@ -240,3 +241,34 @@ def test_repeats_are_the_longest_run_of_a_cycle_that_the_calls_end_with(calls: l
 
     runs = [run_of(length) for length in range(2, 5) if len(calls) >= length]
     assert repeats(tuple(calls)) == max([calls.count(calls[-1]), *runs])
+
+
+@given(
+    pauses=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 3, 9, 10, 11, 60])), min_size=1, max_size=40),
+    pause_s=st.sampled_from([2.5, 10.0]),
+)
+@example(pauses=[(0, 0), (0, 60), *[(0, 1)] * 6], pause_s=2.5)
+@example(pauses=[(0, 0), (0, 1), (0, 1), (0, 1), *[(0, 10)] * 5], pause_s=10.0)
+def test_calls_are_slow_if_all_of_them_and_the_last_ones_are_on_average(
+    pauses: list[tuple[int, int]], pause_s: float
+) -> None:
+    calls = tuple(call % 2 for call, _ in pauses)
+    times = tuple(1_000 + sum(pause for _, pause in pauses[: at + 1]) for at in range(len(pauses)))
+    equal = [at for call, at in zip(calls, times, strict=True) if call == calls[-1]]
+    expected = len(equal) >= WAITING_MIN and all(
+        (few[-1] - few[0]) / (len(few) - 1) >= pause_s for few in (equal, equal[-WAITING_MIN:])
+    )
+    assert is_poll(Lately(calls, times=times), pause_s) is expected
+
+
+@given(
+    hours=st.lists(st.sampled_from([0.0, 0.0, 0.25, 1.0, 1.5, 2.0, 9.0]), min_size=24, max_size=24),
+    days=st.floats(0.0, 30.0),
+)
+def test_work_away_from_usual_hours_is_that_at_hours_with_little_work_near_them(
+    hours: list[float], days: float
+) -> None:
+    rhythm = Rhythm(days, tuple(hours))
+    most = max(STRAY_DAYS, STRAY_SHARE * days)
+    little = [count if rhythm.near(hour) <= most else 0.0 for hour, count in enumerate(hours)]
+    assert rhythm.strays() == sum(max(0.0, count - little[hour - 1]) for hour, count in enumerate(little))

@@ -142,7 +142,9 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
         surprising as such work is rare, whichever hour it is (as Good and Turing ask of names).
         """
         most = max(STRAY_DAYS, STRAY_SHARE * self.days)
-        found = [count if self.near(hour) <= most else 0.0 for hour, count in enumerate(self.hours)]
+        # Work near an hour is no less than work at it, so most hours need not be added up.
+        near = self.near
+        found = [count if 0.0 < count <= most and near(hour) <= most else 0.0 for hour, count in enumerate(self.hours)]
         return sum([max(0.0, count - found[hour - 1]) for hour, count in enumerate(found)])
 
 

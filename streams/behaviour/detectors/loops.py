@@ -190,17 +190,19 @@ def is_poll(lately: Lately, pause_s: float = POLL_PAUSE_S) -> bool:
 
     Calls about the same have to be equal, too, and to follow on each other: who asks otherwise each time gets nowhere.
     """
+    calls, times = lately.calls, lately.times
+    longest_s = times[-1] - times[calls.index(calls[-1])]
+    if longest_s < pause_s * (WAITING_MIN - 1):
+        # As almost all are. To count the calls takes longer.
+        return False
     if lately.wholes:
-        about = _of_last(lately.calls, lately.wholes)
+        about = _of_last(calls, lately.wholes)
         if about.count(0) > 1 or len({*about} - {0}) > 1:
             return False
-    at = _of_last(lately.calls, lately.times)
-    if len(at) < WAITING_MIN:
+    at = _of_last(calls, times)
+    if len(at) < WAITING_MIN or longest_s < pause_s * (len(at) - 1):
         return False
-    return all(
-        at[-1] - first >= pause_s * pauses
-        for first, pauses in ((at[0], len(at) - 1), (at[-WAITING_MIN], WAITING_MIN - 1))
-    )
+    return at[-1] - at[-WAITING_MIN] >= pause_s * (WAITING_MIN - 1)
 
 
 def goes_on(lately: Lately) -> bool:

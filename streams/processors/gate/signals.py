@@ -17,6 +17,7 @@ from streams.behaviour.activity import HOUR_MS, digest_of, digest_once
 from streams.behaviour.detectors.loops import RING_MAX, Stretch, told_repeats
 from streams.behaviour.detectors.spread import visited
 from streams.behaviour.names import short_name, short_tool
+from streams.behaviour.pages import RememberedRows
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Signal
 from streams.ports.processor import StateView
@@ -31,9 +32,15 @@ SIGNAL_FACT = "signal"
 RETURN_WINDOW_MS = 300_000
 """Within which time a session that comes back to an instance of its agent is in two places."""
 
+REMEMBERED_MAX = 2_048
+"""Of how many sessions the last calls are remembered decoded, about 3 kB each, and of as many before them."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignalsRow).decode
 _NOTHING = SignalsRow()
+# By the key of the session. What was remembered counts only for equal bytes, so it changes nothing but the cost: to
+# decode the sixty numbers of a session takes a third of all that is done here.
+_remembered = RememberedRows(REMEMBERED_MAX)
 
 
 def observe(case: Case, state: StateView, control: ControlState | None = None) -> dict[str, int]:
@@ -46,7 +53,7 @@ def observe(case: Case, state: StateView, control: ControlState | None = None) -
     """
     asked = case.asked
     kept = case.session.behaviour.signals or _kept_apart(case, state)
-    row = _decode(kept) if kept else _NOTHING
+    row: SignalsRow = (_remembered.take(asked.session_key, kept) or _decode(kept)) if kept else _NOTHING
     intent = asked.intent
     tool = f"{intent.tool.server_id}.{intent.tool.name}"
     call = digest_once(f"{tool} {intent.args_digest.hex()}")
@@ -107,7 +114,10 @@ def after_verdict(case: Case, outcome: Outcome, row: SessionRow, state: StateVie
         return row
     if not case.session.behaviour.signals and _kept_apart(case, state):
         state.delete(signals_row_key(case.asked.session_key))
-    return replace(row, behaviour=Behaviour(_encode(case.observed.row)))
+    observed = case.observed.row
+    kept = _encode(observed)
+    _remembered.keep(case.asked.session_key, kept, observed)
+    return replace(row, behaviour=Behaviour(kept))
 
 
 def _kept_apart(case: Case, state: StateView) -> bytes:

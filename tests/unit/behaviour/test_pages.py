@@ -187,3 +187,11 @@ def test_when_many_rows_are_remembered_the_older_half_is_forgotten() -> None:
         remembered.keep(row, row, row)
     known = [row for row in rows if remembered.take(row, row) is not None]
     assert known == rows[REMEMBERED_MAX:]
+
+
+def test_whoever_says_so_remembers_fewer_rows() -> None:
+    remembered = RememberedRows(2)
+    rows = [b"%d" % number for number in range(6)]
+    for row in rows:
+        remembered.keep(row, row, row)
+    assert [row for row in rows if remembered.take(row, row) is not None] == rows[2:]

@@ -106,6 +106,24 @@ def test_calls_of_a_row_without_times_count_as_made_now() -> None:
     assert gate.judge().outcome is Outcome.DENY
 
 
+def test_what_a_gate_remembers_of_a_session_counts_only_for_the_row_that_there_is() -> None:
+    gate = bench(LOOP)
+    gate.judge()
+    gate.judge()
+    after_two = session_row(gate).behaviour.signals
+    gate.judge()
+    gate.judge()
+    offset = gate.driver.disk.changelog_offset(0)
+    assert offset is not None
+    DiskStore(gate.driver.disk, 0, gate.driver.disk._tables[0]).apply(
+        {session_row_key(gate.session.key): encode_row(evolve(session_row(gate), signals=after_two))}, offset
+    )
+    gate.restart()
+    found = gate.judge()
+    assert found.outcome is Outcome.ALLOW
+    assert [(signal.name, signal.score) for signal in found.signals] == [("repeats", 3.0)]
+
+
 def test_other_sessions_and_calls_sent_twice_count_nothing() -> None:
     gate = bench(LOOP)
     other = SessionMaker("s-2")
