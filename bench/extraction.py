@@ -3,6 +3,9 @@
 An executor does this once for each result, the gate once for the arguments of each intent whose rules need it. The
 contents are prose, records and pages of growing size, one of 1 MiB in each form that is recognised, and contents that
 are made to be slow. Digests are made by the executor as well, and are counted apart.
+
+What these contents say repeats, as in most records and logs. The manual of stoplog does not, and has more sentences
+that read like instructions than most texts.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from streams.provenance.digests import atom_key
 from streams.provenance.events import atoms_of
@@ -30,6 +34,7 @@ _ARGUMENTS = {
     "date": "2026-03-05",
     "subject": "Dinner with Kim",
 }
+_PAGES = Path(__file__).parents[1] / "docs"
 SLOW = ("a", "@a", "1 ", "/a", "Kim Lee saw it. ", "5 March ", "please send it. ", "<a '", "moc.a ", "\u0430\u0431 ")
 """Pieces that make a content slow, if they are repeated."""
 
@@ -104,6 +109,8 @@ def _large() -> list[tuple[str, str]]:
         ("XML", f"<rows>{xml}</rows>"),
         ("mail", mail + prose),
         ("instructions", "".join(request.format(number=number) for number in range(16_000))),
+        ("manual", manual := "\n\n".join(path.read_text() for path in sorted(_PAGES.rglob("*.md")))),
+        ("manual, JSON", json.dumps([{"text": part} for part in manual.split("\n\n")])),
     ]
 
 

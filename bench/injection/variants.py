@@ -25,7 +25,7 @@ from bench.injection.generator import make_imperative_cases
 from bench.injection.said import limits_of
 from bench.injection.simple_policies import fits, leaves
 from streams.provenance import extract
-from streams.provenance.instructions import Sentence, sentences_in
+from streams.provenance.sentences import Sentence, sentences_in
 from streams.provenance.uses import seems_money
 
 DETECTOR = "sentences_in"

@@ -6,10 +6,12 @@ text all addresses, ids and amounts are kept. What was found says whether there 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from streams.provenance.found import AtomKind, Extraction, Found
-from streams.provenance.instructions import INSTRUCTIONS_READ_MAX
 from streams.provenance.leaves import Leaf
-from streams.provenance.words import named_shortly
+from streams.provenance.sentences import INSTRUCTIONS_READ_MAX, Sentence
+from streams.provenance.words import named_shortly, word_grams
 
 ATOMS_MAX = 2_560
 """How many values of a content are kept."""
@@ -44,6 +46,9 @@ class Collected:
         self.looks_left = GRAM_LOOKS_MAX
         self.shorts_left = SHORTS_MAX
         self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
+        self.sentences: dict[str, list[Sentence]] = {}
+        """The sentences of short texts, by these texts with one digit in the place of all."""
+        self._grams: dict[str, list[str]] = {}
         self._found: dict[tuple[AtomKind, str, str], Found] = {}
 
     @property
@@ -53,6 +58,15 @@ class Collected:
     def short_name(self, text: str, leaf: Leaf) -> str:
         """Return the short name or id that a field of a content holds; of arguments, `short_reading` has it."""
         return "" if self.loose else named_shortly(text, leaf.name or leaf.outer)
+
+    def grams_of(self, line: str) -> Iterable[str]:
+        """Return the sequences of words of a line. Many instructions have pieces in common."""
+        if self.by_user:
+            return word_grams(line, self.gram_words_max, USER_GRAM_WORDS_MAX)
+        found = self._grams.get(line)
+        if found is None:
+            found = self._grams[line] = list(word_grams(line, self.gram_words_max, USER_GRAM_WORDS_MAX))
+        return found
 
     def has(self, kind: AtomKind, value: str, leaf: Leaf) -> bool:
         return (kind, value, leaf.path) in self._found

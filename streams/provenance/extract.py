@@ -16,7 +16,7 @@ import msgspec
 
 from streams.provenance.arithmetic import numbers_in_words, results_in
 from streams.provenance.calls import INCLUDE
-from streams.provenance.collected import GRAM_WORDS_MAX, USER_GRAM_WORDS_MAX, Collected
+from streams.provenance.collected import GRAM_WORDS_MAX, Collected
 from streams.provenance.dictated import dictated, may_dictate
 from streams.provenance.excluded import excluded_in
 from streams.provenance.formats import content_leaves
@@ -25,10 +25,11 @@ from streams.provenance.given_names import GIVEN, given_name
 from streams.provenance.groups import in_ascii_letters, joined_groups
 from streams.provenance.hidden_words import read_hidden_words
 from streams.provenance.ids_and_files import backwards
-from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, sentences_in
+from streams.provenance.instructions import IMPERATIVES
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
+from streams.provenance.sentences import INSTRUCTIONS_READ_MAX, Sentence, sentences_in
 from streams.provenance.shapes import shapes_in
 from streams.provenance.spans import joined_words, names, quoted, without_stop_words
 from streams.provenance.tied import tied_in
@@ -39,7 +40,7 @@ from streams.provenance.words import (
     text_value,
     thing_of,
     typeset_plainly,
-    word_grams,
+    with_one_digit,
 )
 
 replace = msgspec.structs.replace
@@ -224,12 +225,13 @@ class _TextReader:
     """
 
     def __init__(self, text: str, leaf: Leaf, collected: Collected, *, decoded: bool) -> None:
-        self.sentences = [] if collected.in_arguments else sentences_in(text, collected.calls_max)
+        self.sentences = [] if collected.in_arguments else _sentences_of(text, collected)
         self.called = 0
         for sentence in self.sentences:
             self.called |= sentence.calls_for
         self.is_shaped = False
         self._starts = [sentence.start for sentence in self.sentences]
+        self._calls = [sentence.calls_for for sentence in self.sentences]
         self._said: set[tuple[str, int]] = set()
         self._leaf, self._collected, self._decoded = leaf, collected, decoded
         self.stripped = text.strip(AROUND)
@@ -285,7 +287,18 @@ class _TextReader:
 
     def calls_at(self, place: int) -> int:
         """Return what the sentence at a place, and those beside it, call for."""
-        return self.sentences[max(0, bisect_right(self._starts, place) - 1)].calls_for if self.sentences else 0
+        return self._calls[max(0, bisect_right(self._starts, place) - 1)] if self._calls else 0
+
+
+def _sentences_of(text: str, collected: Collected) -> list[Sentence]:
+    """Return the sentences of a text. Fields of records often say the same with other digits."""
+    if len(text) > TEXT_CHARS_MAX:
+        return sentences_in(text, collected.calls_max)
+    alike = with_one_digit(text)
+    found = collected.sentences.get(alike)
+    if found is None:
+        found = collected.sentences[alike] = sentences_in(text, collected.calls_max)
+    return found
 
 
 def _read_text(text: str, leaf: Leaf, collected: Collected, *, decoded: bool = False, with_words: bool = True) -> None:
@@ -376,7 +389,7 @@ def _read_grams(text: str, leaf: Leaf, collected: Collected, *, decoded: bool, c
         return
     # There is a line end in the place of each character of a value.
     for line in filter(None, text.split("\n")):
-        for gram in word_grams(line, collected.gram_words_max, USER_GRAM_WORDS_MAX):
+        for gram in collected.grams_of(line):
             if gram in IMPERATIVES and not collected.by_user:
                 continue
             collected.looks_left -= 1

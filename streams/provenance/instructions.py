@@ -1,4 +1,4 @@
-"""Sentences that read like instructions: to an assistant, or to anybody.
+"""Whether a sentence reads like an instruction: to an assistant, or to anybody.
 
 This is a flag and no decision. Whoever writes an instruction that this does not recognise gains nothing but a question
 to a person in place of a denial; no call is allowed because of it. It knows English verbs, the verbs and polite words
@@ -13,23 +13,14 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from itertools import pairwise
 
-import msgspec
-
 from streams.provenance.act_words import AMBIGUOUS_VERBS
-from streams.provenance.act_words_abroad import WORDS_CACHED_MAX
-from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.orders_abroad import may_order_abroad, orders_abroad
 from streams.provenance.orders_as_calls import orders_as_call
 from streams.provenance.role_marks import has_role_mark, has_role_mark_in_lines
 from streams.provenance.said_as_facts import FACTS, orders_as_fact, said_to_be_done
-from streams.provenance.self_standing import begin_of_order, stands_alone
 from streams.provenance.sieved import Sieved, SievedSet
-from streams.provenance.words import listed, plain_case
+from streams.provenance.words import listed
 
-# It begins with one set of signs, which is found faster than one of three sets.
-_END = re.compile(
-    r"[.!?\n\u3002\uff01\uff1f](?:(?<=[.!?])(?=[\s\"')\]]|\Z)|(?<=\n)\n*+|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+)"
-)
 _BETWEEN_CLAUSES = r"[,;:(\[{\"\s](?:(?<=\S)\s*+(?:[,;:(\[{\"]\s*+)*+|(?<=\s)(?:-|and|then)\s)"
 """Signs in a row part two clauses only once: a line of JSON has several of them around each name."""
 _CLAUSE = re.compile(_BETWEEN_CLAUSES)
@@ -186,127 +177,11 @@ for _sort, _words in (
         _SORTS[_word] = _SORTS.get(_word, 0) | _sort
 _JOINTS = ('":"', '["', ',"', '{"')
 """Signs of JSON in a text, in front of what may be an order."""
-SENTENCE_CHARS_MAX = 2_000
 _CLAUSES_MAX = 16
 _FIRST_WORDS_MAX = 4
-INSTRUCTIONS_READ_MAX = 256
-"""Instructions of a text whose kinds of acts are looked for. Those after them may call for anything."""
 
 
-class Sentence(msgspec.Struct, frozen=True, gc=False):
-    """A sentence of a text.
-
-    Attributes:
-        start: where it begins.
-        end: where it ends.
-        instructs: whether it is an instruction itself.
-        calls_for: what it and the ones beside it call for, as far as they are instructions that may be about it: a set
-            of bits of `streams.provenance.calls`, empty if none is one.
-    """
-
-    start: int
-    end: int
-    instructs: bool
-    calls_for: int = 0
-
-    @property
-    def flagged(self) -> bool:
-        """Whether it is an instruction, or one beside it that may be about it."""
-        return self.calls_for != 0
-
-
-def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sentence]:
-    """Return the sentences of a text, in order. A line ends a sentence, and so does `SENTENCE_CHARS_MAX`.
-
-    Args:
-        text: the text.
-        calls_max: of how many instructions it is read what they call for; of later ones, that is not known.
-    """
-    bounds = _bounds(text)
-    lowered = plain_case(text)
-    same_length = len(lowered) == len(text)
-    known = _Text(lowered)
-    instructs = [
-        _instructs(
-            text[first:last],
-            lowered[first:last] if same_length else plain_case(text[first:last]),
-            known,
-        )
-        for first, last in bounds
-    ]
-    if True not in instructs:
-        return [Sentence(first, last, instructs=False) for first, last in bounds]
-    sentences = [text[first:last] for first, last in bounds]
-    calls = _calls(sentences, instructs, calls_max)
-    together = _with_beside(sentences, calls, calls_max)
-    found: list[Sentence] = []
-    for index, ((first, last), own, calls_for) in enumerate(zip(bounds, instructs, together, strict=True)):
-        cut = first + begin_of_order(sentences[index], _is_order) if own and index < calls_max else first
-        if cut > first:
-            found.append(Sentence(first, cut, instructs=False, calls_for=calls[index]))
-        found.append(Sentence(cut, last, own, calls_for))
-    return found
-
-
-def _is_order(text: str) -> bool:
-    lowered = plain_case(text)
-    return _instructs(text, lowered, _Text(lowered))
-
-
-def _with_beside(sentences: list[str], calls: list[int], left: int) -> list[int]:
-    """Return what each sentence and the instructions beside it call for.
-
-    An instruction that is about something of its own does not count for a sentence that names no act.
-
-    Args:
-        sentences: all of them.
-        calls: what each calls for, with one place more at both ends.
-        left: of how many sentences it is read whether they name an act.
-    """
-    together = []
-    for index, sentence in enumerate(sentences):
-        own, beside = calls[index + 1], calls[index] | calls[index + 2]
-        if beside and own in (0, UNKNOWN) and left > 0:
-            near = [each for each in (index - 1, index + 1) if calls[each + 1]]
-            others = [each for each in near if not stands_alone(sentences[each], sentence)]
-            if len(others) < len(near):
-                left -= 1
-                if calls_of(sentence) == UNKNOWN:
-                    beside = calls[others[0] + 1] if others else 0
-        together.append(own | beside)
-    return together
-
-
-def _calls(sentences: list[str], instructs: list[bool], calls_max: int) -> list[int]:
-    """Return what each sentence calls for, with nothing before the first and after the last one."""
-    calls, left = [0], calls_max
-    for sentence, own in zip(sentences, instructs, strict=True):
-        calls.append((calls_of(sentence) if left > 0 else UNKNOWN) if own else 0)
-        left -= own
-    return [*calls, 0]
-
-
-def _bounds(text: str) -> list[tuple[int, int]]:
-    bounds: list[tuple[int, int]] = []
-    start = 0
-    for match in _END.finditer(text):
-        end = match.end()
-        if match.start() > start:
-            if end - start <= SENTENCE_CHARS_MAX:
-                bounds.append((start, end))
-            else:
-                _split(bounds, start, end)
-        start = end
-    if start < len(text):
-        _split(bounds, start, len(text))
-    return [bound for bound in bounds if not text[bound[0] : bound[1]].isspace()]
-
-
-def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
-    bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
-
-
-class _Text:
+class KnownText:
     """What is known of all of a text, which spares its sentences most of the work."""
 
     def __init__(self, lowered: str) -> None:
@@ -323,7 +198,7 @@ class _Text:
         return _FORMS.may_be_in(self._lowered)
 
 
-def _instructs(sentence: str, lowered: str, text: _Text) -> bool:
+def instructs(sentence: str, lowered: str, text: KnownText) -> bool:
     """Return whether a sentence reads like an instruction: an imperative at its start or at that of a clause, a polite
     word, a duty of the reader, something that must be, or the mark of a role.
 
@@ -364,11 +239,15 @@ def _has_other_form(lowered: str, spaced: str, sorts: int) -> bool:
     return bool(sorts & _ABROAD) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
 
 
+_SORTS_CACHED_MAX = 16_384
+"""A long text has some thousand different words. To find one out again costs ten times as much as to know it."""
+
+
 class _SortsOf(dict[str, int]):
     """Of which sorts words are, as they stand between spaces: sets of bits, found out when a word is first met."""
 
     def __missing__(self, between_spaces: str) -> int:
-        if len(self) >= WORDS_CACHED_MAX:
+        if len(self) >= _SORTS_CACHED_MAX:
             self.clear()
         word = between_spaces.strip(_AROUND_WORDS)
         sorts = _SORTS.get(word, 0) | (_TRIGGER if between_spaces in _TRIGGERS else 0)
@@ -380,7 +259,7 @@ class _SortsOf(dict[str, int]):
 _SORTS_OF = _SortsOf()
 
 
-def _has_trigger(lowered: str, sorts: int, text: _Text) -> bool:
+def _has_trigger(lowered: str, sorts: int, text: KnownText) -> bool:
     """Look closer at a sentence that has a word of instructions."""
     if sorts & _POLITE_WORD:
         return True
@@ -397,7 +276,7 @@ def _has_trigger(lowered: str, sorts: int, text: _Text) -> bool:
     return _asks_for_act(lowered, text)
 
 
-def _asks_for_act(lowered: str, text: _Text) -> bool:
+def _asks_for_act(lowered: str, text: KnownText) -> bool:
     """Return whether a sentence asks for an act in another form than an imperative: as a duty of somebody who is named,
     as a wish of somebody, as something to be had done, or with what to open or to follow right behind the verb."""
     if text.has_forms and any(orders(match) for match, orders in _FORMS.matches(lowered)):

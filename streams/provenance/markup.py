@@ -20,6 +20,11 @@ _BROKEN_TAGS_MAX = 1_000
 
 # What has been read of a tag is never read again in another way: so one that does not end costs its length and no more.
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]{0,60})((?>[^<>\"']++|\"[^\"]{0,2048}+\"|'[^']{0,2048}+')*+)>")
+_PLAIN_TAG = re.compile(r"<(/?[A-Za-z]{1,61}+)>([^<]*+)")
+"""A tag of an element without attributes, and the text behind it. Most tags of large tables are such."""
+_PLAIN_CELLS = re.compile(r"(?:<t[dh]>[^<&]*+</t[dh]>\s*+)++")
+_PLAIN_CELL = re.compile(r"<t[dh]>([^<]*+)<")
+"""The cells of a row that hold nothing but a text."""
 _ELEMENT = re.compile(r"</?(?:[\w-]+:)?(?:h[1-6]|(?:[^\W\d]|-)+)[\s/>]", re.IGNORECASE)
 """How the tag of an element begins. An address, a URL or a number in angle brackets is text."""
 _ATTRIBUTE = re.compile(r"([\w:-]{1,60})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
@@ -141,6 +146,16 @@ class _Page:
             if name == "table" and rows is None:
                 self._rows = []
 
+    @property
+    def is_in_table(self) -> bool:
+        """Whether what follows is inside of a table."""
+        return self._rows is not None
+
+    def take_cells(self, cells: list[str]) -> None:
+        """Take cells of a row that has just begun, as `take_tag` and `take_text` do one after the other."""
+        if self._rows:
+            self._rows[-1] += map(str.strip, cells)
+
     def end(self) -> None:
         """End what is open: a reader sees the rows of a table that nobody has closed."""
         if self._rows is None:
@@ -184,34 +199,54 @@ class _Page:
 
 def _read_page(text: str, page: _Page) -> None:
     position = broken = 0
-    while position < len(text):
+    while position < len(text) and broken <= _BROKEN_TAGS_MAX:
+        if (plain := _PLAIN_TAG.match(text, position)) is not None:
+            position = _read_plain_tag(plain, page)
+            continue
         start = text.find("<", position)
-        if start < 0 or broken > _BROKEN_TAGS_MAX:
+        if start < 0:
             break
         if start > position:
             page.take_text(text[position:start])
         tag = _TAG.match(text, start)
-        if tag is None:
-            if text.startswith("<!--", start):
-                end = text.find("-->", start)
-                end = len(text) if end < 0 else end
-                page.take_tag("comment")
-                page.take_text(text[start + 4 : end])
-                page.take_tag("/comment")
-                position = end + 3
-            else:
-                broken += 1
-                page.take_text("<")
-                position = start + 1
-            continue
-        position = tag.end()
-        if _ELEMENT.match(text, start) is None:
-            page.take_text(tag.group())
-            continue
-        slash, name, attributes = tag.groups()
-        page.take_tag(slash + name.lower())
-        if attributes:
-            for attribute in _ATTRIBUTE.finditer(attributes):
-                if attribute.group(1).lower() in _TEXT_ATTRIBUTES:
-                    page.take_text(f" {attribute.group(2) or attribute.group(3) or attribute.group(4) or ''} ")
+        if tag is not None:
+            _read_tag(tag, page)
+            position = tag.end()
+        elif text.startswith("<!--", start):
+            end = text.find("-->", start)
+            end = len(text) if end < 0 else end
+            page.take_tag("comment")
+            page.take_text(text[start + 4 : end])
+            page.take_tag("/comment")
+            position = end + 3
+        else:
+            broken += 1
+            page.take_text("<")
+            position = start + 1
     page.take_text(text[position:])
+
+
+def _read_plain_tag(plain: re.Match[str], page: _Page) -> int:
+    """Read a tag without attributes and the text or the cells behind it; return where that ends."""
+    name, behind = plain.groups()
+    page.take_tag(name.lower())
+    if name == "tr" and page.is_in_table and (not behind or behind.isspace()):
+        cells = _PLAIN_CELLS.match(plain.string, plain.end())
+        if cells is not None:
+            page.take_cells(_PLAIN_CELL.findall(plain.string, plain.end(), cells.end()))
+            return cells.end()
+    page.take_text(behind)
+    return plain.end()
+
+
+def _read_tag(tag: re.Match[str], page: _Page) -> None:
+    """Read any tag, and the texts in its attributes."""
+    if _ELEMENT.match(tag.string, tag.start()) is None:
+        page.take_text(tag.group())
+        return
+    slash, name, attributes = tag.groups()
+    page.take_tag(slash + name.lower())
+    if attributes:
+        for attribute in _ATTRIBUTE.finditer(attributes):
+            if attribute.group(1).lower() in _TEXT_ATTRIBUTES:
+                page.take_text(f" {attribute.group(2) or attribute.group(3) or attribute.group(4) or ''} ")

@@ -44,6 +44,9 @@ _SPELLED = (
     " dot ", " punkt ", " punto ", " slash ", " underscore ", " hyphen ", "[at]", "(at)", "{at}", "<at>", "[@]", "(@)",
     "[ at ]", "( at )", "[dot]", "(dot)", "{dot}", "<dot>", "[.]", "(.)", "[ dot ]", "( dot )",
 )  # fmt: skip
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_SELDOM = 16
+"""Where one character of so many takes more than a byte, it is quicker to look for these than at each character."""
 _AT_HOST = re.compile(r" at [\w-]{1,63}\.\w")
 _SOME_SPELLED = re.compile(
     r"[\[({<] ?(?:at|@|dot|\.) ?[\])}>]| (?:dot|punkt|punto|slash|underscore|hyphen) | at [\w-]{1,63}\.\w"
@@ -145,7 +148,10 @@ def in_ascii(text: str) -> str:
     """Return the text with ASCII in place of what looks like it, and without what nobody sees."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", typeset_plainly(text)).translate(_ALIKE)
+    composed = unicodedata.normalize("NFKC", typeset_plainly(text))
+    if len(composed.encode("utf-8", "surrogatepass")) - len(composed) < len(composed) // _SELDOM:
+        return _NOT_ASCII.sub(lambda match: match[0].translate(_ALIKE), composed)
+    return composed.translate(_ALIKE)
 
 
 class _Alike(dict[int, str]):

@@ -70,22 +70,39 @@ def plain_case(text: str) -> str:
     """Return the text in one case, with composed characters, and marks of typography as ASCII has them."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", text.translate(_TYPOGRAPHY)).casefold()
+    return unicodedata.normalize("NFC", typeset_plainly(text)).casefold()
 
 
-_TYPOGRAPHY = {
-    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032"), "'"),
-    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"), '"'),
-    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-"),
-    **dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " "),
-    ord("\u2026"): "...",
-}
+_TYPOGRAPHY = tuple(
+    (mark, plain)
+    for marks, plain in (
+        ("\u2018\u2019\u201a\u201b\u2032", "'"),
+        ("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+        ("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+        ("\u00a0\u2007\u2009\u202f", " "),
+        ("\u2026", "..."),
+    )
+    for mark in marks
+)
 """Marks that word processors and web pages set. They are no disguise."""
 
 
 def typeset_plainly(text: str) -> str:
     """Return the text with the marks of typography as ASCII has them."""
-    return text if text.isascii() else text.translate(_TYPOGRAPHY)
+    if not text.isascii():
+        # To replace one mark after the other takes a tenth of the time of one look at each character.
+        for mark, plain in _TYPOGRAPHY:
+            text = text.replace(mark, plain)
+    return text
+
+
+_ONE_DIGIT = bytes(ord("0") if chr(code) in "123456789" else code for code in range(256))
+
+
+def with_one_digit(text: str) -> str:
+    """Return the text with a zero in the place of each digit of ASCII."""
+    # Bytes are replaced fifty times as fast as characters, and those of all other characters are above those of ASCII.
+    return text.encode("utf-8", "surrogatepass").translate(_ONE_DIGIT).decode("utf-8", "surrogatepass")
 
 
 def text_value(text: str) -> str:

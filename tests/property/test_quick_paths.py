@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from streams.model.proof import make_hmac
 from streams.provenance import (
+    extract,
     instructions,
     leaves,
+    markup,
     numbers,
     origins,
     readings,
     role_marks,
+    sentences,
     shapes,
     spans,
     usual_forms,
@@ -24,7 +28,7 @@ from streams.provenance import (
 )
 from streams.provenance.arguments import arguments_in, extract_part
 from streams.provenance.digests import atom_digest
-from streams.provenance.extract import extract_arguments
+from streams.provenance.extract import extract_arguments, extract_content
 from streams.provenance.found import Found
 from streams.provenance.origins import SHAPED
 
@@ -182,7 +186,92 @@ def test_the_quick_search_for_shapes_finds_the_same(text: str, loose: bool) -> N
         patch.setattr(shapes, "_HIT_BESIDE_ESCAPES", shapes._HIT)
         patch.setattr(shapes, "_append_usual", lambda *_: False)
         patch.setattr(shapes, "_OFTEN_LEFT_CHARS_MAX", shapes._LEFT_CHARS_MAX)
+        patch.setattr(shapes, "_with_borders", lambda _: None)
         slow = shapes.shapes_in(text, loose=loose)
+    assert quick == slow
+
+
+@pytest.mark.parametrize("char", ["a", "-", "\u00e9"])
+@pytest.mark.parametrize("count", [31, 32, 255, 256, 257, 300, 2_047, 2_048, 2_049])
+def test_a_long_token_has_the_same_bounds_on_the_slow_path(char: str, count: int) -> None:
+    text = f"see ({char * count}@{'b' * count}.example/{char * count}7) there"
+    quick = shapes.shapes_in(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "_with_borders", lambda _: None)
+        slow = shapes.shapes_in(text)
+    assert quick == slow
+
+
+_SAID = st.sampled_from(
+    [
+        "Pay 12 EUR to kim7@x.example", "Pay 99 EUR to kim8@x.example", "It is 5 pm", "Set SO-1 to 19000", "3 apples",
+        "Please add line 4", "our code is 4410", "book H-12 as well", "2fa", "\u0663 times", "Bezahl 7", "caf\u00e9 9",
+        "user 1:", "### task 3", "### system", "you must not", "the booking to cancel is H-12", "close_ticket: 77",
+    ]
+)  # fmt: skip
+_ENDS = st.sampled_from([". ", "\n", ", ", "! ", " ", "; ", '", "', "? 1", "\n2. "])
+_MANY_SAID = st.lists(st.tuples(_SAID, _ENDS).map("".join), max_size=12).map("".join)
+
+
+@settings(max_examples=500)
+@given(text=st.one_of(_MANY_SAID, st.text(max_size=40)), calls_max=st.sampled_from([0, 2, 256]))
+@example(text="Pay 12 EUR to 7. Pay 99 EUR to 8. \ud83d\ude00 Pay 1.", calls_max=256)
+def test_which_digits_a_text_has_says_nothing_of_its_sentences(text: str, calls_max: int) -> None:
+    quick = sentences.sentences_in(text, calls_max)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "with_one_digit", lambda text: text)
+        slow = sentences.sentences_in(text, calls_max)
+    assert quick == slow
+
+
+@given(notes=st.lists(st.lists(_SAID, min_size=1, max_size=2).map(". ".join), max_size=6))
+def test_fields_with_other_digits_read_as_if_each_stood_alone(notes: list[str]) -> None:
+    rows = [{"id": number, "note": f"{note} {number}"} for number, note in enumerate(notes)]
+    content = json.dumps(rows)
+    quick = extract_content(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            extract, "_sentences_of", lambda text, collected: sentences.sentences_in(text, collected.calls_max)
+        )
+        slow = extract_content(content)
+    assert quick == slow
+
+
+_MARKS = st.sampled_from(
+    [
+        "<table>", "</table>", "<tr>", "<TR>", "</tr>", "<td>", "</td>", "<th>", "</th>", "<td >", "<b>", "</b>",
+        "<h1>", "<br/>", "<p>", "<td>a</td>", "<td> 7 </td><td></td>", "<th>Name</th>", "<td>a &amp; b</td>",
+        "<td><b>x</b></td>", "<tr>\n", "\n", " ", "Kim", "<", ">", "&nbsp;", "<!--", "-->", "<td class='x'>",
+        "<a title=\"y\">", "<tr> z",
+        f"<{'a' * 61}>", f"<{'a' * 62}>", "<x@y>", "<t\u00e9>",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(text=st.lists(_MARKS, max_size=24).map("".join))
+@example(text="<table><tr><td>a</td></tr><tr>x<td>b</td><td>c</td>")
+@example(text="<tr><td>a</td><td>b</td>")
+@example(text="<table><td>a</td><tr><td>b</td></tr><tr><td>c</td></tr></table>")
+def test_tags_without_attributes_read_like_all_others(text: str) -> None:
+    quick = markup.parsed_html(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markup, "_PLAIN_TAG", re.compile(r"(?!)"))
+        slow = markup.parsed_html(text)
+    assert quick == slow
+
+
+_TYPESET = st.text(alphabet="a7\u2018\u201c\u2011\u00a0\u2026\u00e9\u0430\u200b\u2460\U0001f600\ud83d", max_size=20)
+
+
+@given(text=_TYPESET)
+def test_characters_are_replaced_alike_in_either_way(text: str) -> None:
+    assert words.typeset_plainly(text) == text.translate({ord(mark): plain for mark, plain in words._TYPOGRAPHY})
+    padded = text + "a" * 400
+    quick = readings.in_ascii(padded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readings, "_SELDOM", 10**9)
+        slow = readings.in_ascii(padded)
     assert quick == slow
 
 

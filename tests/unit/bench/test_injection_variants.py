@@ -21,7 +21,7 @@ from bench.injection.results import Fate
 from bench.injection.runner import Runner
 from bench.injection.said import limits_of
 from streams.provenance import extract
-from streams.provenance.instructions import sentences_in
+from streams.provenance.sentences import sentences_in
 from streams.wiring.shipped import rules_directory
 
 
