@@ -90,6 +90,23 @@ class BudgetAnswer(StrEnum):
     COUNTED = "COUNTED"
 
 
+class CarriedSource(Record, frozen=True, kw_only=True):
+    """What a session has read or written of others' words, and other sessions may know from it.
+
+    Attributes:
+        session_id: the session.
+        event_id: the event that it has read, or the intent that has written into a store.
+        noted_at: when a gate has noted it.
+        digests: the first bytes of the keyed digests of some of its values, one behind the other; empty if all that the
+            session knows may come from it.
+    """
+
+    session_id: str
+    event_id: str
+    noted_at: Millis = 0
+    digests: bytes = b""
+
+
 class BudgetRequest(Record, frozen=True, kw_only=True):
     """A gate partition asks for a lease of one window of a budget, or returns what it has not used of one.
 
@@ -104,6 +121,7 @@ class BudgetRequest(Record, frozen=True, kw_only=True):
         amount: the amount that is returned.
         targets: of a budget of distinct values, those that are asked for or returned.
         keys_max: how many values of its key the budget may have in a window; 0 for a budget without a key.
+        sources: where values that outlive a session come from.
     """
 
     header: Header
@@ -119,6 +137,7 @@ class BudgetRequest(Record, frozen=True, kw_only=True):
     amount: int = 0
     targets: tuple[bytes, ...] = ()
     keys_max: int = 0
+    sources: tuple[CarriedSource, ...] = ()
 
 
 class BudgetGrant(Record, frozen=True, kw_only=True):
@@ -127,6 +146,7 @@ class BudgetGrant(Record, frozen=True, kw_only=True):
     Attributes:
         serial: the serial of the answered request; 0 for none.
         left: what is not leased to any partition.
+        sources: where values that outlive a session come from.
     """
 
     header: Header
@@ -139,3 +159,4 @@ class BudgetGrant(Record, frozen=True, kw_only=True):
     amount: int = 0
     left: int = 0
     targets: tuple[bytes, ...] = ()
+    sources: tuple[CarriedSource, ...] = ()

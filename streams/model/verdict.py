@@ -84,11 +84,20 @@ class Origin(StrEnum):
 
 
 class Influence(Record, frozen=True, kw_only=True):
-    """A session event that could have influenced the call."""
+    """An event that could have influenced the call: of its session, or of another one that it knows something from.
+
+    Attributes:
+        event_id: the event; or the intent of a call that has no result yet, or that has written a note.
+        arg_pointers: the arguments with values of it.
+        origin: whether others may write it.
+        session_id: the session of the event, if it is another one: of the same conversation, or one that has written
+            what this session has read.
+    """
 
     event_id: str
     arg_pointers: tuple[str, ...] = ()
     origin: Origin = Origin.NOWHERE
+    session_id: str | None = None
 
 
 class ValueOrigin(StrEnum):

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import IntFlag
+from itertools import chain
 from struct import Struct
 
+from streams.model.budget import CarriedSource
 from streams.model.money import EXPONENT_UNSTATED, limit_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 
 CARRIED_MAX = 1_024
 """Values of a conversation, or of a store, that are carried. Beyond that, what is not found counts as the worst."""
+SOURCES_MAX = 16
+"""Sources of a conversation, or of a store, that are carried: the latest ones."""
 
 _ENTRY = Struct(">8sHH")
 CARRIED_BYTES = _ENTRY.size
@@ -59,6 +63,8 @@ class Whole(IntFlag):
     INSTRUCTED = 8
     LACKS_WORDS = 16
     """Words without a shape are not carried."""
+    TAINTED = 32
+    """A session has read something that is untrusted as a whole."""
 
 
 def pack(entries: Iterable[Entry]) -> tuple[bytes, bool]:
@@ -88,6 +94,15 @@ def unpack(packed: bytes) -> Iterator[Entry]:
 def union(packed: bytes, others: Iterable[Entry]) -> tuple[bytes, bool]:
     """Return a packed set with further values, and whether all are in it."""
     return pack([*unpack(packed), *others])
+
+
+def joined_sources(*known: Iterable[CarriedSource]) -> tuple[CarriedSource, ...]:
+    """Return the latest of several sources, each once. In which order they come makes no difference."""
+    by_event = {(each.session_id, each.event_id, each.noted_at, each.digests): each for each in chain(*known)}
+    latest: dict[tuple[str, str], CarriedSource] = {}
+    for key in sorted(by_event, key=lambda key: (-key[2], *key)):
+        latest.setdefault(key[:2], by_event[key])
+    return tuple(latest.values())[:SOURCES_MAX]
 
 
 def _weight(item: tuple[bytes, int, int]) -> tuple[int, bytes]:

@@ -75,8 +75,11 @@ class Seen:
     """It says when the user has asked for something last (`streams.provenance.carried`)."""
     ALIKE: Final = 262144
     """Never kept: the session has seen another host that differs from that of the value by one slip."""
-    ALIKE_KNOWN: Final = 32768
+    ALIKE_KNOWN: Final = 1048576
     """Never kept: that host is the user's, or in trusted data."""
+    QUOTED: Final = 32768
+    """Only in what is carried of a store: a session that counts as untrusted has written it there, within a text of
+    others."""
     SOLE: Final = 524288
     """Never kept: it stands inside text of contents that the user asked for, which show nothing else of its kind by
     which somebody is reached, and he has said what kind that is."""
@@ -90,7 +93,12 @@ _OTHERS, _CLEARS = Seen.FIELD | Seen.TEXT, Seen.USER | Seen.TRUSTED
 
 
 def is_of_others(flags: int) -> bool:
-    """Return whether only others have shown a value, by the set of where it was seen."""
+    """Return whether only others have shown a value, by the set of where it was seen.
+
+    What they have shown and the agent has written down is theirs, whatever the label of the store says.
+    """
+    if flags & Seen.WRITTEN:
+        return not flags & Seen.USER
     return bool(flags & _OTHERS) and not flags & _CLEARS
 
 

@@ -217,7 +217,7 @@ def notes_nothing_of_events(patch: pytest.MonkeyPatch) -> None:
 
 def notes_nothing_that_is_written(patch: pytest.MonkeyPatch) -> None:
     """What a call writes into a store is not noted, so that the store's label clears it."""
-    patch.setattr("streams.processors.gate.carried._written", lambda _args, _uses, _memory: list[Entry]())
+    patch.setattr("streams.processors.gate.carried.written_of", lambda *_args, **_fields: list[Entry]())
 
 
 PLANTS = (keeps_the_last_note, forgets_what_was_answered, notes_nothing_of_events, notes_nothing_that_is_written)

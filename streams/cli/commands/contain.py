@@ -285,12 +285,14 @@ def _show(screen: Screen, found: Containment, standing: Standing) -> None:
             "It was untrusted before its first call (by its conversation, or what was written before), or what it read "
             "is not on the log."
         )
+    elif source.session_id is not None:
+        screen.say(f"It was reached through session {source.session_id}, at {instant_text(source.time_ms)}:")
+        screen.say(f"  {source.what}{short(_asked_text(source.args_json, source.documents), _ARGS_CHARS_MAX)}")
     else:
-        documents = f" ({', '.join(source.documents)})" if source.documents else ""
         screen.say(f"It first read untrusted data at {instant_text(source.time_ms)}:")
         call = view.intents.get(source.intent_id or "")
-        asked = "" if call is None or call.args_json is None else f" {call.args_json}"
-        screen.say(f"  {source.what}{short(f'{asked}{documents}', _ARGS_CHARS_MAX)}")
+        asked = None if call is None else call.args_json
+        screen.say(f"  {source.what}{short(_asked_text(asked, source.documents), _ARGS_CHARS_MAX)}")
     also = (
         f" Sessions that descend from it: {', '.join(each.view.session_id for each in found.others)}."
         if found.others
@@ -301,6 +303,12 @@ def _show(screen: Screen, found: Containment, standing: Standing) -> None:
     screen.say(f"Since then, {acts} may have changed something{reads}.{also}")
     for number, act in enumerate(found.acts, start=1):
         _show_act(screen, number, act)
+
+
+def _asked_text(args_json: str | None, documents: Sequence[str]) -> str:
+    """Return the arguments of a call that has read or written something, and the names of what it was."""
+    named = f" ({', '.join(documents)})" if documents else ""
+    return f" {args_json}{named}" if args_json else named
 
 
 def _show_act(screen: Screen, number: int, act: Act) -> None:

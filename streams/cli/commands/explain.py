@@ -76,6 +76,8 @@ def _show(screen: Screen, story: Story) -> None:
         screen.say(f"arguments and origins can't be shown: this client may not read `{VERDICT.name}`", WARN)
     if story.erasure is not None:
         screen.say(f"the arguments can't be shown: {erasure_text(story.erasure)}", WARN)
+    if story.reached:
+        screen.prose(f"the session was reached by what others wrote through {', '.join(story.reached)}", WARN)
     if story.first is not None:
         answered = f"; then {', '.join(story.answers)}" if story.answers else ""
         screen.prose(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}{answered}", FAINT)
@@ -147,6 +149,7 @@ def _fields(story: Story) -> dict[str, Any]:
         "reason": story.reason,
         "reason_text": story.reason_text,
         "story": sentence(story),
+        "reached": list(story.reached),
         "values": [value._asdict() | {"told": told_origin(value)} for value in story.values],
         "rules": [{"rule_id": hit.rule_id, "effect": hit.effect.value, "reason": hit.reason} for hit in story.rules],
         "answers": list(story.answers),

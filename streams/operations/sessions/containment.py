@@ -22,18 +22,16 @@ import msgspec
 from streams.model.canonical import CanonicalError, canonical, sha256
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
-from streams.model.keys import session_key_of
 from streams.model.labels import Integrity
-from streams.model.session import SessionEvent
-from streams.model.topics import REPORT, SESSION, VERDICT
+from streams.model.topics import VERDICT
 from streams.model.types import ToolRef, tool_text
-from streams.model.verdict import Origin, Outcome, Verdict
+from streams.model.verdict import Outcome, Verdict
 from streams.operations.catalog.history import CatalogHistory, ToolName, read_catalog_history, tool_name
 from streams.operations.contents.erased import SessionErasure
 from streams.operations.operator import Operator
+from streams.operations.sessions.reached_from import Source, find_source
 from streams.operations.sessions.search import SessionMissingError, Shown, show_session
-from streams.operations.sessions.view import SessionView
-from streams.operations.topics.decoded import decoded, records_of_key
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, read_to_end
 from streams.processors.control.tool_uses import ToolUses, undoing_arguments
 
@@ -60,16 +58,6 @@ class Remedy(StrEnum):
     """The call that undoes it has been allowed since."""
     NOT_NEEDED = "not_needed"
     """Its executor has not run it."""
-
-
-class Source(NamedTuple):
-    """What made the session untrusted: the event, its time, what was read, and by which call."""
-
-    event_id: str
-    time_ms: int
-    what: str
-    documents: tuple[str, ...]
-    intent_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +151,8 @@ def read_containment(operator: Operator, tenant_uid: str, session_id: str, resul
         if not catalog.only_reads(verdict)
     ]
     made = _with_undone(operator, acts, since_ms=verdicts[0].evaluated_at) if acts else []
-    source = _source(operator, shown.view, verdicts, catalog, tainted_ms)
+    first = next((each for each in verdicts if each.session_id == session_id), None)
+    source = None if first is None else find_source(operator, shown.view, first, catalog.returns_untrusted, tainted_ms)
     reads = len(verdicts) - len(acts)
     tools = catalog.refs({act.undoing_tool for act in made if act.undoing_tool})
     return Containment(shown, tuple(others), source, tuple(made), reads, bool(verdicts), tools)
@@ -329,39 +318,6 @@ def args_digest(args: Mapping[str, Any]) -> bytes | None:
         return sha256(canonical(dict(args)))
     except CanonicalError:
         return None
-
-
-def _source(
-    operator: Operator, view: SessionView, verdicts: Sequence[Verdict], catalog: _Catalog, tainted_ms: int
-) -> Source | None:
-    """Return the first thing that made the session untrusted, according to the first verdict under such a label.
-
-    If nothing was reported of it, that is the call that was allowed to read it. If the verdict names nothing that is
-    untrusted as a whole, it is the first result with a field that others may write, if its call had been allowed by
-    then: otherwise its conversation, or a note, has made the session untrusted, and nothing is returned.
-
-    Args:
-        tainted_ms: when a call of the session was first judged as untrusted. Gates go by the time of the log.
-    """
-    tenant_uid, session_id = view.tenant_uid, view.session_id
-    first = next((each for each in verdicts if each.session_id == session_id), None)
-    if first is None:
-        return None
-    ids = [each.event_id for each in first.influences if each.origin is Origin.UNTRUSTED]
-    key = session_key_of(tenant_uid, session_id)
-    for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
-        if not isinstance(event, SessionEvent):
-            continue
-        # An allowed call counts as read before its result is reported; then its intent is named.
-        is_named = event.header.id in ids or event.intent_id in ids
-        call = view.intents.get(event.intent_id or "")
-        is_by_then = received.timestamp_ms <= tainted_ms or (call is not None and call.decided_ms < tainted_ms)
-        may_be_it = not ids and is_by_then and event.tool is not None and catalog.returns_untrusted(event.tool)
-        if is_named or may_be_it:
-            what = event.type.value.lower() if event.tool is None else tool_text(event.tool)
-            return Source(event.header.id, received.timestamp_ms, what, event.sources, event.intent_id)
-    read = next((view.intents[each] for each in ids if each in view.intents), None)
-    return None if read is None else Source(read.intent_id, read.judged_ms, read.tool, (), read.intent_id)
 
 
 def _parsed(args_json: str) -> Any:

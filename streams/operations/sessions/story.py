@@ -8,7 +8,8 @@ say what was read. Nothing is computed again, so the story is that of the decisi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +23,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REPORT, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, ArgumentOrigin, Outcome, RuleEffect, RuleHit, ValueOrigin, Verdict
 from streams.operations.contents.orders import GivenOrder
-from streams.operations.sessions.search import Shown, show_session
+from streams.operations.sessions.search import SessionMissingError, Shown, show_session
 from streams.operations.topics.decoded import records_of_key
 from streams.operations.topics.lookup import Owner
 from streams.ports import Clock
@@ -68,6 +69,7 @@ class Story(NamedTuple):
         answers: what people have answered about the call: `approved by ann`.
         ran: what the executor reported.
         erasure: the order that has erased the content of the call; its arguments are missing from the story then.
+        reached: what other sessions have read or written that this one knew something from, in words.
     """
 
     shown: Shown
@@ -83,6 +85,7 @@ class Story(NamedTuple):
     answers: tuple[str, ...]
     ran: str
     erasure: GivenOrder | None = None
+    reached: tuple[str, ...] = ()
 
     @property
     def rules(self) -> tuple[RuleHit, ...]:
@@ -124,6 +127,12 @@ def read_story(
     erasure = None if shown.erasure is None else shown.erasure.of_call(call.intent_id, call.judged_ms)
     if last is not None and erasure is not None:
         last = msgspec.structs.replace(last, args_json="")
+    readings = _Readings(shown, events)
+    reached: tuple[str, ...] = ()
+    if last is not None:
+        others = {each.event_id: each.session_id for each in last.influences if each.session_id is not None}
+        readings = _ReadingsOfSeveral(readings, others, _reader(log, codec, clock, owner, releasers, officers))
+        reached = tuple(readings.told(event_id) for event_id in list(others)[:_SOURCES_MAX])
     return Story(
         shown=shown,
         intent_id=call.intent_id,
@@ -134,10 +143,11 @@ def read_story(
         outcome=call.outcome,
         reason=call.reason,
         reason_text=call.text,
-        values=() if last is None else _values(last, _Readings(shown, events)),
+        values=() if last is None else _values(last, readings),
         answers=shown.view.answers.get(call.intent_id, ()),
         ran=call.ran,
         erasure=erasure,
+        reached=reached,
     )
 
 
@@ -220,6 +230,44 @@ class _Readings:
         if call is not None:
             return f"{call.tool} {_arguments(call.args_json)}".strip()
         return "" if event is None else event.type.value.lower().replace("_", " ")
+
+
+class _ReadingsOfSeveral(_Readings):
+    """Says in words what an event has read or written, also that of another session."""
+
+    def __init__(self, own: _Readings, others: Mapping[str, str], read: Callable[[str], _Readings | None]) -> None:
+        """Create it.
+
+        Args:
+            own: what the session itself has read.
+            others: the sessions of events that are another one's.
+            read: reads what another session has read; None if the log has no record of it.
+        """
+        self._own = own
+        self._others = others
+        self._read = cache(read)
+
+    def told(self, event_id: str) -> str:
+        other = self._others.get(event_id)
+        if other is None:
+            return self._own.told(event_id)
+        readings = self._read(other)
+        told = f"event {event_id}" if readings is None else readings.told(event_id)
+        return f"{told} of session {other}"
+
+
+def _reader(
+    log: Log, codec: Codec, clock: Clock, owner: Owner, releasers: Releasers, officers: ContentOfficers
+) -> Callable[[str], _Readings | None]:
+    def read(session_id: str) -> _Readings | None:
+        try:
+            shown = show_session(log, codec, owner.tenant_uid, session_id, clock, releasers, officers=officers)
+        except SessionMissingError:
+            return None
+        other = owner._replace(session_id=session_id)
+        return _Readings(shown, _records(log, codec, clock, other)[1])
+
+    return read
 
 
 def _arguments(args_json: str | None) -> str:

@@ -109,7 +109,10 @@ SESSION = Struct(
             optional=True,
         ),
         Field("calls", MapOf(Kind.INT), "the number of allowed calls by tool, `server.name`"),
-        flag("tainted", "the session has read data labelled untrusted"),
+        flag(
+            "tainted",
+            "the session has read data labelled untrusted, or such data have reached it through another session",
+        ),
         word(
             "confidentiality",
             "the highest label that the session has read: public, private or user_identity",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from streams.model.budget import BudgetAnswer, BudgetRequest
+from streams.model.budget import BudgetAnswer, BudgetRequest, CarriedSource
 
 SHARE_DIVISOR = 2
 """A lease ahead of need is at most this part of an equal share of what is left: little is idle at the end."""
@@ -25,6 +25,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     amount: int = 0
     left: int = 0
     targets: tuple[bytes, ...] = ()
+    sources: tuple[CarriedSource, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True):

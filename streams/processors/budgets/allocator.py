@@ -207,7 +207,7 @@ class BudgetAllocator(ReportingProcessor):
             return []
         row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
         targets = (kept.packed,) if kept.packed else ()
-        answer = Answer(request.serial, BudgetAnswer.COUNTED.value, kept.flags, targets=targets)
+        answer = Answer(request.serial, BudgetAnswer.COUNTED.value, kept.flags, targets=targets, sources=kept.sources)
         return [self._grant(request.budget_key, row, request.gate_partition, answer, now_ms)]
 
     def _counted(
@@ -303,6 +303,7 @@ class BudgetAllocator(ReportingProcessor):
             amount=answer.amount,
             left=answer.left,
             targets=answer.targets,
+            sources=answer.sources,
         )
         value = self._encoder.encode(BUDGET_GRANT.name, grant)
         return Output(BUDGET_GRANT, key.encode(), value, header, partition, Answered(key, grant.answer, leased))

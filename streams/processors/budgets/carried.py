@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.model.budget import BudgetOp, BudgetRequest
+from streams.model.budget import BudgetOp, BudgetRequest, CarriedSource
 from streams.ports.processor import StateView
 from streams.processors.rows import carried_row_key
 from streams.processors.state import encode_row
-from streams.provenance.carried import Whole, union, unpack
+from streams.provenance.carried import Whole, joined_sources, union, unpack
 
 KEPT_MS = 30 * 86_400_000
 """How long a set is kept after something was added to it."""
@@ -30,11 +30,13 @@ class CarriedRow(msgspec.Struct, frozen=True, array_like=True):
         packed: the values (`streams.provenance.carried`).
         flags: what is carried besides them, a set of `Whole`.
         added_ms: when something was added last.
+        sources: where the values come from.
     """
 
     packed: bytes = b""
     flags: int = 0
     added_ms: int = 0
+    sources: tuple[CarriedSource, ...] = ()
 
 
 _decode = msgspec.msgpack.Decoder(CarriedRow).decode
@@ -53,7 +55,8 @@ def process(request: BudgetRequest, state: StateView, now_ms: int) -> CarriedRow
     flags = row.flags | request.amount | (0 if complete else Whole.INCOMPLETE)
     if found is None:
         state.set_timer(now_ms + KEPT_MS, TIMER_PREFIX + row_key)
-    state.put(row_key, encode_row(CarriedRow(packed, flags, now_ms)))
+    sources = joined_sources(row.sources, request.sources)
+    state.put(row_key, encode_row(CarriedRow(packed, flags, now_ms, sources)))
     return None
 
 

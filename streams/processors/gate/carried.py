@@ -30,11 +30,11 @@ from streams.model.budget import (
     BudgetGrant,
     BudgetOp,
     BudgetRequest,
+    CarriedSource,
     is_carried_store,
     request_key,
 )
-from streams.model.catalog import ArgumentRole
-from streams.model.labels import Integrity
+from streams.model.labels import Integrity, Label
 from streams.model.proof import is_proven_by_server
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import BUDGET_REQUEST
@@ -43,26 +43,26 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.charges import shared_key
 from streams.processors.budgets.leases import RESEND_MS, next_serial, request_header, with_room
-from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
-from streams.processors.provenance.contents import calls_in
-from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
+from streams.processors.provenance.memory import read_provenance, store_provenance, stored_entries
+from streams.processors.provenance.reached import (
+    kinds_asked_for,
+    source_of_call,
+    sources_of_event,
+    sources_of_session,
+    whole_of,
+    with_conversation,
+    with_store,
+    written_of,
+)
 from streams.processors.provenance.rows import ProvenanceRow
-from streams.processors.provenance.task_scopes import holds_for_request
-from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.processors.rows import carried_question_row_key
 from streams.processors.session_row import SessionRow, read_session
 from streams.processors.sessions.events import tool_of
 from streams.processors.state import encode_row
-from streams.provenance.acts import SUM
-from streams.provenance.carried import Whole, asked_entry, last_asked, pack, unpack
-from streams.provenance.extract import extract_content
-from streams.provenance.leaves import leaves_of
-from streams.provenance.memory import DIGEST_BYTES, Entry, Seen, is_of_others
-from streams.provenance.object_named import OBJECTS
-from streams.provenance.origins import SHAPED
-from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
+from streams.provenance.carried import Whole, joined_sources, pack, unpack
+from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 
 FRESH_MS = 5_000
 """How old what is known of other sessions may be when a call is judged."""
@@ -70,18 +70,10 @@ STORES_MAX = 16
 """Servers of one session whose stores are looked after. Of further ones nothing is known: the worst is expected."""
 CONVERSATION_CHARS_MAX = 256
 
-_OTHERS = Seen.FIELD | Seen.TEXT
-_PLACES = frozenset({ArgumentRole.TARGET, ArgumentRole.SELECTOR})
-_OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
-_WHOLES = (
-    (Whole.UNTRUSTED, "has_untrusted"),
-    (Whole.TEXT, "has_text"),
-    (Whole.INSTRUCTED, "is_instructed"),
-    (Whole.LACKS_WORDS, "lacks_words"),
-)
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _ALLOW = Outcome.ALLOW
+_TRUSTED = Integrity.TRUSTED
 
 
 class Question(NamedTuple):
@@ -89,6 +81,14 @@ class Question(NamedTuple):
 
     key: str
     tenant_uid: str
+
+
+class Note(NamedTuple):
+    """What is noted: values, what holds besides them as a set of `Whole`, and where they come from."""
+
+    entries: Iterable[Entry]
+    flags: int
+    sources: list[CarriedSource]
 
 
 class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
@@ -153,7 +153,7 @@ class Carried:
             row = replace(row, waiting=others if waiting in others else (*others, waiting))
             if not row.serial or now_ms - row.asked_ms >= RESEND_MS:
                 row = replace(row, serial=next_serial(state), asked_ms=now_ms)
-                outputs.append(self._request(question, BudgetOp.READ, row.serial, state, now_ms))
+                outputs.append(self._request(question, row.serial, state, now_ms))
             state.put(carried_question_row_key(question.key), encode_row(row))
         return outputs
 
@@ -171,8 +171,8 @@ class Carried:
             if known is not None:
                 sub = read_session(state, session_key).identity.sub
                 memory = self._keeper.memory_for(session_key, row.tenant_uid, sub, state)
-                add = _with_store if is_carried_store(grant.budget_key) else _with_conversation
-                known = add(known, entries, grant.amount, memory)
+                add = with_store if is_carried_store(grant.budget_key) else with_conversation
+                known = add(known, entries, grant.amount, memory, grant.sources)
                 answered = {**known.answered, grant.budget_key: now_ms}
                 store_provenance(session_key, replace(known, answered=answered), state)
         return row.waiting
@@ -194,17 +194,19 @@ class Carried:
             row = replace(row, conversation=event.conversation_id[:CONVERSATION_CHARS_MAX])
         if row is not before:
             store_provenance(session_key, row, state)
-        if not row.conversation or not event.atoms or event.type is SessionEventType.MODEL_OUTPUT:
+        is_content = event.type in CONTENTS
+        if not row.conversation or not (event.atoms or is_content) or event.type is SessionEventType.MODEL_OUTPUT:
             return []
         tenant_uid, sub = event.header.tenant_uid, after.identity.sub
         memory = self._keeper.memory_for(session_key, tenant_uid, sub, state)
-        seen: Iterable[Entry]
-        if before.conversation:
-            seen = (entry for atom in event.atoms if (entry := memory.find(atom.digest[:DIGEST_BYTES])) is not None)
-        else:
-            seen = stored_entries(session_key, state)
+        seen = [entry for atom in event.atoms if (entry := memory.find(atom.digest[:DIGEST_BYTES])) is not None]
+        sources = sources_of_event(event, seen, after, now_ms) if is_content else []
+        if not before.conversation:
+            seen = list(stored_entries(session_key, state))
+            sources += sources_of_session(event.session_id, after, now_ms)
         question = Question(_conversation_key(tenant_uid, sub, row.conversation), tenant_uid)
-        return [self._note(question, [*seen, *_kinds_asked_for(row, memory)], row, state, now_ms)]
+        note = Note([*seen, *kinds_asked_for(row, memory)], whole_of(row) | _tainted(after.effective_label()), sources)
+        return [self._note(question, note, state, now_ms)]
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> list[Output]:
         """Note what a session has seen once its conversation is known, and what an allowed call writes into a store."""
@@ -219,48 +221,52 @@ class Carried:
             row = replace(row, conversation=conversation)
             self._keeper.store_row(case, row, state)
             question = Question(_conversation_key(tenant_uid, sub, conversation), tenant_uid)
-            asked_for = _kinds_asked_for(row, self._keeper.memory_of(case, state))
+            asked_for = kinds_asked_for(row, self._keeper.memory_of(case, state))
             entries = [*stored_entries(session_key, state), *asked_for]
-            outputs.append(self._note(question, entries, row, state, now_ms))
-        is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
-        if outcome is _ALLOW and is_tainted and not case.tool.entry.read_only:
+            sources = sources_of_session(intent.session_id, case.session, now_ms)
+            note = Note(entries, whole_of(row) | _tainted(case.label()), sources)
+            outputs.append(self._note(question, note, state, now_ms))
+        is_tainted = case.label().integrity is not _TRUSTED
+        if outcome is _ALLOW and (is_tainted or row.has_untrusted) and not case.tool.entry.read_only:
             memory = self._keeper.memory_of(case, state)
-            written = _written(case.known_arguments().values, case.tool.uses, memory)
+            args, uses = case.known_arguments().values, case.tool.uses
+            written = written_of(args, uses, memory, is_tainted=is_tainted)
             if written:
+                is_quoted = any(entry.flags & Seen.QUOTED for entry in written)
+                flags = whole_of(row) & ~Whole.TAINTED | (Whole.TAINTED if is_quoted else 0)
+                source = source_of_call(intent.session_id, intent.intent_id, written, now_ms)
                 question = Question(_store_key(tenant_uid, sub, intent.tool.server_id), tenant_uid)
-                outputs.append(self._note(question, written, row, state, now_ms))
+                outputs.append(self._note(question, Note(written, flags, [source]), state, now_ms))
         return outputs
 
-    def _note(
-        self, question: Question, entries: Iterable[Entry], row: ProvenanceRow, state: StateView, now_ms: int
-    ) -> Output:
-        packed, complete = pack(entry._replace(flags=entry.flags & ~_OF_THE_SESSION) for entry in entries)
-        flags = _whole_of(row) | (0 if complete else Whole.INCOMPLETE)
-        return self._request(question, BudgetOp.NOTE, next_serial(state), state, now_ms, packed=packed, flags=flags)
+    def _note(self, question: Question, note: Note, state: StateView, now_ms: int) -> Output:
+        packed, complete = pack(entry._replace(flags=entry.flags & ~_OF_THE_SESSION) for entry in note.entries)
+        note = note._replace(flags=note.flags | (0 if complete else Whole.INCOMPLETE))
+        return self._request(question, next_serial(state), state, now_ms, packed, note)
 
     def _request(
         self,
         question: Question,
-        op: BudgetOp,
         serial: int,
         state: StateView,
         now_ms: int,
-        *,
         packed: bytes = b"",
-        flags: int = 0,
+        note: Note | None = None,
     ) -> Output:
+        """Return a question, or a note of what is packed."""
         header = request_header(question.key, question.tenant_uid, state.partition, serial, now_ms)
         request = BudgetRequest(
             header=header,
             budget_key=question.key,
-            op=op,
+            op=BudgetOp.READ if note is None else BudgetOp.NOTE,
             gate_partition=state.partition,
             serial=serial,
             window_start=0,
             window_end=CARRIED_WINDOW_END_MS,
             limit=0,
-            amount=flags,
+            amount=0 if note is None else note.flags,
             targets=(packed,) if packed else (),
+            sources=() if note is None else joined_sources(note.sources),
         )
         value = self._encoder.encode(BUDGET_REQUEST.name, request)
         return Output(BUDGET_REQUEST, request_key(question.key), value, header)
@@ -289,100 +295,11 @@ def _is_stale(answered_ms: int | None, since_ms: int, now_ms: int) -> bool:
     return answered_ms is None or (answered_ms < since_ms and now_ms - answered_ms > FRESH_MS)
 
 
-def _whole_of(row: ProvenanceRow) -> int:
-    flags = sum(flag for flag, name in _WHOLES if getattr(row, name))
-    return flags | (0 if row.is_complete else Whole.INCOMPLETE)
+def _tainted(label: Label) -> int:
+    return 0 if label.integrity is _TRUSTED else Whole.TAINTED
 
 
 def _with_read(row: ProvenanceRow, server_id: str, now_ms: int) -> ProvenanceRow:
     if server_id not in row.stores and len(row.stores) >= STORES_MAX:
-        return replace(row, is_complete=False, has_untrusted=True, has_text=True, is_instructed=True)
+        return replace(row, is_complete=False, has_untrusted=True, has_text=True, is_instructed=True, is_tainted=True)
     return replace(row, stores={**row.stores, server_id: now_ms})
-
-
-def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
-    if row.agreed_acts and any(entry.flags & _OTHERS and memory.find(entry.digest) is None for entry in entries):
-        # Another session has read something, perhaps after the user has agreed in this one.
-        row = replace(row, agreed_acts=0)
-    asked_s, largest = last_asked(entries)
-    entries = [entry for entry in entries if not entry.flags & Seen.ASKED]
-    if row.has_message:
-        # What he has left out elsewhere he may have named since, and notes forget nothing.
-        entries = [entry._replace(flags=entry.flags & ~Seen.EXCLUDED) for entry in entries]
-    row = memory.add(row, entries)
-    if not row.has_message:
-        # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
-        asked_for = {entry.digest for entry in entries}
-        kinds = [kind for kind in REQUEST_KINDS if memory.digest(ASKED_FOR, kind) in asked_for]
-        row = replace(row, scopes=(*row.scopes, *(Scope(source=DERIVED, kind=kind) for kind in kinds)))
-        row = _with_request(row, asked_s, largest, asked_for, memory)
-    worse = {name: True for flag, name in _WHOLES if flags & flag}
-    is_complete, calls_for = row.is_complete and not flags & Whole.INCOMPLETE, row.calls_for | calls_in(entries)
-    return replace(row, is_complete=is_complete, calls_for=calls_for, **worse)
-
-
-def _with_request(
-    row: ProvenanceRow, asked_s: int, largest: str, asked_for: set[bytes], memory: Memory
-) -> ProvenanceRow:
-    """Return the row of an agent's session with what holds for the last request of its user, in another session."""
-    if not asked_s or asked_s < row.asked_s:
-        return row
-    scopes = [scope for scope in row.scopes if not holds_for_request(scope)]
-    if largest:
-        scopes.append(Scope(source=DERIVED, kind=SUM, amount_max=largest))
-    objects = [kind for kind in sorted(OBJECTS) if memory.digest(ASKED_FOR, at_request(asked_s, kind)) in asked_for]
-    scopes += [Scope(source=DERIVED, kind=kind) for kind in objects]
-    return replace(row, scopes=tuple(dict.fromkeys(scopes)), asked_s=asked_s)
-
-
-def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
-    """Return the row with what was written into a store: if any of it was read again, others' words were read."""
-    again = [entry for entry in entries if _was_read(memory.find(entry.digest))]
-    row = memory.add(row, [entry._replace(flags=entry.flags | Seen.WRITTEN) for entry in entries])
-    if again:
-        is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
-        has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
-        calls_for = row.calls_for | calls_in(again)
-        row = replace(
-            row,
-            has_untrusted=True,
-            has_text=has_text,
-            is_instructed=is_instructed,
-            calls_for=calls_for,
-            agreed_acts=0 if has_text else row.agreed_acts,
-        )
-    return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE)
-
-
-def _kinds_asked_for(row: ProvenanceRow, memory: Memory) -> list[Entry]:
-    """Return the kinds of acts that the user's messages ask for, as values of the user, and what holds for the last
-    request."""
-    derived = [scope for scope in row.scopes if scope.source == DERIVED]
-    kinds = {at_request(row.asked_s, each.kind) if holds_for_request(each) else each.kind for each in derived}
-    entries = [Entry(memory.digest(ASKED_FOR, kind), Seen.USER) for kind in sorted(kinds)]
-    largest = next((scope.amount_max for scope in derived if scope.kind == SUM), "")
-    return [*entries, asked_entry(row.asked_s, largest)] if row.asked_s else entries
-
-
-def _was_read(entry: Entry | None) -> bool:
-    return entry is not None and bool(entry.flags & (Seen.TRUSTED | _OTHERS))
-
-
-def _written(args: dict[str, object], uses: ToolUses, memory: Memory) -> list[Entry]:
-    """Return the values that a call writes and that others have shown, or that nobody has and look like a machine's.
-
-    A value that nobody has shown and that only says where the call acts, such as a folder, is none that is written.
-    """
-    written = []
-    for leaf in leaves_of(args):
-        if not isinstance(leaf.value, str):
-            continue
-        for found in extract_content(leaf.value, with_calls=False).found:
-            digest = memory.digest(found.kind, found.value)
-            entry = memory.find(digest)
-            if entry is None:
-                if found.kind in SHAPED and not (uses.sinks.cover(leaf.path) or uses.role_of(leaf.path) in _PLACES):
-                    written.append(Entry(digest, Seen.TEXT | Seen.PLAIN))
-            elif is_of_others(entry.flags):
-                written.append(Entry(digest, entry.flags & _OF_OTHERS, calls_for=entry.calls_for))
-    return written

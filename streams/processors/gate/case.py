@@ -149,9 +149,12 @@ class Case(msgspec.Struct):
         return self.authority.row.currency or ""
 
     def label(self) -> Label:
-        """Return the join of everything that the session has read or may have read."""
+        """Return the join of everything that the session has read or may have read, itself or through others."""
         if self._label is None:
-            self._label = self.session.effective_label()
+            label, seen = self.session.effective_label(), self.seen
+            if seen is not None and seen.is_tainted and label.integrity is _TRUSTED:
+                label = msgspec.structs.replace(label, integrity=Integrity.UNTRUSTED)
+            self._label = label
         return self._label
 
     def recorded_label(self) -> Label:

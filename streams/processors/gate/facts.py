@@ -12,6 +12,7 @@ from typing import Any
 from streams.model.labels import Confidentiality, Integrity
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import FIRST_TIME, Case, Progress
+from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.session_row import OTHER_CURRENCIES, OpenedWith
 from streams.processors.sessions.lifecycle import changes
 from streams.processors.sessions.risk import risk_of
@@ -182,7 +183,15 @@ def _provenance(case: Case, _control: ControlState, _progress: Progress) -> list
     return [
         *[{"source": source.event_id, "trust": trust[source.label.integrity]} for source in reads.sources],
         *[{"source": pending.intent_id, "trust": trust[pending.label.integrity]} for pending in reads.pending_reads],
+        *_provenance_of_others(case.seen),
     ]
+
+
+def _provenance_of_others(seen: ProvenanceRow | None) -> list[dict[str, Any]]:
+    """Return what other sessions have read or written that makes the session count as untrusted."""
+    if seen is None or not seen.is_tainted:
+        return []
+    return [{"source": each.event_id, "trust": "untrusted"} for each in seen.carried]
 
 
 def _label(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:

@@ -69,7 +69,9 @@ def evaluate_rules(
     if control.revocations.stops_rules(ruleset.digest, case.asked.now_ms):
         return Ruling(deny(Reason.REVOKED_RULESET), None, {})
     plan = ruleset.plan(tool.facts)
-    if not PROVENANCE_FACTS.isdisjoint(plan.needs):
+    if keeper.asks(case):
+        # Also where no rule of this tool asks: the verdict says whether others had a say, and a rule may ask for the
+        # session as a whole.
         questions = carried.questions(case, state)
         if questions:
             return Ruling(deny(Reason.BUDGET_UNAVAILABLE), None, {}, questions=questions)

@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from streams.model.approval import GRANT_PREFIX
+from streams.model.budget import CarriedSource
 from streams.model.ids import verdict_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Recurring, ToolRef
@@ -30,7 +31,8 @@ from streams.processors.gate.decision import Decision
 from streams.processors.gate.provenance import ProvenanceKeeper
 from streams.processors.headers import reply_header
 from streams.processors.provenance.drift import drift_signals
-from streams.processors.provenance.examined import argument_origins
+from streams.processors.provenance.examined import Examined, argument_origins
+from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.session_row import SessionRow
 from streams.processors.settings import GateSettings
 
@@ -114,7 +116,7 @@ class VerdictBuilder:
             args_json=arguments.canonical_json if case.is_proven and arguments is not None else "",
             args_digest=intent.args_digest,
             label=case.recorded_label(),
-            influences=_influences(session, origins),
+            influences=_influences(session, origins, case.seen, examined),
             signals=(() if case.observed is None else case.observed.signals) + drift_signals(examined),
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
             ruleset_offset=-1 if rules is None else rules.offset,
@@ -202,12 +204,15 @@ def _obligations(policy: PolicyResult) -> tuple[Obligation, ...]:
     )
 
 
-def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tuple[Influence, ...]:
+def _influences(
+    session: SessionRow, origins: tuple[ArgumentOrigin, ...], seen: ProvenanceRow | None, examined: Examined | None
+) -> tuple[Influence, ...]:
     """Return everything that the session has read, or may have read, and that could have led to this call."""
+    of_others = () if seen is None or not seen.carried else _influences_of_others(seen.carried, examined)
     read = [(source.event_id, source.label) for source in session.trust.sources]
     read += [(pending.intent_id, pending.label) for pending in session.trust.pending_reads]
     if not read:
-        return ()
+        return of_others
     pointers: dict[str, list[str]] = {}
     others: set[str] = set()
     for each in origins:
@@ -217,13 +222,29 @@ def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tup
             # The result as a whole may be trusted, and this field of it not.
             others.update(each.event_ids)
     # From a list, which takes half as long as from a generator.
+    return (
+        tuple(
+            [
+                Influence(
+                    event_id=event_id,
+                    arg_pointers=tuple(pointers[event_id]) if event_id in pointers else (),
+                    origin=_FROM_TRUSTED if label.integrity is _TRUSTED and event_id not in others else _FROM_UNTRUSTED,
+                )
+                for event_id, label in read
+            ]
+        )
+        + of_others
+    )
+
+
+def _influences_of_others(carried: tuple[CarriedSource, ...], examined: Examined | None) -> tuple[Influence, ...]:
+    """Return what other sessions have read or written that this one knows something from."""
     return tuple(
-        [
-            Influence(
-                event_id=event_id,
-                arg_pointers=tuple(pointers[event_id]) if event_id in pointers else (),
-                origin=_FROM_TRUSTED if label.integrity is _TRUSTED and event_id not in others else _FROM_UNTRUSTED,
-            )
-            for event_id, label in read
-        ]
+        Influence(
+            event_id=source.event_id,
+            arg_pointers=() if examined is None else examined.pointers_of(source),
+            origin=_FROM_UNTRUSTED,
+            session_id=source.session_id,
+        )
+        for source in carried
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from streams.model.budget import CarriedSource
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.processors.provenance.flow import UNSTATED, Audience
@@ -13,13 +14,14 @@ from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.provenance.acts import DELEGATE
 from streams.provenance.calls import READING
-from streams.provenance.memory import Seen
+from streams.provenance.memory import Seen, digests_in
 from streams.provenance.origins import Traced
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _USER = ValueOrigin.USER
 _TEXT = ValueOrigin.TEXT
 _NOWHERE = ValueOrigin.NOWHERE
+_BY_OTHERS = (ValueOrigin.FIELD, ValueOrigin.TEXT)
 OF_RECORDS = (ValueOrigin.FIELD, ValueOrigin.TRUSTED)
 """The origins of a value that was looked up: a field of a record."""
 
@@ -142,6 +144,16 @@ class Examined(msgspec.Struct):
         entry, content = traced.entry, self.content_of(traced)
         return UNSTATED if entry is None or content is None else content.audience_at(entry.path)
 
+    def carried_from(self, digest: bytes) -> tuple[str, ...]:
+        """Return what other sessions have read or written that held a value."""
+        return tuple(each.event_id for each in self.row.carried if digest in digests_in(each.digests))
+
+    def pointers_of(self, source: CarriedSource) -> tuple[str, ...]:
+        """Return where the arguments have values that another session has read, or written into a store."""
+        digests = set(digests_in(source.digests))
+        found = [each.pointer for each in self.values if each.traced.entry and each.traced.entry.digest in digests]
+        return tuple(dict.fromkeys(found))
+
     @property
     def is_selected_by_user(self) -> bool:
         """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere.
@@ -198,6 +210,8 @@ def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
         paths: tuple[str, ...] = ()
     else:
         event_ids, paths = (content.event_id,), content.paths_at(entry.path)
+    if entry is not None and examined.row.carried and traced.origin in _BY_OTHERS:
+        event_ids += examined.carried_from(entry.digest)
     return ArgumentOrigin(
         pointer=value.pointer,
         role=value.role,

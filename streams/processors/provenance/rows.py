@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from streams.model.budget import CarriedSource
 from streams.processors.provenance.flow import UNSTATED, Audience
 from streams.provenance.memory import OTHER_PATH
 from streams.provenance.scope import Scope
@@ -59,6 +60,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
             (`streams.processors.provenance.proposals`); empty if he has answered nothing, or if that is not known.
         derived: of intents of reads whose results have not been reported, what is made of others' text in these
             (`streams.processors.provenance.derived`).
+        is_tainted: whether the session knows, from its conversation or from what was written into a store, something of
+            a session that has read what is untrusted as a whole.
+        carried: where it knows that from: what other sessions have read or written.
     """
 
     atoms_count: int = 0
@@ -87,6 +91,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     proposing: dict[str, bytes] = {}
     proposed: dict[str, bytes] = {}
     derived: dict[str, bytes] = {}
+    is_tainted: bool = False
+    carried: tuple[CarriedSource, ...] = ()
 
 
 class Amounts:
