@@ -19,19 +19,18 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from math import ceil, inf
-from operator import attrgetter, eq, ge, gt, le, lt, ne
+from operator import eq, ge, gt, le, lt, ne
 from statistics import median
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, digest_of, digest_once, row_key
+from streams.behaviour.activity import FIELDS, MEASURES, Activity, digest_of, digest_once, row_key
+from streams.behaviour.temporal import Expression, holds_in_order, holds_together, longest_in_order
 
 MATCHES_MAX = 256
 RULES_MAX = 16
-TEXTS_REMEMBERED_MAX = 1_024
-"""For how many different values a selector remembers whether they match."""
 
 
 class CorrelationType(StrEnum):
@@ -79,11 +78,16 @@ class FieldTest(msgspec.Struct, frozen=True):
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """A named rule: all of `tests` must hold, and not all of `filters` if there are any."""
+    """A named rule: all of `tests` must hold, and not all of `filters` if there are any.
+
+    A rule that is another correlation has neither: `is_chained` says so, and it matches the activities at which the
+    window of that correlation fulfils it.
+    """
 
     name: str
     tests: tuple[FieldTest, ...]
     filters: tuple[FieldTest, ...] = ()
+    is_chained: bool = False
 
 
 class Correlation(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +100,9 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
         field: the field whose values are looked at.
         percentile: which percentile, of 100.
         conditions: comparisons that must all hold.
+        expression: which rules must have matched and which not, if it is a temporal correlation that says so.
+        fields_by_rule: for each rule the fields that are compared, if `group_by` has aliases; empty if it has none.
+        alerts: whether it is to be reported; not of one that only others refer to.
         latch_ms: how long the correlation is quiet about a group after it has fired.
         incident: the incident that it finds together with others, if it is not one of its own.
     """
@@ -109,10 +116,18 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
     field: str | None = None
     percentile: float = 50.0
     conditions: tuple[tuple[str, float], ...] = ()
+    expression: Expression | None = None
+    fields_by_rule: tuple[tuple[str, ...], ...] = ()
+    alerts: bool = True
     latch_ms: int = 0
     incident: str = ""
     severity: str = "medium"
     tags: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that tell groups apart."""
+        return frozenset(self.group_by) if not self.fields_by_rule else frozenset().union(*self.fields_by_rule)
 
 
 class Match(NamedTuple):
@@ -196,81 +211,6 @@ def strength_of(correlation: Correlation, matched: Sequence[int], seen: Seen) ->
     return max(shares, default=inf)
 
 
-_Matched = list[tuple[Correlation, list[int]]]
-"""Correlations with the numbers of those of their rules that select an activity."""
-
-
-class Selectors:
-    """The rules of all correlations. Finds those that select an activity without looking at most of them.
-
-    A rule that asks for a score selects nothing without that score, and most activities have none, or a low one. What
-    the other rules say depends on a few texts alone, and few different ones occur again and again: that is remembered.
-    """
-
-    def __init__(self, declared: Sequence[Correlation]) -> None:
-        self._declared = tuple(declared)
-        self._by_text: list[tuple[int, int]] = []
-        self._asked: list[tuple[int, int]] = []
-        """Rules, as correlation and number, that each activity is to be asked for."""
-        self._by_score: dict[str, list[tuple[int, int]]] = {}
-        fields: dict[str, None] = {}
-        for at, each in enumerate(declared):
-            for number, rule in enumerate(each.rules):
-                scores = [test.field for test in rule.tests if test.field not in FIELDS and test.field not in MEASURES]
-                tests = (*rule.tests, *rule.filters)
-                if scores:
-                    self._by_score.setdefault(scores[0], []).append((at, number))
-                elif all(test.field in FIELDS for test in tests):
-                    self._by_text.append((at, number))
-                    fields.update((test.field, None) for test in tests)
-                else:
-                    self._asked.append((at, number))
-        # Attributes instead of the texts that are made of them: equal ones make equal texts.
-        # One attribute comes alone, and several as a tuple.
-        self._read: Callable[[Activity], Any] = attrgetter(
-            "outcome", *(ATTRIBUTES[field] for field in fields if field in ATTRIBUTES)
-        )
-        self._made = tuple(FIELDS[field] for field in fields if field not in ATTRIBUTES)
-        self._known: dict[Any, tuple[tuple[tuple[int, int], ...], _Matched]] = {}
-
-    def matched(self, seen: Seen) -> _Matched:
-        """Return the correlations of which a rule selects the activity, in order, with the numbers of these rules.
-
-        Nobody changes what is returned: it is remembered.
-        """
-        activity = seen.activity
-        texts = self._read(activity)
-        if self._made:
-            texts = (texts, *[field(activity) for field in self._made])
-        known = self._known.get(texts)
-        if known is None:
-            if len(self._known) >= TEXTS_REMEMBERED_MAX:
-                self._known.clear()
-            by_text = tuple(self._selecting(self._by_text, seen))
-            known = self._known[texts] = by_text, self._in_order(by_text)
-        if not (self._asked or seen.scores):
-            # As of almost all activities.
-            return known[1]
-        found = [*known[0]]
-        if self._asked:
-            found += self._selecting(self._asked, seen)
-        for score in seen.scores:
-            asking = self._by_score.get(score)
-            if asking is not None:
-                found += self._selecting(asking, seen)
-        return self._in_order(found)
-
-    def _in_order(self, found: Iterable[tuple[int, int]]) -> _Matched:
-        """Return the correlations of some rules, in order, with the numbers of these rules."""
-        numbers: dict[int, list[int]] = {}
-        for at, number in sorted(found):
-            numbers.setdefault(at, []).append(number)
-        return [(self._declared[at], matched) for at, matched in numbers.items()]
-
-    def _selecting(self, rules: Sequence[tuple[int, int]], seen: Seen) -> list[tuple[int, int]]:
-        return [(at, number) for at, number in rules if selects(self._declared[at].rules[number], seen)]
-
-
 def _matches(how: str, text: str, wanted: str) -> bool:
     if how == "contains":
         return wanted in text
@@ -302,15 +242,28 @@ def row_name(correlation: Correlation) -> str:
     return f"={correlation.name}"
 
 
-def group_key(correlation: Correlation, seen: Seen) -> bytes | None:
+def group_key(correlation: Correlation, seen: Seen, fields: Iterable[str]) -> bytes | None:
     """Return the key of the row of an activity's group; None if a field of the group has no value."""
     values = [seen.activity.tenant]
-    for field in correlation.group_by:
+    for field in fields:
         value = value_of(field, seen)
         if value is None:
             return None
         values.append(str(value))
     return row_key(row_name(correlation), tuple(values))
+
+
+def groups_by_rule(
+    correlation: Correlation, seen: Seen, matched: Iterable[int]
+) -> Iterable[tuple[bytes | None, Sequence[int]]]:
+    """Return the keys of the rows of an activity's groups, each with the rules by which it belongs to that one.
+
+    There can be several, because the rules compare different fields.
+    """
+    by_key: dict[bytes | None, list[int]] = {}
+    for rule in matched:
+        by_key.setdefault(group_key(correlation, seen, correlation.fields_by_rule[rule]), []).append(rule)
+    return by_key.items()
 
 
 def observed(correlation: Correlation, row: Matches | None, seen: Seen, matched: Sequence[int]) -> tuple[Matches, bool]:
@@ -341,6 +294,11 @@ def observed(correlation: Correlation, row: Matches | None, seen: Seen, matched:
     return Matches(tuple(found), row.fired_ms), False
 
 
+def is_met(correlation: Correlation, before: Matches | None, row: Matches) -> bool:
+    """Return whether an activity has been added to a window that now fulfils a correlation, also a quiet one."""
+    return row is not before and bool(row.found) and is_fulfilled(correlation, row.found)
+
+
 def windowed(correlation: Correlation, found: list[Match]) -> list[Match]:
     """Return the matches that are in the window which ends at the newest one, and at most `MATCHES_MAX`."""
     start_ms = found[-1].time_ms - correlation.timespan_ms
@@ -356,12 +314,20 @@ def windowed(correlation: Correlation, found: list[Match]) -> list[Match]:
 def is_fulfilled(correlation: Correlation, found: Sequence[Match]) -> bool:
     """Return whether the matches of a window fulfil a correlation."""
     kind = correlation.type
-    if kind is CorrelationType.TEMPORAL:
-        return len({match.rule for match in found}) == len(correlation.rules)
-    if kind is CorrelationType.TEMPORAL_ORDERED:
+    if kind in _IN_TIME and correlation.expression is not None:
+        named = [(match.event, match.rule) for match in found]
+        holds = holds_together if kind is CorrelationType.TEMPORAL else holds_in_order
+        return holds(correlation.expression, named)
+    if kind in _IN_TIME and not correlation.conditions:
+        if kind is CorrelationType.TEMPORAL:
+            return len({match.rule for match in found}) == len(correlation.rules)
         return _is_ordered(correlation, found)
     values = [match.value for match in found]
-    if kind is CorrelationType.EVENT_COUNT:
+    if kind is CorrelationType.TEMPORAL:
+        measured = float(len({match.rule for match in found}))
+    elif kind is CorrelationType.TEMPORAL_ORDERED:
+        measured = float(longest_in_order((match.event, match.rule) for match in found))
+    elif kind is CorrelationType.EVENT_COUNT:
         # An activity that several rules select is one event.
         measured = float(len({match.event for match in found}))
     elif kind is CorrelationType.VALUE_COUNT:

@@ -13,7 +13,7 @@ busy hour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once,
 from streams.behaviour.announced import EXPECTED, Announcements, Expected, counted_off
 from streams.behaviour.breadth import BATCH_SHARE, has_sign, signs_needed
 from streams.behaviour.case import Case, Counted
+from streams.behaviour.chains import Chains
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
@@ -45,6 +46,7 @@ from streams.behaviour.plans import Plans, layout_of
 from streams.behaviour.presence import presence_of
 from streams.behaviour.reports import Reports
 from streams.behaviour.risks import NONE_RAISED, RaisedRisk, Risks, risk_places
+from streams.behaviour.selectors import Selectors
 from streams.behaviour.session_tail import EVENTS_MAX, TAIL, SessionTail, activity_after, seen_after, tail_after
 from streams.behaviour.signals import Detector, Scored, Signal, explained
 from streams.behaviour.straight import Plan, put_back
@@ -137,7 +139,8 @@ class Watcher:
         self._risks = Risks(risks, layout, self._incidents.by_name)
         self.announcements = Announcements(layout)
         self.reports = Reports(f"@reported{suffix}", self._names, self._incidents)
-        self._selectors = correlations.Selectors(declared.correlations)
+        self._selectors = Selectors(declared.correlations)
+        self._chains = Chains(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
@@ -269,31 +272,49 @@ class Watcher:
     def _correlate(
         self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], grown: Growth
     ) -> list[Finding]:
-        found, rows = [], case.rows
+        found: list[Finding] = []
+        met: set[str] = set()
         scores = {**{self._scored[each.name]: each.score for each in signals}, **risks} if signals else risks
         seen = Seen(case.activity, scores)
-        for each, matched in self._selectors.matched(seen):
-            key = correlations.group_key(each, seen)
-            if key is None:
-                continue
-            before = rows.load(key, Matches)
-            if before is None:
-                if not grown.has_room(each.group_by):
+        matched, chains = self._selectors.matched(seen), self._chains
+        for each, numbers in chains.in_order(matched, met) if chains.referred else matched:
+            groups: Iterable[tuple[bytes | None, Sequence[int]]]
+            if each.fields_by_rule:
+                groups = correlations.groups_by_rule(each, seen, numbers)
+            else:
+                groups = ((correlations.group_key(each, seen, each.group_by), numbers),)
+            for key, rules in groups:
+                before = None if key is None else case.rows.load(key, Matches)
+                if key is None or (before is None and not grown.has_room(each.fields)):
                     continue
-                case.matched_count += counts_terms(each.group_by)
-            row, has_fired = correlations.observed(each, before, seen, matched)
-            rows.store(key, row)
-            if has_fired:
-                # What detectors say about the call explains more than that it was selected.
-                selected = {test.field for at in matched for test in each.rules[at].tests}
-                why = [signal.explain for signal in signals if self._scored[signal.name] in selected]
-                alike = alike_correlation_key(self._bar, each.name, seen.activity)
-                strength = correlations.strength_of(each, matched, seen)
-                found.append(correlated(each, row, why, seen.activity, case.events, alike, strength=strength))
+                if before is None:
+                    case.matched_count += counts_terms(each.fields)
+                row, has_fired = correlations.observed(each, before, seen, rules)
+                case.rows.store(key, row)
+                if each.name in chains.referred and correlations.is_met(each, before, row):
+                    met.add(each.name)
+                if has_fired and each.alerts:
+                    found.append(self._correlated(each, row, rules, seen, signals, case))
         return found
+
+    def _correlated(
+        self,
+        it: Correlation,
+        row: Matches,
+        rules: Sequence[int],
+        seen: Seen,
+        signals: tuple[Signal, ...],
+        case: Case,
+    ) -> Finding:
+        # What detectors say about the call explains more than that it was selected.
+        selected = {test.field for at in rules for test in it.rules[at].tests}
+        why = [signal.explain for signal in signals if self._scored[signal.name] in selected]
+        alike = alike_correlation_key(self._bar, it.name, seen.activity)
+        strength = correlations.strength_of(it, rules, seen)
+        return correlated(it, row, why, seen.activity, case.events, alike, strength=strength)
 
 
 def _is_passing(correlation: Correlation) -> bool:
     """Return whether nobody needs the rows of a correlation once their session or delegation has ended."""
     longest_ms = max(correlation.timespan_ms, correlation.latch_ms)
-    return bool(_PASSING & {*correlation.group_by}) and longest_ms <= SHORT_MS_MAX
+    return bool(_PASSING & {*correlation.group_by}) and not correlation.fields_by_rule and longest_ms <= SHORT_MS_MAX

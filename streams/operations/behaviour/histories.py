@@ -197,7 +197,7 @@ def _report_untested(files: BehaviourFiles, results: Sequence[HistoryResult], fi
     """Report what no history makes fire, and packs whose histories show one side only."""
     fired = {each.name for result in results for each in result.alerts}
     alerting = {each.name for each in files.declared.detectors if each.alerts}
-    alerting |= {each.name for each in files.declared.correlations}
+    alerting |= {each.name for each in files.declared.correlations if each.alerts}
     for name in sorted(alerting - fired):
         message = f"no history in which `{name}` fires"
         findings.warning("untested_detector", files.places[name], message)

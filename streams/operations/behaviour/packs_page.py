@@ -53,4 +53,5 @@ def _declared(pack: str, files: BehaviourFiles) -> Iterator[str]:
     for rule in files.declared.correlations:
         if files.packs[rule.name] == pack:
             tags = ", ".join(rule.tags)
-            yield f"| `{rule.name}` | correlation, `{rule.type}` | yes | {rule.severity} | {tags} |"
+            alerts = "yes" if rule.alerts else "no"
+            yield f"| `{rule.name}` | correlation, `{rule.type}` | {alerts} | {rule.severity} | {tags} |"

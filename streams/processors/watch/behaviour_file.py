@@ -7,24 +7,15 @@ reader of YAML.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, FIELDS, KEPT_DAYS, MEASURES
-from streams.behaviour.correlations import (
-    COMPARISONS,
-    MATCHES_MAX,
-    RULES_MAX,
-    Correlation,
-    CorrelationType,
-    FieldTest,
-    Incident,
-    Selection,
-)
+from streams.behaviour.activity import FIELDS, MEASURES
+from streams.behaviour.correlations import COMPARISONS, FieldTest, Selection
 from streams.behaviour.declarations import KINDS, PARAMETERS, Declaration
 from streams.behaviour.detectors.registry import RISK
 from streams.behaviour.profiles import ROLE_MARK, Extraction
@@ -33,26 +24,23 @@ from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
 from streams.policy.language.parse import TAG_FORM, TAG_PATTERN
 from streams.policy.language.yaml_mapping import MappingReader
+from streams.processors.watch.correlation_file import CorrelationParser
 from streams.processors.watch.features import Cohort, Features
+from streams.processors.watch.file_values import (
+    ITEMS_MAX,
+    SIGNAL_PREFIXES,
+    SPAN_MS_MAX,
+    Severity,
+    flag_of,
+    known_field,
+    number_of,
+)
 
 API_VERSION = "behaviour/v1"
 DECLARED_MAX = 200
-ITEMS_MAX = 64
-SPAN_MS_MAX = KEPT_DAYS * DAY_MS
-"""The longest history, window, half-life or latch: the rows that it needs are not kept for longer."""
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 WORD_PATTERN = re.compile(r"\{([a-z][a-z_.]*)\}")
 HOWS = ("contains", "startswith", "endswith", *COMPARISONS)
-_SIGNAL_PREFIXES = ("signal.", "risk.")
-
-
-class Severity(StrEnum):
-    """How serious an alert is; the levels of Sigma."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
 
 
 class ReadAs(StrEnum):
@@ -119,12 +107,10 @@ class _Parser:
         self._findings = findings
         self._names: dict[str, Location] = {}
         self._detectors: list[Declaration] = []
-        self._selections: dict[str, Selection] = {}
-        self._correlations: list[Correlation] = []
+        self._selections: dict[str, tuple[Selection, str]] = {}
+        self._correlations = CorrelationParser(findings, self._selections, self._new_name)
         self._cohorts: list[Cohort] = []
         self._extractions: list[Extraction] = []
-        # Correlations name detectors and selections of any file, so they are read when all files were.
-        self._later: list[tuple[Node, str]] = []
         self._fields_used: list[tuple[str, Location]] = []
         self._pack = ""
         self._packs: dict[str, str] = {}
@@ -145,18 +131,19 @@ class _Parser:
             self._detector(node)
         for node in reader.items("rules", DECLARED_MAX):
             self._selection(node)
-        self._later += [(node, self._pack) for node in reader.items("correlations", DECLARED_MAX)]
+        for node in reader.items("correlations", DECLARED_MAX):
+            self._correlations.note(node, self._pack)
 
     def result(self) -> BehaviourFiles:
-        for node, pack in self._later:
-            self._correlation(node, pack)
+        found = self._correlations.read()
+        self._packs |= self._correlations.packs
         known = {f"{'risk' if each.kind == RISK else 'signal'}.{each.name}" for each in self._detectors}
-        for field, location in self._fields_used:
+        for field, location in (*self._fields_used, *self._correlations.fields_used):
             if field not in known:
                 hint = nearest(field, known) or "declare a detector of this name"
                 self._findings.error("unknown_signal", location, f"there is no `{field}`", hint=hint)
         return BehaviourFiles(
-            Declared(tuple(self._detectors), tuple(self._correlations)),
+            Declared(tuple(self._detectors), found),
             Features(tuple(self._cohorts), tuple(self._extractions)),
             self._packs,
             {name: self._names[name] for name in self._packs},
@@ -220,7 +207,7 @@ class _Parser:
             self._findings,
         )
         name, key = self._new_name(reader, "name"), self._fields(reader, "key")
-        threshold = _number(reader, "threshold")
+        threshold = number_of(reader, "threshold")
         explain = reader.text("explain") or ""
         self._check_words(reader, explain, takes.words)
         optional: dict[str, object] = {}
@@ -239,7 +226,7 @@ class _Parser:
             "key": key,
             "tools": reader.texts("tools", ITEMS_MAX),
             "threshold": threshold,
-            "alerts": _flag(reader, "alerts"),
+            "alerts": flag_of(reader, "alerts", default=True),
             "title": reader.text("title") or "",
             "explain": explain,
             "severity": (reader.choice("severity", Severity) or Severity.MEDIUM).value,
@@ -259,21 +246,14 @@ class _Parser:
             return self._fields(reader, key)
         if parameter in ("term", "value"):
             text = reader.text(key)
-            return None if text is None else self._known(reader, key, text, FIELDS if parameter == "term" else MEASURES)
+            return None if text is None else known_field(reader, key, text, FIELDS if parameter == "term" else MEASURES)
         if parameter in ("limit", "count_max"):
             return reader.integer(key, 1, 1_000_000)
-        return _number(reader, key)
+        return number_of(reader, key)
 
     def _fields(self, reader: MappingReader, key: str) -> tuple[str, ...]:
         found = reader.texts(key, ITEMS_MAX)
-        return tuple(field for field in found if self._known(reader, key, field, FIELDS))
-
-    def _known(self, reader: MappingReader, key: str, field: str, known: Iterable[str]) -> str | None:
-        if field in known:
-            return field
-        hint = nearest(field, known) or f"known are {', '.join(known)}"
-        reader.error("unknown_field", reader.at(key), f"`{key}` names `{field}`, which does not exist", hint)
-        return None
+        return tuple(field for field in found if known_field(reader, key, field, FIELDS))
 
     def _check_words(self, reader: MappingReader, text: str, words: tuple[str, ...]) -> None:
         for word in WORD_PATTERN.findall(text):
@@ -286,7 +266,7 @@ class _Parser:
     def _selection(self, node: Node) -> None:
         reader = MappingReader(node, "a rule", ("name!", "title", "detection!"), self._findings)
         name = self._new_name(reader, "name")
-        reader.text("title")
+        title = reader.text("title")
         inner = reader.node("detection")
         if name is None or inner is None:
             return
@@ -298,7 +278,7 @@ class _Parser:
             detection.error("wrong_value", detection.at("condition"), f"`condition` must be `{wanted}` here")
         tests = self._tests(detection, "selection")
         if tests:
-            self._selections[name] = Selection(name, tests, self._tests(detection, "filter"))
+            self._selections[name] = Selection(name, tests, self._tests(detection, "filter")), title or name
 
     def _tests(self, reader: MappingReader, key: str) -> tuple[FieldTest, ...]:
         found = []
@@ -307,7 +287,7 @@ class _Parser:
             if how not in ("", *HOWS):
                 reader.error("wrong_value", name.location, f"there is no modifier `{how}`", nearest(how, HOWS))
                 continue
-            if field.startswith(_SIGNAL_PREFIXES):
+            if field.startswith(SIGNAL_PREFIXES):
                 self._fields_used.append((field, name.location))
             elif field not in FIELDS and field not in MEASURES:
                 reader.error("unknown_field", name.location, f"there is no field `{field}`", nearest(field, FIELDS))
@@ -320,113 +300,3 @@ class _Parser:
                 continue
             found.append(FieldTest(field, how, usable))
         return tuple(found)
-
-    def _correlation(self, node: Node, pack: str) -> None:
-        keys = ("title!", "name!", "correlation!", "level", "tags", "description")
-        reader = MappingReader(node, "a correlation", keys, self._findings)
-        name, title = self._new_name(reader, "name"), reader.text("title")
-        reader.text("description")
-        level = reader.choice("level", Severity) or Severity.MEDIUM
-        tags = reader.texts("tags", ITEMS_MAX, TAG_PATTERN, TAG_FORM)
-        inner = reader.node("correlation")
-        if inner is None:
-            return
-        body = MappingReader(
-            inner,
-            "`correlation`",
-            ("type!", "rules!", "group-by!", "timespan!", "condition", "x-latch", "x-incident"),
-            self._findings,
-        )
-        kind, span_ms = body.choice("type", CorrelationType), body.duration_ms("timespan", SPAN_MS_MAX)
-        latch_ms = body.duration_ms("x-latch", SPAN_MS_MAX)
-        incident = body.choice("x-incident", Incident)
-        rules, groups = self._named(body), self._fields(body, "group-by")
-        if name is None or title is None or kind is None or span_ms is None or not rules:
-            return
-        self._packs[name] = pack
-        field, percentile, conditions = self._condition(body, kind)
-        self._correlations.append(
-            Correlation(
-                name=name,
-                title=title,
-                type=kind,
-                rules=rules,
-                group_by=groups,
-                timespan_ms=span_ms,
-                field=field,
-                percentile=percentile,
-                conditions=conditions,
-                latch_ms=span_ms if latch_ms is None else latch_ms,
-                incident="" if incident is None else incident.value,
-                severity=level.value,
-                tags=tags,
-            )
-        )
-
-    def _named(self, reader: MappingReader) -> tuple[Selection, ...]:
-        found = []
-        for name in reader.texts("rules", RULES_MAX):
-            rule = self._selections.get(name)
-            if rule is None:
-                hint = nearest(name, self._selections) or "declare it under `rules`"
-                reader.error("unknown_rule", reader.at("rules"), f"there is no rule `{name[:80]}`", hint)
-            else:
-                found.append(rule)
-        return tuple(found)
-
-    def _condition(
-        self, body: MappingReader, kind: CorrelationType
-    ) -> tuple[str | None, float, tuple[tuple[str, float], ...]]:
-        """Return field, percentile and comparisons of a correlation's condition."""
-        in_time = kind in (CorrelationType.TEMPORAL, CorrelationType.TEMPORAL_ORDERED)
-        node = body.node("condition")
-        if node is None or in_time:
-            if node is not None or not in_time:
-                needs = "must not have" if in_time else "needs"
-                body.error("wrong_value", body.location, f"a correlation of type `{kind}` {needs} a `condition`")
-            return None, 50.0, ()
-        keys: tuple[str, ...] = tuple(COMPARISONS)
-        if kind is not CorrelationType.EVENT_COUNT:
-            keys = ("field!", *keys)
-        if kind is CorrelationType.VALUE_PERCENTILE:
-            keys = ("percentile!", *keys)
-        reader = MappingReader(node, "`condition`", keys, self._findings)
-        conditions = tuple((name, number) for name in COMPARISONS if (number := _number(reader, name)) is not None)
-        if not conditions:
-            reader.error("missing_key", reader.location, f"`condition` needs one of {', '.join(COMPARISONS)}")
-        counts = kind in (CorrelationType.EVENT_COUNT, CorrelationType.VALUE_COUNT)
-        for name, number in conditions if counts else ():
-            if number >= MATCHES_MAX:
-                message = f"a count must be compared with less than {MATCHES_MAX}: more are not kept"
-                reader.error("too_large", reader.at(name), message)
-        field = reader.text("field")
-        if field is not None and field.startswith(_SIGNAL_PREFIXES):
-            self._fields_used.append((field, reader.at("field")))
-        elif field is not None:
-            counted = kind is CorrelationType.VALUE_COUNT
-            field = self._known(reader, "field", field, (*FIELDS, *MEASURES) if counted else tuple(MEASURES))
-        share = _number(reader, "percentile") if kind is CorrelationType.VALUE_PERCENTILE else None
-        if share is not None and not 0 < share <= 100:
-            reader.error("wrong_value", reader.at("percentile"), "`percentile` must be above 0 and at most 100")
-        return field, 50.0 if share is None else share, conditions
-
-
-def _number(reader: MappingReader, key: str) -> float | None:
-    node = reader.node(key)
-    if node is None:
-        return None
-    value = node.value if isinstance(node, Scalar) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        reader.error("wrong_value", node.location, f"`{key}` must be a number")
-        return None
-    return float(value)
-
-
-def _flag(reader: MappingReader, key: str) -> bool:
-    node = reader.node(key)
-    if node is None:
-        return True
-    if not isinstance(node, Scalar) or not isinstance(node.value, bool):
-        reader.error("wrong_value", node.location, f"`{key}` must be true or false")
-        return True
-    return node.value

@@ -16,10 +16,10 @@ from streams.behaviour.correlations import (
     FieldTest,
     Seen,
     Selection,
-    Selectors,
     selects,
 )
 from streams.behaviour.pages import REMEMBERED_MAX, Layout, OpenRows, Place, RememberedRows
+from streams.behaviour.selectors import Selectors
 from streams.behaviour.watcher import Declared, Watcher
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour

@@ -103,3 +103,76 @@ def test_a_folder_without_declarations_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "mine.detectors.yaml").write_text("x: 1")
     assert load_detector_files(tmp_path) == {"pack/mine.detectors.yaml": "x: 1"}
+
+
+def of_rules(body: str, *, count: int = 2, more: str = "") -> str:
+    """Rules `r0`, `r1` and so on, and a correlation `c`."""
+    rules = "".join(
+        f"  - {{name: r{at}, detection: {{selection: {{tool.name: r{at}}}, condition: selection}}}}\n"
+        for at in range(count)
+    )
+    found = f"  - {{title: t, name: c, correlation: {{timespan: 5m, group-by: [agent.id], {body}}}}}\n"
+    return f"rules:\n{rules}correlations:\n{found}{more}"
+
+
+def other(name: str, rule: str, fields: str = "agent.id") -> str:
+    body = f"type: event_count, rules: [{rule}], condition: {{gte: 2}}, timespan: 5m, group-by: [{fields}]"
+    return f"  - {{title: t, name: {name}, correlation: {{{body}}}}}\n"
+
+
+LONG = [f"r{at}" for at in range(9)]
+CHAIN = "".join(other(f"d{at}", f"d{at + 1}") for at in range(8)) + other("d8", "r0")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (of_rules("type: temporal, rules: [r0, r1], condition: r0 and r2"), "the condition names `r2`"),
+        (of_rules("type: temporal, rules: [r0, r1], condition: r0"), "the condition does not name `r1`"),
+        (of_rules("type: temporal, rules: [r0, r1], condition: not r0 or r1"), "would hold if no rule had matched"),
+        (of_rules("type: temporal, rules: [r0, r1], condition: r0 r1"), "goes on after its end, with `r1`"),
+        (of_rules("type: temporal, rules: [r0, r1], condition: (r0 and r1"), "is not closed"),
+        (
+            of_rules("type: temporal, rules: [r0, r1], condition: r0 and r1 or"),
+            "needs the name of a rule",
+        ),
+        (of_rules("type: temporal, rules: [r0, r1], condition: 1 of r*"), "a condition consists of names of rules"),
+        (of_rules(f"type: temporal, rules: [r0], condition: '{'(' * 40}r0{')' * 40}'"), "at most 16 levels deep"),
+        (of_rules(f"type: temporal, rules: [r0], condition: {'not ' * 40}r0"), "at most 16 levels deep"),
+        (of_rules(f"type: temporal, rules: [r0], condition: {' and '.join(['r0'] * 65)}"), "may name at most 64 rules"),
+        (
+            of_rules(f"type: temporal_ordered, rules: [{', '.join(LONG)}], condition: {' and '.join(LONG)}", count=9),
+            "at most 8 rules in an order",
+        ),
+        (of_rules("type: event_count, rules: [r0], condition: r0"), "`condition` must be a mapping"),
+        (of_rules("type: event_count, condition: {gte: 2}"), "`correlation` needs the key `rules`"),
+        (of_rules("type: temporal, rules: [r0, r1], generate: perhaps"), "`generate` must be true or false"),
+        (of_rules("type: temporal, rules: [r0, r1], aliases: {who: {r0: object.owner}}"), "needs the key `r1`"),
+        (of_rules("type: temporal, rules: [r0], aliases: {who: {r0: nobody}}"), "`r0` names `nobody`"),
+        (of_rules("type: temporal, rules: [r0], aliases: {who: {r0: object.owner, r1: agent.id}}"), "has no key `r1`"),
+        (of_rules("type: temporal, rules: [r0], aliases: {agent.id: {r0: object.owner}}"), "has the name of a field"),
+        (of_rules("type: temporal, rules: [r0], aliases: {who: {r0: delegation.root}}"), "may not stand for"),
+        (of_rules("type: temporal, rules: [r0, d]", more=other("d", "c")), "in a circle: c -> d -> c"),
+        (of_rules("type: temporal, rules: [r0, c]"), "in a circle: c -> c"),
+        (of_rules("type: temporal, rules: [r0, d0]", more=CHAIN), "at most 8 correlations may refer"),
+        (
+            of_rules("type: temporal, rules: [r0, d]", more=other("d", "r0", "delegation.root")),
+            "must as well",
+        ),
+        (of_rules("type: temporal, rules: [r0, e]", more=other("d", "r0")), "there is no rule `e`"),
+    ],
+)
+def test_a_mistake_in_what_correlations_refer_to_is_told(text: str, wanted: str) -> None:
+    assert wanted in errors_of(text)
+
+
+SHORTER = "".join(other(f"d{at}", f"d{at + 1}") for at in range(6)) + other("d6", "r0")
+
+
+@pytest.mark.parametrize("more", [other("d0", "r0"), SHORTER])
+def test_what_another_correlation_refers_to_comes_before_it(more: str) -> None:
+    text = of_rules("type: temporal_ordered, rules: [d0, r1]", more=more)
+    made = parse_behaviour({"a.detectors.yaml": HEAD + text}).declared.correlations
+    places = {each.name: at for at, each in enumerate(made)}
+    for each in made:
+        assert all(places[rule.name] < places[each.name] for rule in each.rules if rule.is_chained)
