@@ -37,7 +37,15 @@ COPIED = (
     "LICENSE",
 )
 HOOK = "scripts/compiled_wheel_hook.py"
-TESTS = ("tests/unit/behaviour", "tests/unit/processors/watch", "tests/unit/engine", "tests/property/test_behaviour.py")
+CODEC_FUNCTIONS = "streams/codec/ready_made.py"
+"""What `scripts.codec_functions` writes."""
+TESTS = (
+    "tests/unit/behaviour",
+    "tests/unit/processors/watch",
+    "tests/unit/engine",
+    "tests/unit/codec/test_ready_made.py",
+    "tests/property/test_behaviour.py",
+)
 """Tests of the compiled modules."""
 TEST_S_MAX = 900
 RECORD_BASES = frozenset({"Struct", "Record", "NamedTuple", "Enum", "IntEnum", "StrEnum"})
@@ -85,6 +93,7 @@ def make_compiled(folder: Path) -> Path:
         else:
             shutil.copy(source, folder / name)
     modules = compiled_modules(folder)
+    _run_python("-m", "scripts.codec_functions", CODEC_FUNCTIONS, folder=folder)
     for module in modules:
         split_records(folder, module)
     _run_python("-c", _BUILD, *modules, folder=folder)
@@ -125,6 +134,7 @@ def _run_python(*arguments: str, folder: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own script, a tool of ours, and file names of this checkout
         [sys.executable, *arguments],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -59,12 +59,17 @@ def compile_decoder(reader: RecordShape, writer: RecordShape, record: type[Recor
     Raises:
         SchemaError: `reader` cannot read what `writer` writes.
     """
+    return decoder_source(reader, writer, record).compile()
+
+
+def decoder_source(reader: RecordShape, writer: RecordShape, record: type[Record]) -> Source:
+    """Return the source of the function that `compile_decoder` makes."""
     source = _source(reader, writer)
     made = _Decoder(source).value(writer, reader, inspect.type_info(record))
     with source.block("if p != len(b):"):
         source.line("raise TruncatedError('bytes are missing, or left over')")
     source.line(f"return {made}")
-    return source.compile()
+    return source
 
 
 def compile_field_reader(

@@ -55,6 +55,11 @@ def compile_encoder(shape: RecordShape, prefix: bytes) -> Compiled:
     Raises:
         SchemaError: the schema uses a type that records cannot have.
     """
+    return encoder_source(shape, prefix).compile()
+
+
+def encoder_source(shape: RecordShape, prefix: bytes) -> Source:
+    """Return the source of the function that `compile_encoder` makes."""
     source = Source("r", short_name(shape.name))
     source.bind("longs", _LONGS)
     source.bind("branched", _BRANCHED_LONGS)
@@ -66,7 +71,7 @@ def compile_encoder(shape: RecordShape, prefix: bytes) -> Compiled:
     source.line("a = out.append")
     _write_fields(source, "r", shape)
     source.line("return b''.join(out)")
-    return source.compile()
+    return source
 
 
 def _write(source: Source, expression: str, shape: Shape, branch: bytes = b"") -> None:

@@ -6,12 +6,13 @@ is left for the moment a record passes. Nothing of a schema but checked names an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple, Protocol
 
+from streams.codec.ready_made import MAKERS
 from streams.codec.schema_types import SchemaError
 
 LINES_MAX = 20_000
@@ -41,14 +42,19 @@ class Ready(Protocol):
 
 
 class Compiled(NamedTuple):
-    """A function made from source; `paths` has the path of the field for each of its lines."""
+    """A function made from source; `paths` has the path of the field for each of its lines.
+
+    `plain` is the function that Python has made of the source, if `function` was compiled beforehand (`ready_made`).
+    That leaves to `plain` what it can't read or write itself, so errors are raised there.
+    """
 
     function: Callable[..., Any]
     paths: tuple[str, ...]
+    plain: Callable[..., Any] | None = None
 
     def place(self, error: BaseException) -> Place:
         """Return where in the function `error` was raised."""
-        code = self.function.__code__
+        code = (self.plain or self.function).__code__
         step = error.__traceback__
         while step is not None:
             if step.tb_frame.f_code is code:
@@ -111,10 +117,23 @@ class Source:
 
     def compile(self) -> Compiled:
         """Return the function."""
-        names = dict(self._names)
-        exec(_code("\n".join(self._lines), f"<codec of {self._paths[0]}>"), names)  # noqa: S102 - our own lines
-        function: Callable[..., Any] = names["compiled"]  # type: ignore[assignment]  # the last line defines it
-        return Compiled(function, tuple(self._paths))
+        names, text = dict(self._names), self.text
+        exec(_code(text, f"<codec of {self._paths[0]}>"), names)  # noqa: S102 - our own lines
+        plain: Callable[..., Any] = names["compiled"]  # type: ignore[assignment]  # the last line defines it
+        maker = MAKERS.get(text)
+        if maker is None:
+            return Compiled(plain, tuple(self._paths))
+        return Compiled(maker(names), tuple(self._paths), plain)
+
+    @property
+    def text(self) -> str:
+        """The source."""
+        return "\n".join(self._lines)
+
+    @property
+    def names(self) -> Mapping[str, object]:
+        """The values that the function knows by name."""
+        return self._names
 
 
 @lru_cache(maxsize=CODES_MAX)
