@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from streams.provenance.found import AtomKind, Extraction, Found
 from streams.provenance.leaves import Leaf
+from streams.provenance.relative_days import may_say_days
 from streams.provenance.sentences import INSTRUCTIONS_READ_MAX, Sentence
-from streams.provenance.words import named_shortly, word_grams
+from streams.provenance.words import named_shortly, with_one_digit, word_grams
 
 ATOMS_MAX = 2_560
 """How many values of a content are kept."""
@@ -23,6 +24,8 @@ GRAM_LOOKS_MAX = 16 * ATOMS_MAX
 """How many of them are looked at, those that are kept already among them."""
 SHORTS_MAX = 256
 """How many short names are kept. Further ones are not missed: a list of codes must not push out what matters."""
+DAY_SENTENCES_MAX = 1_024
+"""Instructions that are searched for days that are said in words."""
 USER_GRAM_WORDS_MAX = 6
 GRAM_WORDS_MAX = 3
 
@@ -48,6 +51,8 @@ class Collected:
         self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
         self.sentences: dict[str, list[Sentence]] = {}
         """The sentences of short texts, by these texts with one digit in the place of all."""
+        self.days_left = DAY_SENTENCES_MAX
+        self._say_days: dict[str, bool] = {}
         self._grams: dict[str, list[str]] = {}
         self._found: dict[tuple[AtomKind, str, str], Found] = {}
 
@@ -67,6 +72,15 @@ class Collected:
         if found is None:
             found = self._grams[line] = list(word_grams(line, self.gram_words_max, USER_GRAM_WORDS_MAX))
         return found
+
+    def may_say_days(self, sentence: str) -> bool:
+        """Return whether a sentence has a word that says a day, whatever its digits are, and may be searched for it."""
+        alike = with_one_digit(sentence)
+        found = self._say_days.get(alike)
+        if found is None:
+            found = self._say_days[alike] = may_say_days(alike)
+        self.days_left -= found
+        return found and self.days_left >= 0
 
     def has(self, kind: AtomKind, value: str, leaf: Leaf) -> bool:
         return (kind, value, leaf.path) in self._found

@@ -29,6 +29,7 @@ from streams.provenance.instructions import IMPERATIVES
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
+from streams.provenance.relative_days import days_said
 from streams.provenance.sentences import INSTRUCTIONS_READ_MAX, Sentence, sentences_in
 from streams.provenance.shapes import shapes_in
 from streams.provenance.spans import joined_words, names, quoted, without_stop_words
@@ -53,6 +54,8 @@ EXCLUDED_PATH = "/excluded"
 TIED_PATH = "/tied/"
 """What begins the path of a value with the acts beside which a user's message names it; their bits follow
 (`streams.provenance.tied`)."""
+DAYS_PATH = "/days"
+"""Where the days are that a user's message says by how far they are away (`streams.provenance.relative_days`)."""
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
@@ -112,6 +115,8 @@ def extract_message(content: str, *, with_ties: bool = True) -> Extraction:
         collected.add(AtomKind.AMOUNT, amount, Leaf(content), whole=False, decoded=False)
     for amount in numbers_in_words(content):
         collected.add(AtomKind.AMOUNT, amount, Leaf(content, IN_WORDS_PATH), whole=False, decoded=False)
+    for form in days_said(content):
+        collected.add(AtomKind.DATE, form, Leaf(content, DAYS_PATH), whole=False, decoded=False)
     for excluded in excluded_in(content):
         _read_excluded(excluded, collected)
     for tied in tied_in(content) if with_ties else ():
@@ -124,6 +129,8 @@ def _read_excluded(text: str, collected: Collected) -> None:
     """Read what the user leaves out. Neither the host of an address nor a single word of a name is left out with it."""
     leaf = Leaf(text, EXCLUDED_PATH)
     _add_shapes(text, leaf, collected)
+    for form in days_said(text):
+        collected.add(AtomKind.DATE, form, leaf, whole=False, decoded=False)
     if value := text_value(text) or short_value(text):
         collected.add(kind_of_words(value), value, leaf, whole=False, decoded=False)
 
@@ -380,6 +387,8 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
             _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
+            for form in days_said(said) if collected.may_say_days(said) else ():
+                collected.add(AtomKind.DATE, form, leaf, whole=False, decoded=decoded, calls_for=sentence.calls_for)
             for words in dictated(said) if dictates else ():
                 reader.add_dictated(words, sentence.calls_for)
 

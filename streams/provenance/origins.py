@@ -135,8 +135,7 @@ def _dated(date: str, seen: Traced, look: Look) -> Traced:
     if not date[0].isdigit() or seen.origin is ValueOrigin.USER or seen.is_instructed:
         return seen
     time = date.partition("T")[2]
-    is_said = not time or _hour_of(date, look).origin is ValueOrigin.USER
-    if is_said and any(each.origin is ValueOrigin.USER for each in _days_of(date, look)):
+    if is_hour_said(date, look) and any(each.origin is ValueOrigin.USER for each in _days_of(date, look)):
         return replace(seen, origin=ValueOrigin.USER)
     # The user's own hour makes no other source of the day.
     is_bare = time and seen.entry is None and may_be_ordered(date, look)
@@ -177,6 +176,11 @@ def _hour_of(date: str, look: Look) -> Traced:
     """Return where the time of day of a date was seen; nowhere if it has none."""
     time = date.partition("T")[2]
     return seen_in(look(_DATE, f"T{time}")) if time else NOWHERE
+
+
+def is_hour_said(date: str, look: Look) -> bool:
+    """Return whether a date has no time of day, or one that the user has named."""
+    return "T" not in date or _hour_of(date, look).origin is ValueOrigin.USER
 
 
 def is_day_said(date: str, look: Look) -> bool:

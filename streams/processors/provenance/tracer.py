@@ -8,7 +8,8 @@ and for other hosts that look alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -22,6 +23,7 @@ from streams.provenance.arguments import Argument, extract_unusual, usual_readin
 from streams.provenance.arithmetic import operands
 from streams.provenance.calls import UNKNOWN
 from streams.provenance.days_in_words import words_for_day
+from streams.provenance.days_meant import NAMED, SAID, days_apart, forms_of
 from streams.provenance.found import AtomKind, Found, kind_of_words
 from streams.provenance.kinds_said import WORDS_FOR
 from streams.provenance.lookalikes import Comparison
@@ -35,6 +37,7 @@ from streams.provenance.origins import (
     day_ordered,
     is_composed,
     is_day_said,
+    is_hour_said,
     joined,
     may_be_ordered,
     seen_in,
@@ -43,6 +46,7 @@ from streams.provenance.origins import (
 from streams.provenance.phones import dialled_at_home
 from streams.provenance.pointers import place_at
 from streams.provenance.postal import assembled
+from streams.provenance.relative_days import BY
 from streams.provenance.scope import DERIVED, ScopedArgument
 
 replace = msgspec.structs.replace
@@ -55,6 +59,8 @@ _WORDS, _DATE = AtomKind.TEXT, AtomKind.DATE
 _CONTENT, _DESTINATION = ArgumentRole.CONTENT, ArgumentRole.DESTINATION
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
 _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
+_NEUTRAL = Traced(_NOWHERE)
+"""What nothing is said against, and that proves nothing. Not the same as `NOWHERE`, of which more may be found out."""
 _OPERANDS = (_USER, ValueOrigin.TRUSTED, ValueOrigin.FIELD)
 """Where an amount can come from that another one was worked out of, the best source first."""
 # A name of a module is found at once, one of a class after a search of the class.
@@ -171,6 +177,10 @@ class Tracer:
             return replace(seen, origin=_USER)
         if is_sink and role is not _DESTINATION and isinstance(value, str) and self._has_said_verb_of(value):
             return replace(seen, origin=_USER)
+        if not is_sink and (seen is NOWHERE or seen.origin is _TEXT):
+            for each in founds:
+                if each.kind is _DATE:
+                    seen = self._said_day(each.value, seen)
         if seen is not NOWHERE:
             return seen
         if any(each.kind is _PHONE and self._has_dialled(each.value) for each in founds):
@@ -179,6 +189,32 @@ class Tracer:
         if built is None and is_sink and is_told and isinstance(value, str):
             built = assembled(value, self.look) or joined(value, self._part)
         return built or (self._missing_of(founds, is_sink=is_sink) if self._lacks_words else self._missing)
+
+    def _said_day(self, date: str, seen: Traced) -> Traced:
+        """Return what is known of a date that the user has named in no way but from another day.
+
+        "In two weeks" names it, and "tomorrow" takes away what text by others says. "A week later" makes the date worth
+        what the other day is. An hour has to be his own, and no instruction may name both.
+
+        Args:
+            date: in canonical form.
+            seen: where it was seen.
+        """
+        if not date[0].isdigit() or not is_hour_said(date, self.look):
+            return seen
+        day, sign, _ = date.partition("T")
+        if sign and seen.is_instructed:
+            return seen
+        if self._has_said(_DATE, f"{NAMED}{day}"):
+            return replace(seen, origin=_USER)
+        if self._has_said(_DATE, f"{SAID}{day}"):
+            return _NEUTRAL
+        if self._has_said(_DATE, BY):
+            for _, base in days_apart(day, partial(self._has_said, _DATE)):
+                traced = self._day(base)
+                if traced.origin not in (_TEXT, _NOWHERE):
+                    return traced
+        return seen
 
     def _has_said_verb_of(self, value: str) -> bool:
         """Return whether a value is a form of a verb that the user has said: who says "arm it" has named `armed`."""
@@ -254,22 +290,38 @@ class Tracer:
                     return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
         return self._worked_out(founds) if is_money else NOWHERE
 
+    def _day(self, day: str) -> Traced:
+        """Return where a day was seen, with its year or without it."""
+        traced = seen_in(self.look(_DATE, day))
+        return seen_in(self.look(_DATE, f"-{day[4:]}")) if traced is NOWHERE else traced
+
     def ordered_date(self, founds: Sequence[Found]) -> Traced:
         """Return what is known of a date that nothing states: an order may call for a part of it, or for its day in
-        words that count from today ("next Friday"), unless the user has said any of these words."""
+        words that count from today ("next Friday", "in two weeks") or from another day ("a week later"), unless the
+        user has said any of these words."""
         traced = day_ordered(founds, self.look)
         if traced is not NOWHERE or self._now_ms is None:
             return traced
         for found in founds:
             day = found.value.partition("T")[0]
-            words = words_for_day(day, self._now_ms) if found.kind is _DATE else ()
-            if not words or is_day_said(day, self.look) or not may_be_ordered(found.value, self.look):
+            if found.kind is not _DATE or is_day_said(day, self.look) or not may_be_ordered(found.value, self.look):
                 continue
-            seen = [seen_in(self.look(kind_of_words(word), word)) for word in words]
+            seen = [*self._words_said(day, self._now_ms)]
             ordered = [each for each in seen if each.is_instructed and each.calls_for & ~UNKNOWN]
             if ordered and not any(each.origin is _USER for each in seen):
                 return Traced(_NOWHERE, _INSTRUCTED, None, ordered[0].calls_for)
         return traced
+
+    def _words_said(self, day: str, now_ms: int) -> Iterator[Traced]:
+        """Yield where the words for a day were seen."""
+        for word in words_for_day(day, now_ms):
+            yield seen_in(self.look(kind_of_words(word), word))
+        for form in forms_of(day, now_ms):
+            yield seen_in(self.look(_DATE, form))
+        if self.look(_DATE, BY) is not None:
+            for form, base in days_apart(day, lambda form: self.look(_DATE, form) is not None):
+                if self._day(base) is not NOWHERE:
+                    yield seen_in(self.look(_DATE, form))
 
     @property
     def is_usual(self) -> bool:

@@ -19,10 +19,12 @@ from streams.processors.provenance.ties import is_tied, ties_of
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import USUAL, ActKind
 from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
-from streams.provenance.extract import EXCLUDED_PATH, IN_WORDS_PATH, extract_message
+from streams.provenance.days_meant import FORMS, NAMED, SAID, days_of
+from streams.provenance.extract import DAYS_PATH, EXCLUDED_PATH, IN_WORDS_PATH, extract_message
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.languages import FOREIGN
 from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
+from streams.provenance.relative_days import proves_day, says_day
 from streams.provenance.scope import derive_scopes
 
 replace = msgspec.structs.replace
@@ -34,7 +36,7 @@ ASKED_FOR = "asked for"
 """The kind of a value that says what the user of a conversation has asked for."""
 _NUMBERS = frozenset((AtomKind.AMOUNT, AtomKind.NUMBER))
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
-_TRUSTED = Integrity.TRUSTED
+_TRUSTED, _DATE = Integrity.TRUSTED, AtomKind.DATE
 
 
 def begun(memory: Memory, session: SessionRow) -> ProvenanceRow:
@@ -90,6 +92,8 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         )
         for atom in event.atoms
     ]
+    if is_users:
+        entries += _days_named(event, memory, number)
     # What he names again is no longer left out, unless this message leaves it out. What others say in it, such as a
     # mail that he quotes, ends no exclusion.
     row = memory.add(row, [entry for entry in entries if entry.flags == Seen.USER], Seen.EXCLUDED)
@@ -117,6 +121,28 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     if asks:
         row = replace(row, asked_s=max(row.asked_s, event.header.time // 1_000), reached={})
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
+
+
+def _days_named(event: SessionEvent, memory: Memory, number: int) -> list[Entry]:
+    """Return the days that the user's message says by how far they are away, as they are when he says it.
+
+    He has named the date of "in two weeks". "Today" and "on Friday" stand in most messages, whatever these are about:
+    they only take away what is said against a date. Neither points at a record that holds the date.
+    """
+    said = {atom.digest[:DIGEST_BYTES] for atom in event.atoms if atom.path == DAYS_PATH and is_trusted(atom.label)} - {
+        atom.digest[:DIGEST_BYTES] for atom in event.atoms if atom.path == EXCLUDED_PATH
+    }
+    named: list[str] = []
+    for form in FORMS if said else ():
+        digest = memory.digest(_DATE, form)
+        if digest in said:
+            said.discard(digest)
+            if says_day(form):
+                before = NAMED if proves_day(form) else SAID
+                named += [f"{before}{day}" for day in days_of(form, event.header.time)]
+        if not said:
+            break
+    return [Entry(memory.digest(_DATE, each), Seen.USER, number) for each in named]
 
 
 def at_request(asked_s: int, kind: str) -> str:
