@@ -238,6 +238,15 @@ def test_a_date_is_worth_what_the_day_is_that_it_counts_from() -> None:
     assert "PROV-072" in booked(session, others + timedelta(7)), "only the letter says from which day"
 
 
+def test_a_date_that_counts_from_what_only_text_shows_has_no_source() -> None:
+    session = talk(BOOK_CALL)
+    others = in_days(session, 40)
+    session.say(READ + "Book it again a week later.")
+    letter(session, f"The call is on {others}.")
+    assert origin(session, others) is ValueOrigin.TEXT
+    assert origin(session, others + timedelta(7)) is ValueOrigin.NOWHERE
+
+
 def test_an_order_for_a_day_so_far_from_a_known_one_is_a_question() -> None:
     said = "Book the call with Anna for {day}. And what does m-7001 say?"
     for text, further in (("Please book it a week later.", 7), ("Bitte buche es zwei Tage sp\u00e4ter.", 2)):
