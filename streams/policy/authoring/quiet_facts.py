@@ -37,7 +37,7 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         "scope": {"source": "none", "inside": True},
         "owner": {"several": False, "subject": False, "other": False},
         "flow": {"private": False, "public": False, "excluded": False},
-        "signal": {"repeats": 1, "run": 1, "returns": 0},
+        "signal": {"repeats": 1, "run": 1, "returns": 0, "owners": 0},
         "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": not tainted},
         "money": money_of(facts.get("args")),
     }

@@ -231,6 +231,12 @@ SIGNAL = Struct(
         ),
         number("run", "how many calls of this tool the session has made in a row, this one included"),
         number("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
+        number(
+            "owners",
+            "the number of people, beside the first one, whose data the session's calls are about, this one included, "
+            "as operators' systems say it of the records that they name, else by arguments that name an owner; at most "
+            "32",
+        ),
         *_BASELINE_FIELDS,
     ),
 )

@@ -14,13 +14,15 @@ REPEAT_WINDOW_MS, _REPEAT_WINDOW = 600_000, "ten minutes"
 same for hours, and a loop is a loop by how often it asks in a while: so the watch counts as well."""
 TOLD_REPEATS = 3
 TOLD_RUN = 30
-"""From how many repeats, and from how many calls in a row, a verdict names them."""
+TOLD_OWNERS = 3
+"""From how many repeats, how many calls in a row, and how many further people a verdict names them."""
 
 
 class SignalsRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A part of the row of a session: its last calls, the tool that it calls in a row, and where it has run.
 
     `hour` is the newest hour, counted since the epoch, and `hour_calls` its calls, as far as rules ask for that.
+    `owners` are those whose data its calls have been about, as digests, in the order in which they came.
     """
 
     ring: Lately = Lately()
@@ -28,6 +30,7 @@ class SignalsRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     places: Places = Places()
     hour: int = 0
     hour_calls: int = 0
+    owners: tuple[int, ...] = ()
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -44,9 +47,14 @@ class Observed(msgspec.Struct, frozen=True):
     told: tuple[Signal, ...] = ()
 
     @property
+    def owners(self) -> int:
+        """How many people there are beside the first one whose data the session's calls have been about."""
+        return max(0, len(self.row.owners) - 1)
+
+    @property
     def facts(self) -> dict[str, int]:
         """Return the fact `signal`."""
-        facts = {"repeats": self.repeats, "run": self.run, "returns": self.returns}
+        facts = {"repeats": self.repeats, "run": self.run, "returns": self.returns, "owners": self.owners}
         return facts if self.unusual is None else facts | msgspec.structs.asdict(self.unusual)
 
     @property
@@ -61,4 +69,7 @@ class Observed(msgspec.Struct, frozen=True):
         if self.returns:
             text = f"the session came back to an instance after another one had used it, {self.returns} times"
             found.append(Signal(name="returns", score=float(self.returns), explain=text))
+        if self.owners >= TOLD_OWNERS:
+            text = f"the session's calls are about the data of {self.owners} people beside the first one"
+            found.append(Signal(name="owners", score=float(self.owners), explain=text))
         return (*found, *self.told)

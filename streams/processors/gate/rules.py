@@ -102,7 +102,7 @@ def facts_for(
                 # A rule that reads it is then in error, which denies.
                 facts.pop("owner", None)
     if SIGNAL_FACT in plan.needs:
-        facts[SIGNAL_FACT] = observe(case, state, control if READS_BASELINE in plan.needs else None)
+        facts[SIGNAL_FACT] = observe(case, state, control.attributes, control if READS_BASELINE in plan.needs else None)
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

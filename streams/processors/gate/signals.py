@@ -22,8 +22,10 @@ from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of,
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Signal
 from streams.ports.processor import StateView
 from streams.processors.call_features import extracted
+from streams.processors.control.attributes import Attributes
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
+from streams.processors.gate.named_owners import with_owners
 from streams.processors.gate.observed import REPEAT_WINDOW_MS, Observed, SignalsRow
 from streams.processors.rows import signals_row_key
 from streams.processors.session_row import Behaviour, SessionRow
@@ -43,12 +45,15 @@ _NOTHING = SignalsRow()
 _remembered = RememberedRows(REMEMBERED_MAX)
 
 
-def observe(case: Case, state: StateView, control: ControlState | None = None) -> dict[str, int]:
+def observe(
+    case: Case, state: StateView, attributes: Attributes, control: ControlState | None = None
+) -> dict[str, int]:
     """Return the fact `signal` for a call; what was observed is kept with the case.
 
     Args:
         case: the call.
         state: the state of its partition.
+        attributes: what operators' systems say about things.
         control: what is known of agents; None if no rule of the tool asks for that.
     """
     asked = case.asked
@@ -63,7 +68,10 @@ def observe(case: Case, state: StateView, control: ControlState | None = None) -
     places = row.places
     if intent.act.instance_uid is not None:
         places, _ = visited(places, intent.act.instance_uid, asked.now_ms, RETURN_WINDOW_MS)
-    after = SignalsRow(ring, Stretch(called, run), places, row.hour, row.hour_calls)
+    if attributes.next_offset:
+        case.attributes_offset = attributes.next_offset
+    owners = with_owners(row.owners, case, attributes)
+    after = SignalsRow(ring, Stretch(called, run), places, row.hour, row.hour_calls, owners)
     repeats = told_repeats(tool, ring)
     if control is None:
         case.observed = Observed(after, repeats, run, places.returns)
