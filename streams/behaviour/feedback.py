@@ -68,6 +68,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
         said: the ids of the statuses that have closed it.
         about: the key of the latch of what it was about.
         recurs: the key of the row that counts alerts of its kind about the agent and the tool.
+        place: the key of the latch of the new place that it was about.
     """
 
     time_ms: int
@@ -80,6 +81,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     said: tuple[str, ...] = ()
     about: bytes = b""
     recurs: bytes = b""
+    place: bytes = b""
 
 
 def alike_key(prefix: str, it: Declaration, activity: Activity, *, tells_terms_apart: bool) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -37,23 +36,6 @@ BROAD_LATCH_MS = 6 * HOUR_MS
 BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
 ABOUT_TERMS = frozenset({"new_terms", "new_contact", "odd_contact", "returns"})
 """Kinds whose findings are about one term, which is as new to the agent when it comes again."""
-INCIDENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "egress": "egress",
-        "new_contact": "egress",
-        "dest_daily": "egress",
-        "fan_out": "fan_out",
-        "rate_nb": "rate_nb",
-        "loop": "loop",
-        "arg_cusum": "creep",
-        "arg_trend": "creep",
-        "odd_contact": "egress",
-        "returns": "creep",
-    }
-)
-"""Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
-widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to. Who is paid
-ever more is come back to as well."""
 OF_NO_TOOL = BROAD | {"two_places", "deleg_velocity"}
 """Kinds whose findings are not about what a tool was used for."""
 REASONS = frozenset({"epoch_drift"})
@@ -215,15 +197,18 @@ def latched(
     named: RowNames,
     owners: Mapping[str, str],
     incidents: Mapping[str, str],
+    *,
+    places: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Finding, ...], int]:
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
     The worst finding speaks for the activity; of several, the strongest. An incident is distinguished by its owner
     (`owners` has that of each finding's name: an agent, or the root of a delegation), by its name (`incidents` has that
-    of each finding's name, where the two differ), and by session. Incidents, sessions and, for some hours, what an
-    agent does with a tool for a destination are quiet about what is no worse than what was reported of them. Some hours
-    after the report, an incident that has become much stronger is news in another session, and what it was not about is
-    no longer hidden by it, unless that only says "more than usual". What has recurred has to be stronger than before.
+    of each finding's name, where the two differ), and by session; what is about a new place (`places` has the names of
+    such findings), by that as well. Incidents, sessions, new places and, for some hours, what an agent does with a tool
+    for a destination are quiet about what is no worse than what was reported of them. Some hours after the report, an
+    incident that has become much stronger is news in another session, and what it was not about is no longer hidden by
+    it, unless that only says "more than usual". What has recurred has to be stronger than before.
     """
     ordered = sorted(found, key=lambda it: (it.kind not in BROAD, _rank(it), it.share, it.name), reverse=True)
     now_ms, latch = activity.time_ms, named.latch
@@ -235,8 +220,8 @@ def latched(
         owner = owners[each.name]
         broad = (row_key(latch, (activity.tenant, "agent", owner)), BROAD_LATCH_MS)
         incident = incidents.get(each.name, each.name)
-        about = about_key(latch, each)
-        latches = [*latches_of(latch, who, (owner, incident), each.kind, each.alike, about), broad]
+        about, place = about_key(latch, each), place_key(latch, each) if each.name in places else b""
+        latches = [*latches_of(latch, who, (owner, incident), each.kind, each.alike, about, place=place), broad]
         known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}
         asked = [key for key, _ in latches if key != about or each.kind not in REASONS]
         since_ms = _quiet_since(each, asked, known, now_ms)
@@ -287,8 +272,8 @@ def _strength(finding: Finding) -> float:
 def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, Latch], now_ms: int) -> int | None:
     """Return when that was reported which keeps a finding quiet; None if nothing does.
 
-    The keys are those of the latches of its session, of what it is about, of its term if it is about one, of its
-    incident, and of all that is broad, in this order.
+    The keys are those of the latches of its session, of what it is about, of its term and of its place if it is about
+    one, of its incident, and of all that is broad, in this order.
     """
     session, *_, broad = keys if len(keys) > 2 else (b"", *keys)
     asked = keys if finding.kind in BROAD else keys[:-1]
@@ -337,7 +322,14 @@ def _go_on(rows: OpenRows, key: bytes, now_ms: int, most_ms: int) -> None:
 
 
 def latches_of(
-    latch: str, who: tuple[str, str, str], incident: tuple[str, str], kind: str, alike: bytes, about: bytes
+    latch: str,
+    who: tuple[str, str, str],
+    incident: tuple[str, str],
+    kind: str,
+    alike: bytes,
+    about: bytes,
+    *,
+    place: bytes,
 ) -> list[tuple[bytes, int]]:
     """Return the keys of the latches of a finding, each with how long it is quiet, in ms.
 
@@ -353,6 +345,7 @@ def latches_of(
         alike: what tells the same finding apart from others of the incident. The same new term is quiet for 30
             days: it was not learned, so it is as new as on the first day.
         about: the key of the latch of what it is about, see `about_key`.
+        place: that of the new place that it is about, see `place_key`; empty if it is about none.
     """
     tenant, agent, session = who
     if kind == growth.KIND:
@@ -362,6 +355,8 @@ def latches_of(
         found.append((about, EXPLAINED_MS))
     if kind in ABOUT_TERMS and alike:
         found.append((row_key(latch, (tenant, "term", alike.hex())), TERM_MS))
+    if place:
+        found.append((place, TERM_MS))
     return [*found, (row_key(latch, (tenant, "agent", *incident)), LATCH_MS)]
 
 
@@ -377,9 +372,14 @@ def about_key(latch: str, finding: Finding) -> bytes:
     return row_key(latch, (it.tenant, "about", it.agent, it.tool, it.destination or ""))
 
 
-def incident_of(name: str, kind: str) -> str:
-    """Return what tells the incident of a detector or correlation apart from others about the same agent."""
-    return INCIDENTS.get(kind, name)
+def place_key(latch: str, finding: Finding) -> bytes:
+    """Return the key of the latch of the place that an agent begins to call. It is empty without a place.
+
+    That it does is one story, as long as the place is new: whoever has heard that calls go there out of turn need not
+    hear, some days later, that they have become many, unless they are far more.
+    """
+    it = finding.activity
+    return row_key(latch, (it.tenant, "place", it.agent, it.destination)) if it.destination else b""
 
 
 def _span(span_ms: int) -> str:

@@ -6,15 +6,40 @@ What is found of a delegation is an incident of its root in any case: a storm of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from streams.behaviour import growth
 from streams.behaviour.activity import Activity
 from streams.behaviour.correlations import Correlation, value_text
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import RISK
-from streams.behaviour.findings import incident_of
 
 ROOT = "delegation.root"
+OF_PLACES = frozenset({"agent.id", "dest.domain"})
+ABOUT_PLACES = frozenset({"new_contact", "odd_contact"})
+"""Kinds whose findings are about one new place of an agent. So are those of correlations of these fields."""
+INCIDENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "egress": "egress",
+        "new_contact": "egress",
+        "dest_daily": "egress",
+        "fan_out": "fan_out",
+        "rate_nb": "rate_nb",
+        "loop": "loop",
+        "arg_cusum": "creep",
+        "arg_trend": "creep",
+        "odd_contact": "egress",
+        "returns": "creep",
+    }
+)
+"""Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
+widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to. Who is paid
+ever more is come back to as well."""
+
+
+def incident_of(name: str, kind: str) -> str:
+    """Return what tells the incident of a detector or correlation apart from others about the same agent."""
+    return INCIDENTS.get(kind, name)
 
 
 class Incidents:
@@ -22,9 +47,11 @@ class Incidents:
 
     Attributes:
         by_name: the name of the incident that each detector and each correlation finds. That of a risk is its own name.
+        of_places: the names of the detectors and correlations whose findings are about one new place.
     """
 
     by_name: Mapping[str, str]
+    of_places: frozenset[str]
 
     def __init__(self, detectors: Sequence[Declaration], correlations: Sequence[Correlation], whose: str) -> None:
         """Args:
@@ -38,6 +65,9 @@ class Incidents:
         self._of_roots |= {each.name for each in correlations if ROOT in each.group_by}
         self.by_name = {name: incident_of(name, kind) for name, kind in self._kinds.items()} | {
             each.name: each.incident or each.name for each in correlations
+        }
+        self.of_places = frozenset(name for name, kind in self._kinds.items() if kind in ABOUT_PLACES) | {
+            each.name for each in correlations if {*each.group_by} == OF_PLACES
         }
 
     def owner_of(self, name: str, activity: Activity) -> str:

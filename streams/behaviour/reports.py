@@ -8,7 +8,7 @@ import msgspec
 
 from streams.behaviour.activity import row_key
 from streams.behaviour.feedback import Bar, Reported, raised
-from streams.behaviour.findings import Finding, Latch, RowNames, about_key, latches_of, recurrence_key
+from streams.behaviour.findings import Finding, Latch, RowNames, about_key, latches_of, place_key, recurrence_key
 from streams.behaviour.incidents import Incidents
 from streams.behaviour.pages import OpenRows
 from streams.behaviour.recurrence import Recurrence, called_false
@@ -51,6 +51,7 @@ class Reports:
         row = Reported(
             it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose,
             about=about, recurs=recurrence_key(self._names.recurring, finding),
+            place=place_key(self._names.latch, finding) if finding.name in self._incidents.of_places else b"",
         )  # fmt: skip
         rows.store(row_key(self._prefix, (it.tenant, finding_uid)), row)
 
@@ -89,9 +90,10 @@ class Reports:
         who = (tenant, reported.agent, reported.session)
         kind = self._incidents.kind_of(reported.name)
         incident = (reported.whose, self._incidents.by_name.get(reported.name, reported.name))
-        for key, _ in latches_of(self._names.latch, who, incident, kind, reported.alike, reported.about):
-            latch = rows.load(key, Latch)
-            if latch is not None and latch.reported_ms <= reported.time_ms:
+        latch, alike, about = self._names.latch, reported.alike, reported.about
+        for key, _ in latches_of(latch, who, incident, kind, alike, about, place=reported.place):
+            known = rows.load(key, Latch)
+            if known is not None and known.reported_ms <= reported.time_ms:
                 rows.store(key, Latch())
 
 

@@ -206,7 +206,8 @@ class Watcher:
         if found:
             found, lowered_count = above_bars(rows, activity, found)
             owners = {each.name: self._incidents.owner_of(each.name, activity) for each in found}
-            reported, quiet_count = latched(rows, activity, found, self._names, owners, self._incidents.by_name)
+            by_name, places = self._incidents.by_name, self._incidents.of_places
+            reported, quiet_count = latched(rows, activity, found, self._names, owners, by_name, places=places)
         may_learn, held_until_ms = is_taught and not found, tail.held_until_ms
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)

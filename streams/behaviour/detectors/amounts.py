@@ -10,7 +10,7 @@ import msgspec
 from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import NOT_KNOWN
-from streams.behaviour.detectors.terms import Run
+from streams.behaviour.detectors.terms import SUM_SHARE_MAX, Run
 from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
 from streams.behaviour.pages import Place, without_tool
 from streams.behaviour.presence import BITS
@@ -23,8 +23,6 @@ CREEPING_SHARE = 0.2
 """How many of the amounts are those that creep: the others are usual, and say nearly nothing about them."""
 STEP_MAX = 3.0
 """What one amount adds to a creeping sum at most; a single outlier is the other detector's."""
-SUM_SHARE_MAX = 1.25
-"""How far a sum goes above its threshold, as a share of it: once the amounts are usual again, it is soon below."""
 ALLOWANCE_MIN = 0.5
 """What is allowed at least, also where nothing is said about it: with none, no amount would say anything."""
 EARLY_SHARE = 0.25

@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
-from streams.behaviour.detectors.amounts import SUM_SHARE_MAX
 from streams.behaviour.detectors.orders import STEP_BITS_MAX, SURPRISE_BITS_MAX, Context, after, surprise_bits
+from streams.behaviour.detectors.terms import SUM_SHARE_MAX
 from streams.behaviour.estimators import Mean, Since, updated_mean
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import ALLOWED

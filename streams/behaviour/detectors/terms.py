@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, REFUSED, Activity, digest_of
 from streams.behaviour.acts import is_grave, is_of_secrets, may_send
-from streams.behaviour.breadth import BREADTH, works_one_by_one
+from streams.behaviour.breadth import BREADTH, SWEEPS_FACTOR, works_one_by_one
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import SETTLED_DAYS, Since, decay, new_bits
@@ -43,6 +43,10 @@ SECRETS_PRIOR = 40.0
 SECRETS_LEFT = 0.5
 """The share of the threshold that is left of a run over secrets once it is one, so that who reads a new one in the days
 after it is not blamed for it."""
+SUM_SHARE_MAX = 1.25
+"""How far a sum goes above its threshold, as a share of it: once the amounts are usual again, it is soon below."""
+SWEEP_SHARE_MAX = SUM_SHARE_MAX * SWEEPS_FACTOR
+"""How far a run goes above its threshold, as a share of it: further than reads need that have no second sign."""
 KNOWN_BITS = 0.3
 """What a known term takes from a run."""
 LEAST_SHARE = 0.6
@@ -347,6 +351,9 @@ class NovelCusum(Keyed):
             if is_secret and not works_one_by_one(BREADTH, activity):
                 bits = step = max(step, min(SECRET_BITS, -log2(_secrets_new(run, totals, now_ms))))
             total = max(0.0, left + step)
+        # What is a sweep already need not become a longer one: the next new thing would be blamed for it.
+        most = SWEEP_SHARE_MAX * it.threshold
+        total = total if total < most else most
         is_told = is_secret and total >= it.threshold
         run = Run(
             SECRETS_LEFT * it.threshold if is_told else total,

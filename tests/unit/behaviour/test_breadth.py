@@ -340,6 +340,23 @@ def test_new_things_that_are_only_read_need_a_second_sign(tool: str, fields: dic
     assert names_found(observe_all(watch, rows, calls)) == wanted
 
 
+def test_who_reads_one_new_thing_days_after_a_sweep_is_not_blamed_for_it() -> None:
+    sweep = declared(
+        "novel_cusum", 21, name="sweep", term="object.id", min_support=10, half_life_ms=12 * HOUR_MS, allowance=2
+    )
+    watch, rows = watcher(sweep, RISK), Rows()
+    observe_all(watch, rows, usual("crm.get_case"))
+    assert names_found(observe_all(watch, rows, much("crm.get_case", 400))) == ["sweep"]
+    later = AFTER_MS + 32 * HOUR_MS
+    one = activity(later, session="honest", tool="crm.get_case", object="n-500", owner="ann")
+    assert names_found([watch.observe(rows, one)]) == []
+    again = [
+        replace(each, session="again", object=f"{each.object}-b", time_ms=later + at * 1_000)
+        for at, each in enumerate(much("crm.get_case", 60), 1)
+    ]
+    assert names_found(observe_all(watch, rows, again)) == ["sweep"]
+
+
 @pytest.mark.parametrize(
     ("tool", "thing", "wanted"),
     [

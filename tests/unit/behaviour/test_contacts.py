@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.declarations import Declaration
+from streams.behaviour.pages import OpenRows, RememberedRows
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, watcher
 
 MINUTE_MS = 60_000
@@ -83,6 +84,32 @@ def test_much_data_is_found_by_its_size_and_not_by_the_number_of_calls() -> None
     watch, rows = watcher(contact(), by_bytes), Rows()
     observe_all(watch, rows, usual(21))
     assert names_found(observe_all(watch, rows, leak(1, days=1, size=90_000))) == ["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("place", "size", "closed", "wanted"),
+    [
+        ("drop.example", 12_000, False, []),
+        # Another place is another story. So is what is twice as strong, or goes on after somebody has looked.
+        ("other.example", 12_000, False, ["bytes"]),
+        ("drop.example", 40_000, False, ["bytes"]),
+        ("drop.example", 12_000, True, ["bytes"]),
+    ],
+)
+def test_that_an_agent_begins_to_write_to_a_place_is_one_story(
+    place: str, size: int, closed: bool, wanted: list[str]
+) -> None:
+    watch, rows = watcher(contact(), contact(name="bytes", value="call.bytes")), Rows()
+    observe_all(watch, rows, usual(21))
+    found = [each for seen in observe_all(watch, rows, leak(4, days=3, size=50)) for each in seen.findings]
+    assert [each.name for each in found] == ["new_contact"]
+    opened = OpenRows(rows, RememberedRows())
+    watch.reports.remember(opened, found[0], "f-1")
+    if closed:
+        watch.reports.close(opened, "acme", "f-1", "status-1", found[0].activity.time_ms + HOUR_MS, is_false=False)
+    opened.close()
+    # Days later, the incident is over, and the place is not.
+    assert names_found(observe_all(watch, rows, [at(26, 0, place, size)])) == wanted
 
 
 def test_where_little_is_known_of_new_places_it_takes_more() -> None:
