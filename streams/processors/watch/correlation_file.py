@@ -40,6 +40,7 @@ from streams.processors.watch.file_values import (
 
 CHAIN_MAX = 8
 """Correlations that refer to each other, one behind the other."""
+_TOO_DEEP = f"at most {CHAIN_MAX} correlations may refer to one behind the other"
 ALIASES_MAX = 8
 IN_TIME = (CorrelationType.TEMPORAL, CorrelationType.TEMPORAL_ORDERED)
 _KEYS = ("type!", "rules", "group-by!", "timespan!", "condition", "aliases", "generate", "x-latch", "x-incident")
@@ -112,6 +113,9 @@ class CorrelationParser:
                 if name in above or (name == _name_of(node) and name):
                     message = f"correlations refer to each other in a circle: {' -> '.join((*above, name))}"
                     self._findings.error("circle", node.location, message)
+                elif name in by_name and len(above) > CHAIN_MAX:
+                    # INVARIANT: how deep a file goes does not say how deep this function does.
+                    self._findings.error("too_deep", node.location, _TOO_DEEP)
                 elif name in by_name:
                     yield from after(*by_name[name], (*above, name))
             yield node, pack
@@ -211,8 +215,7 @@ class CorrelationParser:
         inner = [self.made[rule.name] for rule in it.rules if rule.is_chained and rule.name in self.made]
         self._depths[it.name] = 1 + max((self._depths.get(each.name, 1) for each in inner), default=0)
         if self._depths[it.name] > CHAIN_MAX:
-            message = f"at most {CHAIN_MAX} correlations may refer to one behind the other"
-            body.error("too_deep", body.at("rules"), message)
+            body.error("too_deep", body.at("rules"), _TOO_DEEP)
         for each in inner:
             if (ROOT in each.fields) is not (ROOT in it.fields):
                 message = f"`{each.name}` groups by `{ROOT}`, so whoever refers to it must as well, and only then"

@@ -176,3 +176,15 @@ def test_what_another_correlation_refers_to_comes_before_it(more: str) -> None:
     places = {each.name: at for at, each in enumerate(made)}
     for each in made:
         assert all(places[rule.name] < places[each.name] for rule in each.rules if rule.is_chained)
+
+
+def test_a_chain_through_many_files_is_an_error_like_any_other() -> None:
+    names = [f"c{at}" for at in range(1_200)]
+    files = {
+        f"f{first}.detectors.yaml": HEAD
+        + "correlations:\n"
+        + "".join(other(name, names[at + 1]) for at, name in enumerate(names[first : first + 200], first) if at < 1_199)
+        for first in range(0, 1_200, 200)
+    }
+    with pytest.raises(BundleError, match="at most 8 correlations may refer"):
+        parse_behaviour(files)
