@@ -48,6 +48,7 @@ from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
 from streams.processors.provenance.memory import read_provenance, store_provenance, stored_entries
 from streams.processors.provenance.reached import (
     kinds_asked_for,
+    read_from_store,
     source_of_call,
     sources_of_event,
     sources_of_session,
@@ -157,25 +158,39 @@ class Carried:
             state.put(carried_question_row_key(question.key), encode_row(row))
         return outputs
 
-    def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
-        """Add an answer to what the waiting sessions have seen, and return which intents have waited for it."""
+    def on_grant(
+        self, grant: BudgetGrant, state: StateView, now_ms: int
+    ) -> tuple[tuple[tuple[bytes, str], ...], list[Output]]:
+        """Add an answer to what the waiting sessions have seen.
+
+        Returns:
+            Which intents have waited for it; and notes for the conversations of sessions that have read something of a
+            store: to these it came under the label of the store.
+        """
         row_key = carried_question_row_key(grant.budget_key)
         found = state.get(row_key)
         row = None if found is None else _decode(found)
         if row is None or row.serial != grant.serial or grant.answer is not BudgetAnswer.COUNTED:
-            return ()
+            return (), []
         state.delete(row_key)
+        outputs: list[Output] = []
         entries = [entry for packed in grant.targets for entry in unpack(packed)]
         for session_key in dict.fromkeys(session_key for session_key, _ in row.waiting):
             known = read_provenance(session_key, state)
             if known is not None:
                 sub = read_session(state, session_key).identity.sub
                 memory = self._keeper.memory_for(session_key, row.tenant_uid, sub, state)
-                add = with_store if is_carried_store(grant.budget_key) else with_conversation
+                is_store = is_carried_store(grant.budget_key)
+                found_out = read_from_store(entries, memory) if is_store and known.conversation else []
+                add = with_store if is_store else with_conversation
                 known = add(known, entries, grant.amount, memory, grant.sources)
                 answered = {**known.answered, grant.budget_key: now_ms}
                 store_provenance(session_key, replace(known, answered=answered), state)
-        return row.waiting
+                if found_out:
+                    question = Question(_conversation_key(row.tenant_uid, sub, known.conversation), row.tenant_uid)
+                    note = Note(found_out, whole_of(known), list(known.carried))
+                    outputs.append(self._note(question, note, state, now_ms))
+        return row.waiting, outputs
 
     def after_event(
         self, session_key: bytes, event: SessionEvent, after: SessionRow, state: StateView, now_ms: int

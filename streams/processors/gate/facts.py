@@ -191,7 +191,9 @@ def _provenance_of_others(seen: ProvenanceRow | None) -> list[dict[str, Any]]:
     """Return what other sessions have read or written that makes the session count as untrusted."""
     if seen is None or not seen.is_tainted:
         return []
-    return [{"source": each.event_id, "trust": "untrusted"} for each in seen.carried]
+    # Notes of earlier versions name no source, and nothing does where a session reads too many stores.
+    sources = [each.event_id for each in seen.carried] or [""]
+    return [{"source": source, "trust": "untrusted"} for source in sources]
 
 
 def _label(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:

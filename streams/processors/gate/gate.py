@@ -190,7 +190,7 @@ class Gate(ReportingProcessor):
         if grant.answer is BudgetAnswer.RECALL:
             return [leases.on_recall(grant, state, now_ms)]
         if is_carried(grant.budget_key):
-            waiting = self._judge.carried.on_grant(grant, state, now_ms)
+            waiting, outputs = self._judge.carried.on_grant(grant, state, now_ms)
         elif is_memory(grant.budget_key):
             waiting = self._judge.shared_memories.on_grant(grant, state, now_ms)
         else:

@@ -27,6 +27,7 @@ from streams.processors.session_row import SessionRow
 from streams.provenance.acts import SUM
 from streams.provenance.carried import Whole, asked_entry, joined_sources, last_asked
 from streams.provenance.extract import extract_content
+from streams.provenance.found import AtomKind
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen, digests_in, is_of_others
 from streams.provenance.object_named import OBJECTS
@@ -35,6 +36,8 @@ from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
 
 QUOTED_MIN = 2
 """Values of others that make a text theirs. Fewer than that, two notes may well have in common."""
+PARTS_MAX = 16
+"""Values of a text up to which those that are part of others are looked for. More are a quotation anyway."""
 SOURCE_DIGESTS_MAX = 16
 """Values by which a source is recognised, those beside an instruction first."""
 
@@ -111,11 +114,14 @@ def with_store(
     row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory, sources: Iterable[CarriedSource] = ()
 ) -> ProvenanceRow:
     """Return the row with what was written into a store: if any of it was read again, others' words were read."""
-    again = [entry for entry in entries if _was_read(memory.find(entry.digest))]
+    known = [(entry, memory.find(entry.digest)) for entry in entries]
+    again = [entry for entry, own in known if _was_read(own)]
+    # What the user has named is his, whoever has quoted it.
+    foreign = [entry for entry, own in known if own is not None and _was_read(own) and not own.flags & Seen.USER]
     digests = {entry.digest for entry in again}
     row = memory.add(row, [entry._replace(flags=entry.flags & ~Seen.QUOTED | Seen.WRITTEN) for entry in entries])
     # What has no room in the set may have been in the note that was read.
-    is_tainted = _is_quoted(again) or bool(flags & Whole.TAINTED and flags & Whole.INCOMPLETE)
+    is_tainted = _is_quoted(foreign) or bool(flags & Whole.TAINTED and flags & Whole.INCOMPLETE)
     if again or is_tainted:
         is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
         has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
@@ -133,6 +139,16 @@ def with_store(
             ),
         )
     return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE)
+
+
+def read_from_store(entries: list[Entry], memory: Memory) -> list[Entry]:
+    """Return which values of a store a session has read without knowing that they were written there, as written."""
+    found = [(entry, memory.find(entry.digest)) for entry in entries]
+    return [
+        entry._replace(flags=entry.flags & ~Seen.QUOTED | Seen.WRITTEN)
+        for entry, own in found
+        if own is not None and _was_read(own) and not own.flags & Seen.WRITTEN
+    ]
 
 
 def _is_quoted(again: list[Entry]) -> bool:
@@ -177,16 +193,33 @@ def written_of(args: dict[str, object], uses: ToolUses, memory: Memory, *, is_ta
 def _written_in(text: str, memory: Memory, *, is_place: bool) -> list[Entry]:
     """Return the values of one text that are written; those that others have shown as quoted."""
     written: dict[bytes, Entry] = {}
-    for found in extract_content(text, with_calls=False).found:
+    values = extract_content(text, with_calls=False).found
+    others = list(dict.fromkeys(found.value for found in values if found.kind is not AtomKind.TEXT))
+    quoted: set[str] = set()
+    for found in values:
         digest = memory.digest(found.kind, found.value)
         entry = memory.find(digest)
         if entry is None:
             if found.kind in SHAPED and not is_place:
                 written[digest] = Entry(digest, Seen.TEXT | Seen.PLAIN)
         elif is_of_others(entry.flags):
-            flags = entry.flags & _OF_OTHERS | Seen.QUOTED
+            # A number may be of a phone and of an account.
+            is_told = found.value in quoted or _is_part(found.kind, found.value, others)
+            quoted.add(found.value)
+            flags = entry.flags & _OF_OTHERS | (0 if is_told else Seen.QUOTED)
             written[digest] = Entry(digest, flags, calls_for=entry.calls_for)
     return list(written.values())
+
+
+def _is_part(kind: AtomKind, value: str, others: list[str]) -> bool:
+    """Return whether a value is part of another one of its text, so that both are one: an address and its host, a date
+    and its day, an amount and its number."""
+    if kind is AtomKind.TEXT:
+        return value.isdigit()
+    if len(others) > PARTS_MAX:
+        return False
+    bare = value.rpartition(":")[2].lstrip("-")
+    return any(bare in other and value != other for other in others)
 
 
 def source_of_call(session_id: str, intent_id: str, written: Iterable[Entry], now_ms: int) -> CarriedSource:

