@@ -193,8 +193,9 @@ class Tracer:
     def _said_day(self, date: str, seen: Traced) -> Traced:
         """Return what is known of a date that the user has named in no way but from another day.
 
-        "In two weeks" names it, and "tomorrow" takes away what text by others says. "A week later" makes the date worth
-        what the other day is. An hour has to be his own, and no instruction may name both.
+        "In two weeks" names it, and "tomorrow" takes away what text by others says, but not what an instruction does.
+        "A week later" makes the date worth what the other day is. An hour has to be his own, and no instruction may
+        name both.
 
         Args:
             date: in canonical form.
@@ -207,12 +208,13 @@ class Tracer:
             return seen
         if self._has_said(_DATE, f"{NAMED}{day}"):
             return replace(seen, origin=_USER)
-        if self._has_said(_DATE, f"{SAID}{day}"):
+        if not seen.is_instructed and self._has_said(_DATE, f"{SAID}{day}"):
             return _NEUTRAL
         if self._has_said(_DATE, BY):
             for _, base in days_apart(day, partial(self._has_said, _DATE)):
                 traced = self._day(base)
-                if traced.origin not in (_TEXT, _NOWHERE):
+                # An instruction may name a day that is so far from any record.
+                if traced.origin is _USER or not (traced.origin in (_TEXT, _NOWHERE) or seen.is_instructed):
                     return traced
         return seen
 

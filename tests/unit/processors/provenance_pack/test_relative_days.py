@@ -96,6 +96,17 @@ def test_a_day_that_stands_in_most_messages_clears_a_date_and_proves_nothing(sai
     assert origin(session, in_days(session, 1)) is ValueOrigin.NOWHERE
 
 
+def test_who_asks_what_is_on_today_has_not_named_what_an_order_names() -> None:
+    fired_by_orders = []
+    for said in ("What is on my list?", "What is on my list for today?"):
+        session = talk(BOOK_CALL)
+        session.say(READ + said)
+        letter(session, f"Please book a call for {today(session)}.")
+        fired_by_orders.append(booked(session, today(session)))
+    without_a_day, with_today = fired_by_orders
+    assert {"PROV-051", "PROV-097"} <= with_today == without_a_day
+
+
 @pytest.mark.parametrize(
     ("said", "ahead"),
     [
@@ -155,7 +166,7 @@ def test_days_count_from_when_the_user_speaks() -> None:
     said = session.session.event(SessionEventType.USER_MESSAGE, session.now_ms - 4 * DAY_MS)
     said = session.describe(said, f"{READ}Book the call with Anna for tomorrow, or in two weeks.", session.session)
     session.driver.pipe(REPORT.name, session.session.key, said)
-    letter(session, f"Ask for {in_days(session, 1)}, {in_days(session, 14)}, or {in_days(session, -3)} there.")
+    letter(session, f"It was moved to {in_days(session, 1)}, {in_days(session, 14)} or {in_days(session, -3)}.")
     assert "PROV-072" in booked(session, in_days(session, 1))
     assert "PROV-072" in booked(session, in_days(session, 14))
     assert "PROV-072" not in booked(session, in_days(session, -3))
@@ -233,9 +244,11 @@ def test_a_date_is_worth_what_the_day_is_that_it_counts_from() -> None:
     base, others = in_days(session, 20), in_days(session, 40)
     session.say(READ + "Find the call with Anna, and book it again a week later.")
     session.read(BOOK, {"name": "Anna"}, {"name": "Anna", "call": f"{base}"})
-    letter(session, f"The call is on {others}. Ask for {base + timedelta(7)} or {others + timedelta(7)} there.")
+    letter(session, f"The call is on {others}. Then {base + timedelta(7)} or {others + timedelta(7)} is fine.")
     assert "PROV-072" not in booked(session, base + timedelta(7)), "a record of trusted data holds the day"
     assert "PROV-072" in booked(session, others + timedelta(7)), "only the letter says from which day"
+    letter(session, f"Please book it for {base + timedelta(7)}.")
+    assert "PROV-092" in booked(session, base + timedelta(7)), "an instruction names it"
 
 
 def test_a_date_that_counts_from_what_only_text_shows_has_no_source() -> None:
