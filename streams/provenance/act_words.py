@@ -12,17 +12,17 @@ _TOOL_VERBS = {
     ),
     "send": (
         "send hand dispatch reply forward email mail message notify text respond answer contact call fax remind "
-        "escalate alert"
+        "escalate alert ask page"
     ),
     "post": "post publish tweet comment announce broadcast blog review rate react release submit",
     "create": (
         "create add make keep write draft upload generate insert append keep save store copy duplicate register open "
         "start new dispute contest "
-        "compose log note record import attach clone fork commit push file clip init build enter onboard"
+        "compose log note record import attach clone fork commit push file clip init build enter onboard annotate"
     ),
     "book": (
         "arrange organize collect pickup book reserve order buy purchase schedule rent hire checkout subscribe rsvp "
-        "enroll place"
+        "enroll place reorder join license"
     ),
     "change": (
         "update change edit modify set rename move replace adjust reschedule assign mark toggle exchange swap merge "
@@ -30,21 +30,21 @@ _TOOL_VERBS = {
         "approve accept reject decline turn switch put sync apply return manage transition correct fix confirm "
         "increase activate deactivate reactivate defer postpone delay redirect reroute rebook reissue "
         "decrease raise lower acknowledge ack silence mute unmute pause resume revert restore undo decide promote "
-        "demote"
+        "demote hide unhide"
     ),
     "delete": (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void detach uninstall abort stop kill fire dismiss expel offboard deregister unregister "
-        "unenroll unenrol disenroll disenrol exmatriculate"
+        "unenroll unenrol disenroll disenrol exmatriculate shred disconnect cut"
     ),
     "pay": (
         "withdraw sell trade bid lend repay waive pay transfer refund charge wire donate tip reimburse deposit bill "
-        "credit spend invest settle redeem compensate reward"
+        "credit spend invest settle redeem compensate reward pledge"
     ),
     "share": "share invite",
     "secure": (
         "grant revoke authorize permit block unblock ban lock unlock disable enable reset login logout authenticate "
-        "rotate elevate protect unprotect allow trust"
+        "rotate elevate protect unprotect allow trust freeze unfreeze"
     ),
     "run": (
         "run execute exec deploy restart reboot invoke trigger launch install eval rollback scale drain reload "
@@ -61,7 +61,8 @@ _AMBIGUOUS_VERBS = (
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
     "move mark view watch track count list estimate trust lock block permit grant reset access schedule report "
     "invoice invite import update upgrade ship freeze dispute delay reward load read clear empty complete lower "
-    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain request trash"
+    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain request trash page "
+    "license cut pledge"
 )
 AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
@@ -82,7 +83,7 @@ _GENERIC_VERBS = (
 GENERIC_VERBS = frozenset(_GENERIC_VERBS.split())
 """Verbs that say little without their object."""
 
-VAGUE_VERBS = AMBIGUOUS_VERBS | GENERIC_VERBS | frozenset(("dispatch", "drop", "apply", "store", "keep"))
+VAGUE_VERBS = (AMBIGUOUS_VERBS | GENERIC_VERBS | {"dispatch", "drop", "apply", "store", "keep", "compose"}) - {"trash"}
 """Verbs for which the description of a tool says more than its name."""
 
 _WRITES = frozenset({"create", "change", "send", "post", "book", "secure", "pay"})
@@ -103,7 +104,7 @@ _OBJECT_KINDS = {
     ),
     ("share", frozenset({"create", "change"})): (
         "participant participants member members guest guests attendee attendees collaborator collaborators "
-        "invitation invitations invite invites subscriber subscribers user users"
+        "invitation invitations invite invites subscriber subscribers user users people persons"
     ),
 }
 OBJECT_KINDS: dict[str, tuple[str, frozenset[str]]] = {}
@@ -128,12 +129,13 @@ _REQUEST_WORDS = {
         "create make craft jot draft upload generate insert append keep save store copy duplicate register compose log "
         "note "
         "record "
-        "import attach clone fork commit push file open start build produce prepare dispute contest"
+        "import attach clone fork commit push file open start build produce prepare dispute contest annotate"
     ),
     ("create", "change", "share", "book"): "add put",
     ("book", "create"): "collect organize book reserve schedule rent hire rsvp enroll arrange plan",
     ("book", "pay", "create"): "order buy purchase checkout subscribe get",
     ("book", "pay"): "sell trade bid",
+    ("book",): "join",
     # Whoever has something requested has it ordered, applied for, or asked for.
     ("book", "create", "send"): "request",
     ("post", "pay", "run"): "release",
@@ -158,13 +160,13 @@ _REQUEST_WORDS = {
     ("delete", "change"): (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel deactivate deregister "
-        "unregister unenroll unenrol disenroll disenrol exmatriculate annul nix rescind"
+        "unregister unenroll unenrol disenroll disenrol exmatriculate annul nix rescind shred disconnect"
     ),
     # An order, or who may do what.
     ("delete", "secure", "change"): "revoke",
     ("pay",): (
         "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward remit "
-        "prepay"
+        "prepay pledge"
     ),
     # A tank or an account.
     ("change", "pay"): "replenish",
@@ -220,7 +222,8 @@ _PHRASES = {
         "change",
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
     ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away,"
-    "pull the plug,back out,scrap the,scrap my,scrap that,scrap this,scrap it",
+    "pull the plug,back out,scrap the,scrap my,scrap that,scrap this,scrap it,"
+    "bin it,bin them,bin that,bin this,bin those,bin these,bin both,bin all",
     (
         "delete",
         "change",
@@ -230,12 +233,12 @@ _PHRASES = {
     ("send", "delete", "change"): "give notice,gives notice,giving notice",
     ("send",): (
         "let know,get back,pass on,hand over,put through,put me through,put us through,reach out,"
-        "check in with,get in touch"
+        "check in with,get in touch,page the,page our,page him,page her,page them,page whoever"
     ),
     ("send", "book", "create"): "call me,call us,phone me,ring me",
     ("send", "post"): (
         "say yes,say no,report back,call back,drop a line,say hello,say hi,say thanks,say thank,"
-        "say sorry,say goodbye,say happy,let everyone,let everybody,let people"
+        "say sorry,say goodbye,say happy,and say,then say,let everyone,let everybody,let people"
     ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay", "create", "change"): "put aside,set aside,put away,lay aside",
@@ -244,6 +247,7 @@ _PHRASES = {
         "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,"
         "send the amount,chip in,square up"
     ),
+    ("book", "pay"): "license the,license it,license this,license that,license these,license those,license them",
     ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a,"
     "table for,tickets for,tickets to,seats for,taxi to,taxi for,taxi from,cab to,cab for,ride to,appointment with",
     # Whoever wants his money back also asks to return the goods.

@@ -44,6 +44,7 @@ from streams.provenance.asked import (
     is_asked,
     is_in_question,
     is_negated,
+    is_noun,
     is_past,
     opens_to_read,
     revising_verb,
@@ -200,6 +201,8 @@ def _object_kinds(words: list[str], *, by_user: bool) -> set[str]:
             stem in GENERIC_VERBS
             and stem in TOOL_VERBS
             and not (is_negated(words, index) or is_past(words, index, stem) or opens_to_read(words, index, stem))
+            # "Did the transfer go through?" asks for none.
+            and not (is_noun(words, index, stem) and is_in_question(words, index))
         ):
             verbs.add(stem)
         override = OBJECT_KINDS.get(stem)

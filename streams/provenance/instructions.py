@@ -337,8 +337,8 @@ def _runs_on(sentence: str) -> bool:
         if verb in IMPERATIVES and (
             following in _RUN_ON_OBJECTS
             or "@" in following
-            # "Policy Update 3" and "Order PO-12" are titles.
-            or (not following.isalpha() and verb not in AMBIGUOUS_VERBS)
+            # "Policy Update 3" and "Order PO-12" are titles. What can be nothing but a verb orders with any object.
+            or verb not in AMBIGUOUS_VERBS
         ):
             return True
     return False

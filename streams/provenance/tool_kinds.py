@@ -59,7 +59,16 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
         stem = FORMS.get(word, word)
         if stem in TOOL_VERBS and not is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
             found.add(TOOL_VERBS[stem])
+    if ActKind.SEND in found and _begins_to_write(name):
+        # Who has a note kept has not asked for what `compose` sends.
+        found.discard(ActKind.CREATE)
     return frozenset(kind for kind in found if kind not in {None, ActKind.READ})
+
+
+def _begins_to_write(name: str) -> bool:
+    """Return whether the name of a tool says only that something is written, and not what."""
+    words = words_of_name(name)
+    return bool(words) and words[0] == "compose"
 
 
 def revises_payments(name: str, description: str = "") -> bool:
@@ -95,7 +104,7 @@ def _kind_of_words(words: list[str]) -> str | None:
 def _verb_of(words: list[str], stems: list[str]) -> str | None:
     """Find the verb: the first word, unless that can be a noun and the last word says more (`order_status`)."""
     verbs = [stem for stem in stems if stem in TOOL_VERBS]
-    if not verbs or stems[0] in CHANGING_VERBS:
+    if not verbs or stems[0] in CHANGING_VERBS or (stems[0] == "trash" and len(stems) > 1):
         return stems[0] if verbs else None
     if stems[0] in AMBIGUOUS_VERBS:
         last = stems[-1]
@@ -122,12 +131,21 @@ BEFORE_OTHER_THINGS = listed("of to for in on at with from about into by where w
 _PUBLIC_PLACES = listed("channel thread feed wall forum timeline")
 """Where many read what is written into it."""
 _PERSONS = listed("user member guest participant attendee collaborator subscriber")
+_BINS = listed("bin trash wastebasket")
+"""What is moved there is deleted, also if it can be taken out again."""
+_LEFT_FOR_OTHERS = listed("message note comment remark review word voicemail feedback")
+"""Who leaves one of them writes it, and leaves nothing behind."""
+_LEFT_REACH_WORDS = 3
 
 
 def _with_object(verb: str, stems: list[str]) -> str:
-    kind = TOOL_VERBS[verb]
     place = stems.index(verb)
     after = stems[place + 1 :]
+    if verb == "move" and not _BINS.isdisjoint(after):
+        return ActKind.DELETE
+    if verb == "leave" and not _LEFT_FOR_OTHERS.isdisjoint(after[:_LEFT_REACH_WORDS]):
+        verb = "write"
+    kind = TOOL_VERBS[verb]
     own = next((number for number, stem in enumerate(after) if stem in BEFORE_OTHER_THINGS), len(after))
     for number, noun in enumerate(after + stems[:place]):
         if own <= number < len(after) and noun in _PUBLIC_PLACES and kind in {ActKind.CREATE, ActKind.SEND}:

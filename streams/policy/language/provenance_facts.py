@@ -85,7 +85,8 @@ ORIGIN = Struct(
         flag(
             "otherwise",
             "the user's last message says how many of the thing there are that the argument is called after, and the "
-            "value is another number, which no record states; missing if not",
+            "value is another number, which no record states; or they have said another option of the argument's list, "
+            "and not this one, and others have given an instruction; missing if not",
             optional=True,
         ),
         word(
@@ -158,8 +159,8 @@ ACT = Struct(
         flag(
             "unspoken",
             "nothing that the user has said names the tool, an argument that the call sets, or a value of the call "
-            "other than themselves; missing if something does, of reads and outward acts, if they have said "
-            "nothing, and before anything untrusted was read",
+            "other than themselves; missing if something does, of reads and outward acts with a sink, if they have "
+            "said nothing, and before anything untrusted was read",
             optional=True,
         ),
         flag(

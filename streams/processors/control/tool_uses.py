@@ -17,7 +17,8 @@ from streams.model.canonical import CanonicalError, canonical
 from streams.model.catalog import ArgumentRole, ToolCatalogEntry
 from streams.model.labels import WORST, Integrity, Label, join_all
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
-from streams.provenance.pointers import Paths, PathTable, normal, steps_of, unescaped, values_at
+from streams.provenance.places import places_of
+from streams.provenance.pointers import Paths, PathTable, last_name, normal, steps_of, unescaped, values_at
 from streams.provenance.tool_kinds import kind_of_action, propose_kind
 from streams.provenance.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_money, seems_owner
 
@@ -73,6 +74,15 @@ class ToolUses:
         """Return whether the argument at a pointer is an amount of money."""
         return self.role_of(pointer) is ArgumentRole.AMOUNT and seems_money(pointer)
 
+    def options_at(self, pointer: str) -> tuple[str, ...]:
+        """Return the options that the schema lists for the argument at a pointer; none if it lists none."""
+        return (self._options.get(pointer) or ()) if self.has_options else ()
+
+    @cached_property
+    def has_options(self) -> bool:
+        """Whether the schema lists the options of any argument."""
+        return bool(self._options.paths)
+
     @property
     def has_several_kinds(self) -> bool:
         """Whether an argument says which of several acts a call is."""
@@ -95,6 +105,16 @@ class ToolUses:
         entry = self._entry
         proposed = propose_owner_args(self._schema, reads=entry.read_only, kind=self.kind, tool=entry.name)
         return Paths(entry.owner_args or proposed)
+
+    @cached_property
+    def owners_looked_up(self) -> Paths:
+        """The places of arguments by which a tool that reads looks an owner up: called as a field of its results that
+        names one. `find_orders(email)` returns the orders of whoever has that address, if `/*/customer/email` names
+        their owner."""
+        entry = self._entry
+        names = {last_name(path) for path in self._output_owners.paths} if entry.read_only else set()
+        paths = (place.path for place in places_of(self._schema) if place.name in names)
+        return Paths(path for path in paths if not self.owner_args.cover(path))
 
     def is_output_owner(self, pointer: str) -> bool:
         """Return whether the field of a result at a pointer says whose data the result is."""
@@ -163,6 +183,16 @@ class ToolUses:
             if roles.get(path) not in (ArgumentRole.TARGET, ArgumentRole.DESTINATION):
                 roles[path] = ArgumentRole.TARGET
         return PathTable(roles | {normal(use.path): use.role for use in entry.arg_roles})
+
+    @cached_property
+    def _options(self) -> PathTable[tuple[str, ...]]:
+        return PathTable(
+            {
+                place.path: tuple(option for option in listed if isinstance(option, str))
+                for place in places_of(self._schema)
+                if isinstance(listed := place.schema.get("enum"), list)
+            }
+        )
 
     @cached_property
     def _output_owners(self) -> Paths:

@@ -168,7 +168,8 @@ class _Content:
                 name = steps[-1]
                 if name not in subjects:
                     subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
-                self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
+                for record in self._owned_by(steps):
+                    self._owners[record] = self._owners.get(record, False) or digest in subjects[name]
         self._pointed |= _called_by_name(given, self.atoms, memory)
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
@@ -218,6 +219,14 @@ class _Content:
         if self._is_worse or self._use is None:
             return False
         return self._use.tool.uses.label_at(pointer).integrity is _TRUSTED
+
+    def _owned_by(self, steps: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+        """Return the records of which a field names the owner.
+
+        Where the operator states the field, all around it up to an element of a list are his: `/guest/email` says whose
+        reservation it is, and not only whose name stands beside the address.
+        """
+        return _records_of(steps) if self._use is not None and self._use.states_owners else (steps[:-1],)
 
     def _is_owner(self, pointer: str) -> bool:
         return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)

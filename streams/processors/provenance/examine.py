@@ -24,6 +24,7 @@ from streams.processors.provenance.mentioned import (
     is_worded,
     tells_person,
 )
+from streams.processors.provenance.options import chosen_otherwise
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
 from streams.processors.provenance.proposals import compared
@@ -94,7 +95,7 @@ def examine(
         row = begun(memory, session)
     label = session.effective_label() if known.label is None else known.label
     is_tainted = label.integrity is not _TRUSTED
-    awaits = _awaits_untrusted(session, row, is_tainted=is_tainted)
+    awaits = bool(session.trust.pending_reads) and _awaits_untrusted(session, row, is_tainted=is_tainted)
     missing = UNKNOWN if not row.is_complete else AWAITED if awaits else NOWHERE
     missing_words = AWAITED if missing is NOWHERE and row.lacks_words else missing
     only = memory.values_of_subject_only(row, sub)
@@ -127,21 +128,31 @@ def examine(
     examined = Examined(
         row, is_tainted, args, use, kind, use.kinds_of(kind), told, is_complete, owners, contents, pieces, awaits=awaits
     )
-    examined.is_named = kind == _OTHER_KIND and tracer.has_said_any(use.own_words)
     examined.tells_person = asks_for_pieces and tells_person(examined, tracer)
+    _compare_with_words(examined, tracer)
+    if row.proposed:
+        examined.values = compared(examined, arguments, memory)
+    examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else counted_elsewhere(told, row, memory)
+    return examined
+
+
+def _compare_with_words(examined: Examined, tracer: Tracer) -> None:
+    """Add what of a call the user has mentioned, beside its values."""
+    row, use, told, args, kind = examined.row, examined.use, examined.values, examined.args, examined.kind
+    is_tainted = examined.is_tainted
+    examined.is_named = kind == _OTHER_KIND and tracer.has_said_any(use.own_words)
     is_inner_act = not use.is_read and not use.is_outward
-    if is_inner_act and row.has_message and (is_tainted or _is_only_called_for_by_others(examined)):
+    may_be_unspoken = is_inner_act or (not use.is_read and row.calls_for != 0 and not examined.has_sinks)
+    if may_be_unspoken and row.has_message and (is_tainted or _is_only_called_for_by_others(examined)):
         examined.is_unspoken = is_unspoken(examined, tracer)
     is_called_for = is_inner_act and row.has_message and row.calls_for != 0
-    examined.is_worded = is_worded(told, use, tracer, is_called_for=is_called_for)
+    examined.is_worded = row.is_instructed and is_worded(told, use, tracer, is_called_for=is_called_for)
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
         examined.is_of_other_thing = is_of_other_thing(use, tracer)
-    if row.proposed:
-        examined.values = compared(examined, arguments, memory)
+    if row.is_instructed and row.has_message and not use.is_read and use.tool.uses.has_options:
+        examined.chosen_otherwise = chosen_otherwise(told, args, use, tracer)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
-    examined.counted = _NOTHING_COUNTED if row.has_message or not row.asked_s else counted_elsewhere(told, row, memory)
-    return examined
 
 
 def _is_only_called_for_by_others(examined: Examined) -> bool:

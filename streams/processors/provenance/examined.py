@@ -93,8 +93,8 @@ class Examined(msgspec.Struct):
         tells_person: whether a text of it holds what identifies a person, of which the user has not spoken; False if no
             rule asks where data go.
         is_unspoken: whether nothing that the user has said names the tool, an argument that it sets, or a value of the
-            call other than himself; False of reads, of outward acts, if he has said nothing, and before anything
-            untrusted was read.
+            call other than himself; False of reads, of outward acts with a target, if he has said nothing, and before
+            anything untrusted was read.
         counted: things that an argument is called after, and of which the user has said in another session of the
             conversation how many there are; only of a session to which he has said nothing.
         is_worded: whether the user has said what the tool does in the tool's own word; only looked up if the user and
@@ -103,6 +103,8 @@ class Examined(msgspec.Struct):
             False of reads and of outward acts.
         is_of_other_thing: whether the user has said no word for what the tool is about, in an act that ends something,
             changes who may do what, or gives access; False where no instruction by others was read.
+        chosen_otherwise: the numbers of the values that are an option which the user has not said, where he has said
+            another one of the argument's list; none of reads, and before an instruction by others was read.
         is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
             acts, and of tools whose results are trusted.
     """
@@ -125,6 +127,7 @@ class Examined(msgspec.Struct):
     is_unspoken: bool = False
     is_worded: bool = False
     counted: frozenset[str] = frozenset()
+    chosen_otherwise: frozenset[int] = frozenset()
     is_left_to: bool = False
     is_mentioned: bool = False
     is_of_other_thing: bool = False

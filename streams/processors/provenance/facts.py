@@ -20,6 +20,7 @@ from streams.processors.provenance.requested import (
     is_stated,
     is_widened,
     limits_reads,
+    numbers_in_place_of_his,
     values_in_place_of_his,
 )
 from streams.processors.provenance.rows import Amounts
@@ -45,26 +46,43 @@ _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
     facts = [_origin_fact(value, examined) for value in examined.values]
-    if not examined.row.has_pointed_text and not examined.use.is_read:
-        # He has pointed at no content, so he may mean any that was read: who has the electricity bill paid does not say
-        # which of ten mails it is in.
-        for fact in facts:
-            if fact["origin"] == "text" and not fact["pointed"]:
-                fact["pointed"] = _is_delegated(examined, {scope.kind for scope in examined.row.scopes})
+    row = examined.row
+    if not row.has_pointed_text and not examined.use.is_read:
+        _point_at_any(facts, examined)
     counted = set(examined.counted)
-    for scope in examined.row.scopes:
+    for scope in row.scopes:
         if scope.source == DERIVED and scope.kind.startswith(COUNTED):
             counted.add(scope.kind.removeprefix(COUNTED))
-    if counted:
-        for value, fact in zip(examined.values, facts, strict=True):
-            if is_counted_otherwise(value, examined, counted):
-                fact["otherwise"] = True
+    if counted or (row.is_instructed and not examined.use.is_read):
+        for number in _said_otherwise(examined, counted):
+            facts[number]["otherwise"] = True
     if not examined.use.is_read:
         for number in values_in_place_of_his(examined):
             facts[number]["instead"] = True
     if not examined.is_complete:
         facts.append(_NOT_LOOKED_AT)
     return facts
+
+
+def _point_at_any(facts: list[dict[str, Any]], examined: Examined) -> None:
+    """Let text count as pointed at that the user leaves values to.
+
+    He has pointed at no content, so he may mean any that was read: who has the electricity bill paid does not say which
+    of ten mails it is in.
+    """
+    for fact in facts:
+        if fact["origin"] == "text" and not fact["pointed"]:
+            fact["pointed"] = _is_delegated(examined, {scope.kind for scope in examined.row.scopes})
+
+
+def _said_otherwise(examined: Examined, counted: set[str]) -> set[int]:
+    """Return which values are another number, or another option, than the user has said."""
+    found = set(examined.chosen_otherwise)
+    if counted:
+        found.update(
+            number for number, value in enumerate(examined.values) if is_counted_otherwise(value, examined, counted)
+        )
+    return found if examined.use.is_read else found.union(numbers_in_place_of_his(examined))
 
 
 def _is_delegated(examined: Examined, stated: set[str]) -> bool:

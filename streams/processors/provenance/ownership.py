@@ -15,7 +15,7 @@ from streams.processors.provenance.examined import NO_OWNERS, Owners, Value
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.provenance.memory import Seen
-from streams.provenance.pointers import last_name
+from streams.provenance.pointers import Paths, last_name
 from streams.provenance.words import UNTYPED, thing_of
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
@@ -27,9 +27,10 @@ def owners_of(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated
     """Return whose data the call is about: what operators' systems say of a record counts, else what contents say."""
     owner_args = use.tool.uses.owner_args
     has_owner_args = bool(owner_args)
+    looked_up = (use.tool.uses.owners_looked_up or None) if use.is_read and use.states_owners else None
     named = own = 0
     other = False
-    if stated is None and not has_owner_args:
+    if stated is None and not has_owner_args and looked_up is None:
         # Of most values, nothing says whose they are.
         values = [value for value in values if value.traced.flags & _OWNED]
         if not values:
@@ -55,10 +56,26 @@ def owners_of(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated
         elif flags & _OWN and value.is_shaped and not value.is_part:
             named += 1
             own += 1
+    other = other or (looked_up is not None and _looks_up_another(values, args, looked_up, sub))
     is_subject = bool(named) and named == own and not other
     if stated is None:
         return Owners(is_subject, other)
     return Owners(is_subject, other, stated.age_ms, stated.is_unclear)
+
+
+def _looks_up_another(values: Iterable[Value], args: Any, looked_up: Paths, sub: str) -> bool:
+    """Return whether a call looks up what belongs to somebody who is named as the subject is, and is another one."""
+    return any(
+        not value.is_part and looked_up.cover(value.pointer) and _is_somebody_else(leaf_at(args, value.pointer), sub)
+        for value in values
+    )
+
+
+def _is_somebody_else(text: Any, sub: str) -> bool:
+    """Return whether a text names a person as the subject is named, and another one."""
+    if not isinstance(text, str) or text.casefold() == sub.casefold():
+        return False
+    return has_same_shape(text, sub) or ("@" in text and "@" in sub)
 
 
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.SUBJECT

@@ -17,7 +17,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import Place
-from streams.provenance.act_words import FORMS
+from streams.provenance.act_words import FORMS, TOOL_VERBS
 from streams.provenance.acts import USUAL
 from streams.provenance.arguments import Argument, extract_unusual, usual_reading
 from streams.provenance.arithmetic import operands
@@ -219,8 +219,10 @@ class Tracer:
         return seen
 
     def _has_said_verb_of(self, value: str) -> bool:
-        """Return whether a value is a form of a verb that the user has said: who says "arm it" has named `armed`."""
-        verb = FORMS.get(value.lower())
+        """Return whether a value is a form of a verb that the user has said: who says "arm it" has named `armed`, and
+        who gives somebody "edit rights", `editor`."""
+        word = value.lower()
+        verb = FORMS.get(word) or (word[:-2] if word.endswith(("er", "or")) and word[:-2] in TOOL_VERBS else None)
         return verb is not None and self._has_said(kind_of_words(verb), verb)
 
     def _has_dialled(self, digits: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from simulation.records import UNTRUSTED, tool_entry
+from streams.model.catalog import ArgumentRole, ArgumentUse
 from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.control.owned_things import owned_things
 from streams.processors.control.schemas import ArgsSchema
@@ -17,12 +18,16 @@ from tests.unit.processors.talk import Talk
 
 BOOKING_ID = "B-20002"
 NOTE = tool_entry("desk", "note", **INNER, sink_args=("/booking",), schema=BOOKED)
+ACCOUNT = tool_entry(
+    "desk", "set_account", **INNER, sink_args=("/booking", "/iban"),
+    arg_roles=(ArgumentUse(path="/iban", role=ArgumentRole.DESTINATION),),
+)  # fmt: skip
 ELSEWHERE = tool_entry("trips", "return", **ACTS, sink_args=("/booking",), schema=BOOKED)
 
 
 def talk() -> Talk:
     rights = tuple(f"{server}:{right}" for server in ("box", "desk", "trips") for right in ("read", "write"))
-    return Talk(starter_source().files, (*ENTRIES, NOTE, ELSEWHERE), scopes=rights)
+    return Talk(starter_source().files, (*ENTRIES, NOTE, ACCOUNT, ELSEWHERE), scopes=rights)
 
 
 def is_asked(talking: Talk, entry: Any = RETURN, booking: str = BOOKING_ID) -> bool:
@@ -61,6 +66,13 @@ def test_an_act_inside_that_can_be_undone_is_a_question_in_a_stated_task_only() 
         assert is_asked(talking, NOTE) is stated
 
 
+def test_where_money_of_a_record_goes_is_a_question_also_inside() -> None:
+    talking = talk()
+    talking.say(f"Pay booking {BOOKING_ID} back to DE02120300000000202051 in future.")
+    verdict = talking.judge(ACCOUNT, {"booking": BOOKING_ID, "iban": "DE02120300000000202051"})
+    assert "PROV-031" in {hit.rule_id for hit in verdict.rules}
+
+
 def test_a_booking_of_another_server_is_another_thing() -> None:
     talking = talk()
     talking.say(f"Return booking {BOOKING_ID}.")
@@ -78,6 +90,7 @@ def _reader(name: str, required: list[str], **fields: Any) -> Any:
         (_reader("get_order", ["order_id"], output_owners=("customer",)), {"order"}),
         (_reader("get_invoice", ["id"], output_owners=("customer",)), {"invoice"}),
         (_reader("find", ["name", "day"], output_owners=("customer",)), set()),
+        (_reader("visits", ["patient", "day"], output_owners=("*.patient",)), {"visit"}),
         (_reader("get_order", ["order_id"]), set()),
         (_reader("pay_order", ["order_id"], output_owners=("customer",), read_only=False), set()),
         (_reader("whoami", [], output_owners=("customer",)), set()),

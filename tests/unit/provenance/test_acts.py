@@ -6,7 +6,7 @@ import pytest
 
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE
 from streams.provenance.request_kinds import request_kinds
-from streams.provenance.tool_kinds import kind_of_action, propose_kind, revises_payments
+from streams.provenance.tool_kinds import kind_of_action, possible_kinds, propose_kind, revises_payments
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,37 @@ def test_what_follows_a_preposition_is_not_what_a_tool_acts_on() -> None:
     assert propose_kind("message_customer", "Write to the customer of an order.") == "create"
     assert propose_kind("write", "Write into a channel.") == "post"
     assert propose_kind("escalate", "Transfer the user to a human.") == "send"
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "kind"),
+    [
+        ("compose", "Send a new message from the user's account.", "send"),
+        ("compose", "Begin a draft that is kept.", "create"),
+        ("invite", "Add people to a channel.", "share"),
+        ("message_doctor", "Leave a message for a doctor.", "send"),
+        ("leave_group", "Leave a group.", "delete"),
+        ("trash_file", "Move a file to the bin, from where it can be restored.", "delete"),
+        ("bin_item", "Move an item to the trash.", "delete"),
+        ("hide_comment", "Hide a comment.", "change"),
+        ("page_team", "Page a team.", "send"),
+        ("reorder", "Reorder from the usual supplier.", "book"),
+        ("freeze_cards", "Freeze all cards.", "secure"),
+        ("shred_archive", "Remove all closed cases.", "delete"),
+    ],
+)
+def test_verbs_that_say_more_with_their_description(name: str, description: str, kind: str) -> None:
+    assert propose_kind(name, description) == kind
+
+
+def test_who_has_something_kept_has_not_asked_for_what_sends_it() -> None:
+    assert "create" not in possible_kinds("compose", "Send a new message.")
+    assert "create" in possible_kinds("compose", "Begin a draft.")
+
+
+def test_a_question_whether_a_payment_went_through_asks_for_none() -> None:
+    assert "pay" not in request_kinds("Did the transfer to Jonas go through?")
+    assert "pay" in request_kinds("Please do the transfer to Jonas.")
 
 
 def test_operators_facts_beat_the_name() -> None:

@@ -75,11 +75,16 @@ TELL = tool_entry(
     "box", "tell", **ACTS, kind="send", sink_args=("/to",),
     arg_roles=(ArgumentUse(path="/body", role=ArgumentRole.CONTENT),),
 )  # fmt: skip
+MAIL_TO = tool_entry(
+    "box", "mail_to", **ACTS, kind="send", sink_args=("/to",),
+    arg_roles=(ArgumentUse(path="/to", role=ArgumentRole.DESTINATION),),
+)  # fmt: skip
 BOTH = tool_entry("cal", "manage", **ACTS, sink_args=("/event",), schema=ACTIONS)
 ENTRIES = (
     CANCEL,
     BOTH,
     TELL,
+    MAIL_TO,
     PAY,
     PAY_BACK,
     CREDIT,

@@ -1,0 +1,61 @@
+"""Whose a record is that names its owner in an object of its own, and who is looked up by a field that names owners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simulation.records import TRUSTED, tool_entry
+from tests.starter import starter_source
+from tests.unit.processors.provenance_pack.tools import ACTS, ENTRIES, READS
+from tests.unit.processors.talk import Talk
+
+ME, OTHER = "alice", "kimberly"
+STAY = tool_entry("desk", "stay", **READS, output_label=TRUSTED, output_owners=("/guest/login",))
+STAYS = tool_entry(
+    "desk", "find_stays", **READS, output_label=TRUSTED, output_owners=("/*/guest/login",),
+    schema={"type": "object", "properties": {"login": {"type": "string"}}},
+)  # fmt: skip
+END = tool_entry("desk", "end_stay", **ACTS, kind="delete", sink_args=("/stay",))
+
+
+def talk() -> Talk:
+    talking = Talk(starter_source().files, (*ENTRIES, STAY, STAYS, END), scopes=("desk:read", "desk:write"))
+    talking.say("End the stay ST-48213, and what about ST-50077?")
+    return talking
+
+
+def stay(number: str, login: str) -> dict[str, Any]:
+    return {"stay": number, "guest": {"name": "a guest", "login": login}}
+
+
+def fired(talking: Talk, entry: Any, args: dict[str, Any]) -> set[str]:
+    verdict = talking.judge(entry, args)
+    assert verdict.errors == ()
+    return {hit.rule_id for hit in verdict.rules}
+
+
+@pytest.mark.parametrize(("login", "asked"), [(ME, False), (OTHER, True)])
+def test_an_owner_in_an_object_owns_the_record_around_it(login: str, *, asked: bool) -> None:
+    talking = talk()
+    talking.read(STAY, {"stay": "ST-48213"}, stay("ST-48213", login))
+    assert ("PROV-030" in fired(talking, END, {"stay": "ST-48213"})) is asked
+
+
+def test_it_owns_its_element_of_a_list_and_not_the_others() -> None:
+    talking = talk()
+    talking.read(STAYS, {"login": ME}, [stay("ST-48213", ME), stay("ST-50077", OTHER)])
+    assert "PROV-030" not in fired(talking, END, {"stay": "ST-48213"})
+    assert "PROV-030" in fired(talking, END, {"stay": "ST-50077"})
+
+
+@pytest.mark.parametrize(("login", "asked"), [(ME, False), (ME.upper(), False), (OTHER, True)])
+def test_who_is_looked_up_as_an_owner_is_one(login: str, *, asked: bool) -> None:
+    assert ("PROV-002" in fired(talk(), STAYS, {"login": login})) is asked
+
+
+def test_a_subject_who_is_called_otherwise_may_look_himself_up() -> None:
+    talking = talk()
+    talking.say("Which stays do I have? My number is C-20931.")
+    assert "PROV-002" not in fired(talking, STAYS, {"login": "C-20931"})
