@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streams.provenance.digests import atom_key
-from streams.provenance.events import atoms_of
-from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content
-from streams.provenance.found import Extraction
+from streams.provenance.atoms.found import Extraction
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import atoms_of
+from streams.provenance.extraction.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content
 
 ROUNDS = 5
 KIB = 1_024

@@ -43,9 +43,9 @@ from streams.processors.provenance.tools import ToolUse
 from streams.processors.provenance.user_words import begun, with_user_words
 from streams.processors.row_kinds import RowKind
 from streams.processors.session_row import SessionRow, evolve
-from streams.provenance.arguments import arguments_in
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.extraction.arguments import arguments_in
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
 from streams.stores.memory import MemoryStore
 
 RESULTS = (10, 100, 1_000)

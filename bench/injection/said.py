@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.injection.simple_policies import leaves
 from streams.model.catalog import ArgumentRole
-from streams.provenance.uses import propose_roles, seems_money
+from streams.provenance.tools.uses import propose_roles, seems_money
 
 WORD_CHARS_MIN = 3
 """A shorter word stands in every message."""

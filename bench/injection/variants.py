@@ -24,9 +24,9 @@ from bench.injection.domain import Domain, Tool, schema_of
 from bench.injection.generator import make_imperative_cases
 from bench.injection.said import limits_of
 from bench.injection.simple_policies import fits, leaves
-from streams.provenance import extract
-from streams.provenance.sentences import Sentence, sentences_in
-from streams.provenance.uses import seems_money
+from streams.provenance.extraction import extract
+from streams.provenance.instructions.sentences import Sentence, sentences_in
+from streams.provenance.tools.uses import seems_money
 
 DETECTOR = "sentences_in"
 """The name under which the extraction of values calls the instruction detector."""

@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from streams.provenance.collected import ATOMS_MAX
-from streams.provenance.extract import extract_arguments, extract_content, extract_message
-from streams.provenance.found import Extraction
-from streams.provenance.leaves import PATH_CHARS_MAX
+from streams.provenance.atoms.found import Extraction
+from streams.provenance.contents.leaves import PATH_CHARS_MAX
+from streams.provenance.extraction.collected import ATOMS_MAX
+from streams.provenance.extraction.extract import extract_arguments, extract_content, extract_message
 
 VALUE_CHARS_MAX = 4_096
 _PIECES = (

@@ -13,8 +13,8 @@ from streams.model.intent import Intent
 from streams.model.keys import tool_key
 from streams.model.session import SessionEvent
 from streams.model.types import Record
-from streams.provenance.digests import atom_key
-from streams.provenance.events import DESCRIBED_EVENTS, described
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import DESCRIBED_EVENTS, described
 
 
 class Contents:

@@ -65,7 +65,7 @@ class BudgetOp(StrEnum):
 
     NOTE and READ are about a memory that sessions share: NOTE says how much has happened on a partition in the window,
     all of it; READ asks how much has happened on the others. About values that outlive a session, NOTE adds `targets`
-    and READ asks for all of them (`streams.provenance.carried`).
+    and READ asks for all of them (`streams.provenance.sources.carried`).
     """
 
     UNKNOWN = "UNKNOWN"

@@ -67,7 +67,7 @@ class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     `definition_json` is the complete tool as its server listed it; the digests and texts in the entry are derived from
     it. `streams.model.catalog_signature` defines what reviewers sign.
 
-    `kind` is the kind of act (`streams.provenance.acts`), or that of the value of the argument at `kind_arg`.
+    `kind` is the kind of act (`streams.provenance.acts.kinds`), or that of the value of the argument at `kind_arg`.
     `owner_args` are JSON pointers of arguments, and `output_owners` paths in results, that name whose data or account
     it is. `content_type` is the media type of results; without it, the form is recognised by the content.
     """

@@ -71,11 +71,11 @@ SAID = frozenset({SessionEventType.USER_MESSAGE, SessionEventType.MODEL_OUTPUT, 
 
 
 class Atom(Record, frozen=True, kw_only=True):
-    """A value of interest in some content, as a keyed digest (`streams.provenance.digests`).
+    """A value of interest in some content, as a keyed digest (`streams.provenance.extraction.digests`).
 
     `path` is the JSON pointer of the leaf that holds it, and `whole_field` says that the leaf holds nothing else.
     `decoded` says that it was found only after a disguise was undone, `instructed` that the text beside it reads like
-    an instruction, and `calls_for` which kinds of acts that calls for, as bits (`streams.provenance.calls`).
+    an instruction, and `calls_for` which kinds of acts that calls for, as bits (`streams.provenance.acts.calls`).
     """
 
     digest: Sha256
@@ -106,7 +106,7 @@ class ArgumentLimit(Record, frozen=True, kw_only=True):
 class TaskScope(Record, frozen=True, kw_only=True):
     """A kind of act that the request implies, with its limits; whatever is left out is not limited.
 
-    `kind` is a kind of `streams.provenance.acts`, `tools` are names as `server/name`, `targets` values of sink
+    `kind` is a kind of `streams.provenance.acts.kinds`, `tools` are names as `server/name`, `targets` values of sink
     arguments; `count_max` is a number of calls. `amount_max` limits the argument `amount`, or without one, all amounts
     of money together: an exact decimal (`99.50`) in major units of `currency`, or without one, of the currency that
     the call states (ADR 0063). `arguments` says what single arguments must be: a call has each of them, and nothing but

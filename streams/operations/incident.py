@@ -30,8 +30,8 @@ from streams.operations.scenarios.observation import Observer
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan, TryReport, read_lines, run_lines, run_steps
 from streams.ports import Clock
 from streams.ports.open_log import Log
-from streams.provenance.digests import atom_digest, atom_key
-from streams.provenance.memory import DIGEST_BYTES
+from streams.provenance.extraction.digests import atom_digest, atom_key
+from streams.provenance.sources.memory import DIGEST_BYTES
 
 HISTORY_SUFFIX = ".jsonl"
 EXPECT_SUFFIX = ".expect.yaml"

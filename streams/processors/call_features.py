@@ -24,11 +24,11 @@ from streams.behaviour.acts import destroys
 from streams.behaviour.profiles import ROLE_MARK, Extraction
 from streams.model.catalog import ArgumentRole
 from streams.policy.language.globs import GlobSet
-from streams.provenance.acts import ActKind
-from streams.provenance.places import words_of
+from streams.provenance.acts.kinds import ActKind
 from streams.provenance.pointers import escaped, unescaped
-from streams.provenance.tool_kinds import BEFORE_OTHER_THINGS, propose_kind
-from streams.provenance.uses import Names, is_copy, is_identifier, names_in, owners_of_names, roles_of_names
+from streams.provenance.tools.kinds import BEFORE_OTHER_THINGS, propose_kind
+from streams.provenance.tools.places import words_of
+from streams.provenance.tools.uses import Names, is_copy, is_identifier, names_in, owners_of_names, roles_of_names
 
 TEXT_CHARS_MAX = 256
 GLOBS_CACHED_MAX = 1_024

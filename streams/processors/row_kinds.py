@@ -274,7 +274,7 @@ class RowKind(Kind, Enum):
     ATOMS = Kind(
         b"H",
         "session key, NUL, bucket",
-        "where values were seen, packed (`streams.provenance.memory`)",
+        "where values were seen, packed (`streams.provenance.sources.memory`)",
         "",
         "streams.processors.provenance.memory",
         "`BUCKETS` of a session, with `ATOMS_MAX` entries in all; removed with it",

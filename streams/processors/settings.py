@@ -10,7 +10,7 @@ from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import DEPTH_MAX
 from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
-from streams.provenance.digests import RecordedKeys
+from streams.provenance.extraction.digests import RecordedKeys
 
 ALERT_WINDOW_MS = 60_000
 """For how long further occurrences of an alert are only counted, unless the settings say otherwise."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from streams.provenance.extract import extract_arguments, extract_content, extract_message
 from streams.provenance.found import Extraction
 from streams.provenance.proposed import extract_proposal

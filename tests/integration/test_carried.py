@@ -16,8 +16,8 @@ from streams.model.keys import partition_for
 from streams.model.reasons import Reason
 from streams.model.topics import CATALOG, INTENT, REPORT, SESSION
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.integration.deployment import PARTITIONS, WAIT_S, Deployment, Verdicts, now_ms, until
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.model.verdict import ValueOrigin
-from streams.provenance.arithmetic import OPERANDS_MAX, operands_of, operations_in
+from streams.provenance.atoms.arithmetic import OPERANDS_MAX, operands_of, operations_in
 from tests.unit.processors.provenance_pack.talks import letter, talk
 from tests.unit.processors.provenance_pack.tools import BOOK, PAY
 from tests.unit.processors.talk import Talk

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from bench.counting import calls_of
 from simulation.fuzz import atoms as fuzz
-from streams.provenance.addresses import host_value
-from streams.provenance.collected import ATOMS_MAX
-from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
-from streams.provenance.found import Extraction
-from streams.provenance.ids_and_files import path_value
-from streams.provenance.numbers import decimal_value
-from streams.provenance.proposed import extract_proposal
+from streams.provenance.atoms.addresses import host_value
+from streams.provenance.atoms.found import Extraction
+from streams.provenance.atoms.ids_and_files import path_value
+from streams.provenance.atoms.numbers import decimal_value
+from streams.provenance.extraction.collected import ATOMS_MAX
+from streams.provenance.extraction.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
+from streams.provenance.requests.proposed import extract_proposal
 from streams.provenance.words import text_value
 
 TYPES = st.sampled_from(

@@ -11,26 +11,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.model.proof import make_hmac
-from streams.provenance import (
-    extract,
-    instructions,
-    leaves,
-    markup,
-    numbers,
-    origins,
-    readings,
-    role_marks,
-    sentences,
-    shapes,
-    spans,
-    usual_forms,
-    words,
-)
-from streams.provenance.arguments import arguments_in, extract_part
-from streams.provenance.digests import atom_digest
-from streams.provenance.extract import extract_arguments, extract_content
-from streams.provenance.found import Found
-from streams.provenance.origins import SHAPED
+from streams.provenance import words
+from streams.provenance.atoms import numbers, shapes, spans, usual_forms
+from streams.provenance.atoms.found import Found
+from streams.provenance.contents import leaves, markup, readings
+from streams.provenance.extraction import extract
+from streams.provenance.extraction.arguments import arguments_in, extract_part
+from streams.provenance.extraction.digests import atom_digest
+from streams.provenance.extraction.extract import extract_arguments, extract_content
+from streams.provenance.instructions import patterns as instructions
+from streams.provenance.instructions import role_marks, sentences
+from streams.provenance.sources import origins
+from streams.provenance.sources.origins import SHAPED
 
 _CODED = st.text(alphabet="abfAF09 :+/_-=.@xz\u00a0%", max_size=60)
 _TEXTS = st.one_of(_CODED, st.text(max_size=40))

@@ -25,10 +25,10 @@ from streams.ports.processor import Output, StateView
 from streams.processors.budgets import carried as sets
 from streams.processors.gate.carried import FRESH_MS, Carried
 from streams.processors.session_row import SessionRow
-from streams.provenance.carried import union
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
-from streams.provenance.memory import Entry
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
+from streams.provenance.sources.carried import union
+from streams.provenance.sources.memory import Entry
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, START_MS
 from tests.simulation.fleet import Fleet, Report, assert_caught, assert_kept

@@ -13,11 +13,11 @@ import msgspec
 from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, ToolCatalogEntry
 from streams.operations.review.diff import FACT_FIELDS, definition_of
 from streams.processors.control.tool_uses import ToolUses
-from streams.provenance.acts import ActKind
-from streams.provenance.places import Place, places_of, words_of
+from streams.provenance.acts.kinds import ActKind
 from streams.provenance.pointers import Paths, escaped, steps_of
-from streams.provenance.tool_kinds import propose_kind
-from streams.provenance.uses import propose_kind_arg, propose_output_owners, propose_owner_args, propose_roles
+from streams.provenance.tools.kinds import propose_kind
+from streams.provenance.tools.places import Place, places_of, words_of
+from streams.provenance.tools.uses import propose_kind_arg, propose_output_owners, propose_owner_args, propose_roles
 from streams.sdk.mcp.catalog import ToolFacts
 
 _CARRIES_TEXT = frozenset({"string", "array", "object"})

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from streams.model.errors import StoplogError
-from streams.provenance.acts import ActKind
+from streams.provenance.acts.kinds import ActKind
 from streams.provenance.pointers import DEPTH_MAX, normal, steps_of
 from streams.sdk.mcp.catalog import ToolFacts
 

@@ -17,7 +17,7 @@ from streams.operations.topics.reader import TopicReadError, read_to_end
 from streams.policy import BundleError, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import LogError
 from streams.processors.control.tool_uses import ToolUses
-from streams.provenance.acts import ActKind
+from streams.provenance.acts.kinds import ActKind
 
 GRANTS_READ_MAX = 200_000
 HOLDERS_MAX = 200

@@ -52,7 +52,7 @@ from streams.operations.topics.reader import hidden_topics, places_of_key, read_
 from streams.operations.trial import INPUTS, Numbered
 from streams.ports import Clock, Received
 from streams.ports.open_log import Log
-from streams.provenance.digests import RecordedKeys, atom_key
+from streams.provenance.extraction.digests import RecordedKeys, atom_key
 from streams.topology import GATE
 
 RECORDS_MAX = 200_000

@@ -28,9 +28,9 @@ from streams.operations.topics.decoded import records_of_key
 from streams.operations.topics.lookup import Owner
 from streams.ports import Clock
 from streams.ports.open_log import Log
-from streams.provenance.acts import ActKind
+from streams.provenance.acts.kinds import ActKind
 from streams.provenance.pointers import unescaped, values_at
-from streams.provenance.tool_kinds import propose_kind
+from streams.provenance.tools.kinds import propose_kind
 
 _SINKS = (ArgumentRole.DESTINATION, ArgumentRole.TARGET)
 _WORST_FIRST = tuple(ValueOrigin)

@@ -12,7 +12,7 @@ from streams.model.budget import BudgetOp, BudgetRequest, CarriedSource
 from streams.ports.processor import StateView
 from streams.processors.rows import carried_row_key
 from streams.processors.state import encode_row
-from streams.provenance.carried import Whole, joined_sources, union, unpack
+from streams.provenance.sources.carried import Whole, joined_sources, union, unpack
 
 KEPT_MS = 30 * 86_400_000
 """How long a set is kept after something was added to it."""
@@ -27,7 +27,7 @@ class CarriedRow(msgspec.Struct, frozen=True, array_like=True):
     """A set of values.
 
     Attributes:
-        packed: the values (`streams.provenance.carried`).
+        packed: the values (`streams.provenance.sources.carried`).
         flags: what is carried besides them, a set of `Whole`.
         added_ms: when something was added last.
         sources: where the values come from.

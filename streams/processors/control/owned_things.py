@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from streams.processors.control.catalog_tool import CatalogTool
-from streams.provenance.act_words import TOOL_VERBS
+from streams.provenance.acts.words import TOOL_VERBS
 from streams.provenance.words import UNTYPED, thing_of
 
 

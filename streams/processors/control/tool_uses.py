@@ -17,10 +17,10 @@ from streams.model.canonical import CanonicalError, canonical
 from streams.model.catalog import ArgumentRole, ToolCatalogEntry
 from streams.model.labels import WORST, Integrity, Label, join_all
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
-from streams.provenance.places import places_of
 from streams.provenance.pointers import Paths, PathTable, last_name, normal, steps_of, unescaped, values_at
-from streams.provenance.tool_kinds import kind_of_action, propose_kind
-from streams.provenance.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_money, seems_owner
+from streams.provenance.tools.kinds import kind_of_action, propose_kind
+from streams.provenance.tools.places import places_of
+from streams.provenance.tools.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_money, seems_owner
 
 
 class ToolUses:

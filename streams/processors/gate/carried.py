@@ -62,8 +62,8 @@ from streams.processors.rows import carried_question_row_key
 from streams.processors.session_row import SessionRow, read_session
 from streams.processors.sessions.events import tool_of
 from streams.processors.state import encode_row
-from streams.provenance.carried import Whole, joined_sources, pack, unpack
-from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
+from streams.provenance.sources.carried import Whole, joined_sources, pack, unpack
+from streams.provenance.sources.memory import DIGEST_BYTES, Entry, Seen
 
 FRESH_MS = 5_000
 """How old what is known of other sessions may be when a call is judged."""

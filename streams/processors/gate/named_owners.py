@@ -18,7 +18,7 @@ from streams.model.attributes import ID_CHARS_MAX, OWNER_SUB
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.attributes import UNKNOWN, Attributes
 from streams.processors.gate.case import Case
-from streams.provenance.leaves import leaves_of
+from streams.provenance.contents.leaves import leaves_of
 from streams.provenance.pointers import last_name
 from streams.provenance.words import UNTYPED, thing_of
 

@@ -33,9 +33,9 @@ from streams.processors.provenance.user_words import begun, with_purpose_words, 
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
-from streams.provenance.digests import atom_digester, atom_key
-from streams.provenance.events import CONTENT_EVENTS, DESCRIBED_EVENTS
-from streams.provenance.scope import parse_scopes
+from streams.provenance.extraction.digests import atom_digester, atom_key
+from streams.provenance.extraction.events import CONTENT_EVENTS, DESCRIBED_EVENTS
+from streams.provenance.requests.scope import parse_scopes
 
 PROVENANCE_FACTS = frozenset(PROVENANCE_MAKERS)
 CONTENTS = CONTENT_EVENTS - {SessionEventType.USER_MESSAGE}

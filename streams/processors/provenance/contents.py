@@ -22,12 +22,12 @@ from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import Amounts, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
-from streams.provenance.calls import ALL_CALLS, UNKNOWN
-from streams.provenance.found import REACHES, AtomKind
-from streams.provenance.given_names import GIVEN
-from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
+from streams.provenance.acts.calls import ALL_CALLS, UNKNOWN
+from streams.provenance.atoms.found import REACHES, AtomKind
 from streams.provenance.pointers import steps_of
-from streams.provenance.uses import seems_owner
+from streams.provenance.requests.given_names import GIVEN
+from streams.provenance.sources.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
+from streams.provenance.tools.uses import seems_owner
 
 replace = msgspec.structs.replace
 

@@ -27,11 +27,11 @@ import msgspec
 from streams.model.labels import Integrity, Label, join
 from streams.model.session import Atom, SessionEvent
 from streams.processors.provenance.memory import Memory
-from streams.provenance.extract import extract_content
-from streams.provenance.found import AtomKind
-from streams.provenance.leaves import leaves_of
-from streams.provenance.memory import DIGEST_BYTES, Seen, digests_in, is_of_others
-from streams.provenance.origins import SHAPED
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.contents.leaves import leaves_of
+from streams.provenance.extraction.extract import extract_content
+from streams.provenance.sources.memory import DIGEST_BYTES, Seen, digests_in, is_of_others
+from streams.provenance.sources.origins import SHAPED
 
 replace = msgspec.structs.replace
 TEXT_WORDS_MIN = 15

@@ -16,8 +16,8 @@ from __future__ import annotations
 from streams.model.verdict import Signal, ValueOrigin
 from streams.processors.provenance.examined import Examined, is_pointed
 from streams.processors.provenance.requested import is_requested
-from streams.provenance.acts import DELEGATE
-from streams.provenance.origins import Traced
+from streams.provenance.acts.kinds import DELEGATE
+from streams.provenance.sources.origins import Traced
 
 NAME = "drift"
 

@@ -36,11 +36,11 @@ from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import begun
 from streams.processors.provenance.values import ORIGINS_MAX, traced_pieces, values_of
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
-from streams.provenance.acts import ActKind
-from streams.provenance.arguments import arguments_in
-from streams.provenance.calls import Calls, compare
-from streams.provenance.found import AtomKind
-from streams.provenance.origins import AWAITED, NOWHERE, UNKNOWN, Look
+from streams.provenance.acts.calls import Calls, compare
+from streams.provenance.acts.kinds import ActKind
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.extraction.arguments import arguments_in
+from streams.provenance.sources.origins import AWAITED, NOWHERE, UNKNOWN, Look
 
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).

@@ -12,10 +12,10 @@ from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.processors.provenance.flow import UNSTATED, Audience
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
-from streams.provenance.acts import DELEGATE
-from streams.provenance.calls import READING
-from streams.provenance.memory import Seen, digests_in
-from streams.provenance.origins import Traced
+from streams.provenance.acts.calls import READING
+from streams.provenance.acts.kinds import DELEGATE
+from streams.provenance.sources.memory import Seen, digests_in
+from streams.provenance.sources.origins import Traced
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _USER = ValueOrigin.USER

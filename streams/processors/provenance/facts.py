@@ -24,14 +24,14 @@ from streams.processors.provenance.requested import (
     values_in_place_of_his,
 )
 from streams.processors.provenance.rows import Amounts
-from streams.provenance.acts import DELEGATE, FILL, REVISE, SUM
-from streams.provenance.calls import SENDING, SETTING, Calls, compare
-from streams.provenance.counted import COUNTED
-from streams.provenance.languages import FOREIGN
-from streams.provenance.leaves import leaves_of
-from streams.provenance.memory import Seen
-from streams.provenance.object_named import OBJECTS
-from streams.provenance.scope import DERIVED, SOURCES
+from streams.provenance.acts.calls import SENDING, SETTING, Calls, compare
+from streams.provenance.acts.kinds import DELEGATE, FILL, REVISE, SUM
+from streams.provenance.contents.leaves import leaves_of
+from streams.provenance.requests.counted import COUNTED
+from streams.provenance.requests.languages import FOREIGN
+from streams.provenance.requests.object_named import OBJECTS
+from streams.provenance.requests.scope import DERIVED, SOURCES
+from streams.provenance.sources.memory import Seen
 
 _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
 _ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}

@@ -24,12 +24,12 @@ import msgspec
 from streams.model.labels import WORST, Confidentiality, Label, bounded, join
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.tools import ToolUse
-from streams.provenance.acts import ActKind
-from streams.provenance.found import Found
-from streams.provenance.memory import OTHER_PATH, Seen
-from streams.provenance.origins import SHAPED, Traced
-from streams.provenance.places import words_of
+from streams.provenance.acts.kinds import ActKind
+from streams.provenance.atoms.found import Found
 from streams.provenance.pointers import last_name
+from streams.provenance.sources.memory import OTHER_PATH, Seen
+from streams.provenance.sources.origins import SHAPED, Traced
+from streams.provenance.tools.places import words_of
 from streams.provenance.words import listed
 
 AUDIENCES_MAX = 16

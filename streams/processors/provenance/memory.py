@@ -1,9 +1,9 @@
 """Keep the values that a session has seen, row by row, and look values up among them.
 
-What is kept of a value is its digest, where it was seen, and in which event (`streams.provenance.memory`). What the
-user says and what contents show is made into entries elsewhere (`user_words`, `contents`), and so are the scopes of the
-task (`task_scopes`). The row of the whole counts what is kept. Where there is no room for more, it says that what is
-kept is incomplete, and then a value that is not found counts as instructed text.
+What is kept of a value is its digest, where it was seen, and in which event (`streams.provenance.sources.memory`). What
+the user says and what contents show is made into entries elsewhere (`user_words`, `contents`), and so are the scopes of
+the task (`task_scopes`). The row of the whole counts what is kept. Where there is no room for more, it says that what
+is kept is incomplete, and then a value that is not found counts as instructed text.
 
 The keys of the rows begin with the key of the session.
 """
@@ -30,9 +30,9 @@ from streams.processors.rows import (
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
-from streams.provenance.digests import Digester, atom_digester
-from streams.provenance.extract import extract_arguments
-from streams.provenance.memory import (
+from streams.provenance.extraction.digests import Digester, atom_digester
+from streams.provenance.extraction.extract import extract_arguments
+from streams.provenance.sources.memory import (
     ATOMS_MAX,
     BUCKETS,
     DIGEST_BYTES,

@@ -17,10 +17,10 @@ from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, leaf_at
 from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import ASKED_FOR, at_request
-from streams.provenance.acts import DELEGATE, FILL
-from streams.provenance.counted import COUNTED, things_like
-from streams.provenance.memory import Seen
+from streams.provenance.acts.kinds import DELEGATE, FILL
 from streams.provenance.pointers import last_name
+from streams.provenance.requests.counted import COUNTED, things_like
+from streams.provenance.sources.memory import Seen
 from streams.provenance.words import short_value, thing_of
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).

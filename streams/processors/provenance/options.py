@@ -19,7 +19,7 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Value
 from streams.processors.provenance.tools import ToolUse, leaf_at
 from streams.processors.provenance.tracer import Tracer
-from streams.provenance.act_words import FORMS, TOOL_VERBS, forms_of
+from streams.provenance.acts.words import FORMS, TOOL_VERBS, forms_of
 from streams.provenance.words import STOP_WORDS, listed, text_value, words_of_name
 
 OPTIONS_MAX = 24

@@ -14,8 +14,8 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import NO_OWNERS, Owners, Value
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
-from streams.provenance.memory import Seen
 from streams.provenance.pointers import Paths, last_name
+from streams.provenance.sources.memory import Seen
 from streams.provenance.words import UNTYPED, thing_of
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).

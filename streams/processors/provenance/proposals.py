@@ -2,10 +2,10 @@
 
 **Idea.** The agent says "shall I move HV-1004 to 26 June?", the user says yes, and then the agent does something else
 for which a text asks: HV-1009, or 6 July. So a session keeps digests of the values in the outputs of its model, by
-sorts (`streams.provenance.proposed`): those since the user's last message, and those that he has answered with a yes,
-or at least with nothing against them. A value of a call that text by others names, and that neither he has named nor
-the agent proposed, is another one than was proposed if the proposal has one of its sort that the call lacks. A value
-that an output only mentions has no sort, so no other one can be in its place.
+sorts (`streams.provenance.requests.proposed`): those since the user's last message, and those that he has answered with
+a yes, or at least with nothing against them. A value of a call that text by others names, and that neither he has named
+nor the agent proposed, is another one than was proposed if the proposal has one of its sort that the call lacks. A
+value that an output only mentions has no sort, so no other one can be in its place.
 
 A name in a proposal ("Couples Massage") stands for the id in the record that it is a field of.
 
@@ -29,13 +29,13 @@ from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.memory import Memory, read_content, stored_entries
 from streams.processors.provenance.requested import is_one
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
-from streams.provenance.arguments import Argument
-from streams.provenance.found import AtomKind, Found
-from streams.provenance.memory import DIGEST_BYTES, Entry, Seen, digests_in
-from streams.provenance.places import words_of
+from streams.provenance.atoms.found import AtomKind, Found
+from streams.provenance.extraction.arguments import Argument
 from streams.provenance.pointers import last_name, steps_of
-from streams.provenance.proposed import COUNT, MENTIONED, MONEY, NAME, PROPOSED_MAX, SORT_PATH, day_and_time
-from streams.provenance.sorts_named import sorts_in
+from streams.provenance.requests.proposed import COUNT, MENTIONED, MONEY, NAME, PROPOSED_MAX, SORT_PATH, day_and_time
+from streams.provenance.requests.sorts_named import sorts_in
+from streams.provenance.sources.memory import DIGEST_BYTES, Entry, Seen, digests_in
+from streams.provenance.tools.places import words_of
 
 replace = msgspec.structs.replace
 Proposal = Mapping[str, bytes]

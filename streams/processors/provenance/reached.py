@@ -24,15 +24,15 @@ from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.task_scopes import holds_for_request
 from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.processors.session_row import SessionRow
-from streams.provenance.acts import SUM
-from streams.provenance.carried import Whole, asked_entry, joined_sources, last_asked
-from streams.provenance.extract import extract_content
-from streams.provenance.found import AtomKind
-from streams.provenance.leaves import leaves_of
-from streams.provenance.memory import DIGEST_BYTES, Entry, Seen, digests_in, is_of_others
-from streams.provenance.object_named import OBJECTS
-from streams.provenance.origins import SHAPED
-from streams.provenance.scope import DERIVED, REQUEST_KINDS, Scope
+from streams.provenance.acts.kinds import SUM
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.contents.leaves import leaves_of
+from streams.provenance.extraction.extract import extract_content
+from streams.provenance.requests.object_named import OBJECTS
+from streams.provenance.requests.scope import DERIVED, REQUEST_KINDS, Scope
+from streams.provenance.sources.carried import Whole, asked_entry, joined_sources, last_asked
+from streams.provenance.sources.memory import DIGEST_BYTES, Entry, Seen, digests_in, is_of_others
+from streams.provenance.sources.origins import SHAPED
 
 QUOTED_MIN = 2
 """Values of others that make a text theirs. Fewer than that, two notes may well have in common."""

@@ -14,17 +14,17 @@ from streams.processors.provenance.rows import Amounts
 from streams.processors.provenance.task_scopes import is_sort
 from streams.processors.provenance.ties import is_for_another
 from streams.processors.provenance.tools import leaf_at
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, SUM, ActKind
-from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
-from streams.provenance.calls import Calls, compare
-from streams.provenance.counted import AMOUNT, is_counted
-from streams.provenance.memory import Seen
-from streams.provenance.object_named import NAMED, NUMBERED
-from streams.provenance.origins import Traced
-from streams.provenance.places import words_of
+from streams.provenance.acts.calls import Calls, compare
+from streams.provenance.acts.kinds import DELEGATE, FILL, FOLLOW, SUM, ActKind
 from streams.provenance.pointers import last_name, leaves, place_at
-from streams.provenance.scope import DERIVED, Scope, ScopedArgument
-from streams.provenance.sorts_named import NAMES, sorts_in
+from streams.provenance.requests.agreed import ACCEPT, AGREE, REFUSE
+from streams.provenance.requests.counted import AMOUNT, is_counted
+from streams.provenance.requests.object_named import NAMED, NUMBERED
+from streams.provenance.requests.scope import DERIVED, Scope, ScopedArgument
+from streams.provenance.requests.sorts_named import NAMES, sorts_in
+from streams.provenance.sources.memory import Seen
+from streams.provenance.sources.origins import Traced
+from streams.provenance.tools.places import words_of
 from streams.provenance.words import thing_of
 
 

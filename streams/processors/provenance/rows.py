@@ -1,4 +1,4 @@
-"""The rows of provenance that are records. Values themselves are packed (`streams.provenance.memory`).
+"""The rows of provenance that are records. Values themselves are packed (`streams.provenance.sources.memory`).
 
 The order of the fields is the format: fields are only ever added at the end, with defaults.
 """
@@ -11,8 +11,8 @@ import msgspec
 
 from streams.model.budget import CarriedSource
 from streams.processors.provenance.flow import UNSTATED, Audience
-from streams.provenance.memory import OTHER_PATH
-from streams.provenance.scope import Scope
+from streams.provenance.requests.scope import Scope
+from streams.provenance.sources.memory import OTHER_PATH
 
 AGREED_ACTS_MAX = 4
 """Acts that one message can agree to. "Yes, cancel both and refund them" is four."""
@@ -43,7 +43,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         has_message: whether the user has said something to the session itself.
         drifts: acting calls that nothing in the request or its results has called for.
         calls_for: what instructions of others that were read call for together, a set of bits of
-            `streams.provenance.calls`.
+            `streams.provenance.acts.calls`.
         agreed_acts: to how many more acts the user's last message may have agreed. Nothing that others may write was
             read since.
         amounts: who has stated amounts of money, a set of `Amounts`.
@@ -51,7 +51,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
             that this session works for.
         has_pointed_text: whether free text was read in a content that the user has pointed at.
         tied: the values that the user's last message names only beside some acts, by their digests, with these acts as
-            bits of `streams.provenance.calls`.
+            bits of `streams.provenance.acts.calls`.
         reached: of each kind of value by which somebody is reached, the digest of the only one in contents with text
             that the user has pointed at since he last asked for something; empty if there are several.
         lacks_words: whether words without a shape were read that are not kept.

@@ -14,7 +14,7 @@ import msgspec
 
 from streams.model.catalog import ArgumentRole
 from streams.processors.provenance.examined import Value
-from streams.provenance.uses import NAME_CHARS_MAX, roles_of_names
+from streams.provenance.tools.uses import NAME_CHARS_MAX, roles_of_names
 
 replace = msgspec.structs.replace
 FIELDS = frozenset(

@@ -13,15 +13,14 @@ import msgspec
 from streams.model.session import ArgumentLimit, ScopeSource, TaskScope
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
-from streams.provenance.acts import SUM
-from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
-from streams.provenance.arithmetic import is_operation
-from streams.provenance.counted import COUNTED
-from streams.provenance.extract import extract_arguments
-from streams.provenance.languages import FOREIGN
-from streams.provenance.memory import Entry, Seen
-from streams.provenance.object_named import OBJECTS
-from streams.provenance.scope import (
+from streams.provenance.acts.kinds import SUM
+from streams.provenance.atoms.arithmetic import is_operation
+from streams.provenance.extraction.extract import extract_arguments
+from streams.provenance.requests.agreed import ACCEPT, AGREE, REFUSE
+from streams.provenance.requests.counted import COUNTED
+from streams.provenance.requests.languages import FOREIGN
+from streams.provenance.requests.object_named import OBJECTS
+from streams.provenance.requests.scope import (
     DERIVED,
     LIMITED_VALUES_MAX,
     SCOPES_MAX,
@@ -30,7 +29,8 @@ from streams.provenance.scope import (
     Scope,
     ScopedArgument,
 )
-from streams.provenance.sorts_named import NAMES
+from streams.provenance.requests.sorts_named import NAMES
+from streams.provenance.sources.memory import Entry, Seen
 
 replace = msgspec.structs.replace
 

@@ -1,7 +1,7 @@
 """Tell acts on what the user has named for other acts only: he has QX-1 cancelled, and QX-2 moved.
 
-The agent's runtime finds such values (`streams.provenance.tied`), and states them once more under paths of their own.
-They hold until he says something else, which may be about any of them.
+The agent's runtime finds such values (`streams.provenance.requests.tied`), and states them once more under paths of
+their own. They hold until he says something else, which may be about any of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from streams.model.session import Atom, SessionEvent
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.contents import is_trusted
 from streams.processors.provenance.examined import OF_RECORDS, Examined, is_pointed
-from streams.provenance.calls import ALL_CALLS, bits_of
-from streams.provenance.extract import TIED_PATH
-from streams.provenance.memory import DIGEST_BYTES, Seen
-from streams.provenance.tied import TIED_MAX
+from streams.provenance.acts.calls import ALL_CALLS, bits_of
+from streams.provenance.extraction.extract import TIED_PATH
+from streams.provenance.requests.tied import TIED_MAX
+from streams.provenance.sources.memory import DIGEST_BYTES, Seen
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _USER = ValueOrigin.USER

@@ -9,11 +9,11 @@ from typing import Any
 
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.catalog_tool import CatalogTool
-from streams.provenance.act_words import GENERIC_VERBS, forms_of
-from streams.provenance.acts import REVISE, ActKind
+from streams.provenance.acts.kinds import REVISE, ActKind
+from streams.provenance.acts.words import GENERIC_VERBS, forms_of
 from streams.provenance.pointers import escaped, unescaped
-from streams.provenance.things_abroad import THINGS_ABROAD
-from streams.provenance.tool_kinds import possible_kinds, revises_payments
+from streams.provenance.tools.kinds import possible_kinds, revises_payments
+from streams.provenance.tools.things_abroad import THINGS_ABROAD
 from streams.provenance.words import (
     LETTERS,
     STOP_WORDS,

@@ -1,9 +1,9 @@
 """Trace a value of a call: find out whether the user, trusted data, a record or text by others has named it.
 
-A value is looked up as a whole first (`streams.provenance.origins`). The tracer adds what follows from the user's
-words: what a scope names is his, and so is what consists of what he has named; an amount that he has had worked out is
-worth what it was worked out of. Of a value in a sink that nothing shows, it looks for the halves and the host as well,
-and for other hosts that look alike.
+A value is looked up as a whole first (`streams.provenance.sources.origins`). The tracer adds what follows from the
+user's words: what a scope names is his, and so is what consists of what he has named; an amount that he has had worked
+out is worth what it was worked out of. Of a value in a sink that nothing shows, it looks for the halves and the host as
+well, and for other hosts that look alike.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import Place
-from streams.provenance.act_words import FORMS, TOOL_VERBS
-from streams.provenance.acts import USUAL
-from streams.provenance.arguments import Argument, extract_unusual, usual_reading
-from streams.provenance.arithmetic import operands
-from streams.provenance.calls import UNKNOWN
-from streams.provenance.days_in_words import words_for_day
-from streams.provenance.days_meant import NAMED, SAID, days_apart, forms_of
-from streams.provenance.found import AtomKind, Found, kind_of_words
-from streams.provenance.kinds_said import WORDS_FOR
-from streams.provenance.lookalikes import Comparison
-from streams.provenance.memory import ATOMS_MAX, Seen
-from streams.provenance.numbers import ORDERED
-from streams.provenance.origins import (
+from streams.provenance.acts.calls import UNKNOWN
+from streams.provenance.acts.kinds import USUAL
+from streams.provenance.acts.words import FORMS, TOOL_VERBS
+from streams.provenance.atoms.arithmetic import operands
+from streams.provenance.atoms.days_in_words import words_for_day
+from streams.provenance.atoms.days_meant import NAMED, SAID, days_apart, forms_of
+from streams.provenance.atoms.found import AtomKind, Found, kind_of_words
+from streams.provenance.atoms.numbers import ORDERED
+from streams.provenance.atoms.phones import dialled_at_home
+from streams.provenance.atoms.relative_days import BY
+from streams.provenance.extraction.arguments import Argument, extract_unusual, usual_reading
+from streams.provenance.extraction.postal import assembled
+from streams.provenance.pointers import place_at
+from streams.provenance.requests.kinds_said import WORDS_FOR
+from streams.provenance.requests.scope import DERIVED, ScopedArgument
+from streams.provenance.sources.lookalikes import Comparison
+from streams.provenance.sources.memory import ATOMS_MAX, Seen
+from streams.provenance.sources.origins import (
     NOWHERE,
     Look,
     Traced,
@@ -43,11 +48,6 @@ from streams.provenance.origins import (
     seen_in,
     trace,
 )
-from streams.provenance.phones import dialled_at_home
-from streams.provenance.pointers import place_at
-from streams.provenance.postal import assembled
-from streams.provenance.relative_days import BY
-from streams.provenance.scope import DERIVED, ScopedArgument
 
 replace = msgspec.structs.replace
 UNDONE_MAX = 128

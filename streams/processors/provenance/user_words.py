@@ -17,15 +17,15 @@ from streams.processors.provenance.rows import AGREED_ACTS_MAX, Amounts, Provena
 from streams.processors.provenance.task_scopes import holds_for_request, with_scopes
 from streams.processors.provenance.ties import is_tied, ties_of
 from streams.processors.session_row import SessionRow
-from streams.provenance.acts import USUAL, ActKind
-from streams.provenance.agreed import ACCEPT, AGREE, REFUSE
-from streams.provenance.days_meant import FORMS, NAMED, SAID, days_of
-from streams.provenance.extract import DAYS_PATH, EXCLUDED_PATH, IN_WORDS_PATH, extract_message
-from streams.provenance.found import AtomKind, Found
-from streams.provenance.languages import FOREIGN
-from streams.provenance.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
-from streams.provenance.relative_days import proves_day, says_day
-from streams.provenance.scope import derive_scopes
+from streams.provenance.acts.kinds import USUAL, ActKind
+from streams.provenance.atoms.days_meant import FORMS, NAMED, SAID, days_of
+from streams.provenance.atoms.found import AtomKind, Found
+from streams.provenance.atoms.relative_days import proves_day, says_day
+from streams.provenance.extraction.extract import DAYS_PATH, EXCLUDED_PATH, IN_WORDS_PATH, extract_message
+from streams.provenance.requests.agreed import ACCEPT, AGREE, REFUSE
+from streams.provenance.requests.languages import FOREIGN
+from streams.provenance.requests.scope import derive_scopes
+from streams.provenance.sources.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
 
 replace = msgspec.structs.replace
 

@@ -18,14 +18,14 @@ from streams.processors.provenance.examined import Value
 from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.tools import Place, ToolUse
 from streams.processors.provenance.tracer import Tracer
-from streams.provenance.act_words import CHANGING_VERBS
-from streams.provenance.arguments import Argument, extract_part, short_reading
-from streams.provenance.found import AtomKind, Found
-from streams.provenance.lookalikes import HOSTED, hosts_written_otherwise
-from streams.provenance.memory import Seen
-from streams.provenance.origins import NOWHERE, SHAPED, Traced, trace, unnamed
-from streams.provenance.places import words_of
+from streams.provenance.acts.words import CHANGING_VERBS
+from streams.provenance.atoms.found import AtomKind, Found
+from streams.provenance.extraction.arguments import Argument, extract_part, short_reading
 from streams.provenance.pointers import last_name
+from streams.provenance.sources.lookalikes import HOSTED, hosts_written_otherwise
+from streams.provenance.sources.memory import Seen
+from streams.provenance.sources.origins import NOWHERE, SHAPED, Traced, trace, unnamed
+from streams.provenance.tools.places import words_of
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, listed
 
 replace = msgspec.structs.replace

@@ -22,8 +22,8 @@ from streams.model.topics import INTENT, REPORT, outcome_topic_name
 from streams.model.types import Actor, Header, Model, ToolRef
 from streams.ports import LogError, TopicPartition
 from streams.ports.content import ContentSealer
-from streams.provenance.events import described
-from streams.provenance.scope import Deriver, derive_scopes
+from streams.provenance.extraction.events import described
+from streams.provenance.requests.scope import Deriver, derive_scopes
 from streams.sdk.agent.credential import SessionCredential, prompt_digest
 from streams.sdk.agent.intents import CallContext, build_intent
 from streams.sdk.agent.toolset import Toolset, parse_tool

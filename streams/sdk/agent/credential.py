@@ -54,8 +54,8 @@ class SessionCredential:
         secret: the session's key for proofs; not shown by `repr`.
         sub: the principal on whose behalf the agent acts.
         act: the agent.
-        atom_key: the key under which values of what the user says are digested (`streams.provenance.digests`); empty if
-            the token service gives none.
+        atom_key: the key under which values of what the user says are digested
+            (`streams.provenance.extraction.digests`); empty if the token service gives none.
         expires_ms: when the session expires, ms since the epoch.
         delegation_uid: the id of the session's grant, if it has one.
         grant: that grant with its chain; an agent needs it to delegate.

@@ -21,9 +21,9 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record
 from streams.ports import LogError
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
-from streams.provenance.scope import Deriver, derive_scopes
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
+from streams.provenance.requests.scope import Deriver, derive_scopes
 from streams.sdk.agent.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.connection.single_records import outgoing, publish
 from streams.sdk.connection.transport import Transport
@@ -230,7 +230,7 @@ class DevTokenService:
         """Record that the session's user has sent a message; only digests of it and of its values leave this process.
 
         Args:
-            derive: derives from the text what the session may do for it (`streams.provenance.scope`).
+            derive: derives from the text what the session may do for it (`streams.provenance.requests.scope`).
             conversation_id: the conversation that the session belongs to. What the user has said counts in all sessions
                 of it, also in those to which its agents have delegated.
 

@@ -26,10 +26,10 @@ import logging
 from collections.abc import Callable
 
 from streams.model.session import TaskScope
-from streams.provenance.acts import ActKind
-from streams.provenance.agreed import REFUSE
-from streams.provenance.languages import FOREIGN
-from streams.provenance.scope import Deriver, derive_scopes
+from streams.provenance.acts.kinds import ActKind
+from streams.provenance.requests.agreed import REFUSE
+from streams.provenance.requests.languages import FOREIGN
+from streams.provenance.requests.scope import Deriver, derive_scopes
 
 MESSAGE_CHARS_MAX = 8_192
 """How much of a message a model is shown. Of a longer one, the words count alone."""

@@ -17,8 +17,8 @@ from streams.model.content import ContentField
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.verdict import Verdict
 from streams.ports.content import ContentSealer, SealedContent
-from streams.provenance.events import atoms_of
-from streams.provenance.extract import extract_content
+from streams.provenance.extraction.events import atoms_of
+from streams.provenance.extraction.extract import extract_content
 from streams.sdk.connection.transport import WallClock
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor.reports import ENDING_TEXTS, result_event_id

@@ -22,7 +22,7 @@ from streams.model.proof import session_secret
 from streams.model.revocation_targets import Call
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, ToolRef
-from streams.provenance.digests import atom_key
+from streams.provenance.extraction.digests import atom_key
 from streams.sdk.agent.token_exchange import exchange_proof
 from streams.services.sts.attenuation import Share
 from streams.services.sts.errors import RefusedError, refuse, token_errors_refused

@@ -53,7 +53,7 @@ def answer_members(
     Args:
         lineage: the session's grant after all its ancestors.
         secret: the session's key; None if the agent has its own.
-        atom_key: the user's key of `streams.provenance.digests`.
+        atom_key: the user's key of `streams.provenance.extraction.digests`.
     """
     grant = lineage[-1]
     members: dict[str, Any] = {

@@ -20,8 +20,8 @@ from bench.injection.remarks import PEOPLE_SAY, REMARK
 from bench.injection.results import Fate
 from bench.injection.runner import Runner
 from bench.injection.said import limits_of
-from streams.provenance import extract
-from streams.provenance.sentences import sentences_in
+from streams.provenance.extraction import extract
+from streams.provenance.instructions.sentences import sentences_in
 from streams.wiring.shipped import rules_directory
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from streams.codec.history import format_line, iter_history, parse_line
 from streams.model.session import SessionEvent
-from streams.provenance.digests import atom_digest, atom_key
-from streams.provenance.found import AtomKind
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.extraction.digests import atom_digest, atom_key
 
 _ROOT_KEY = b"root key of thirty-two bytes ...."
 _TIME_MS = 1_764_061_200_000

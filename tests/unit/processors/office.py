@@ -13,8 +13,8 @@ from streams.model.session import SessionEventType
 from streams.model.topics import REPORT, RULESET
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import RetriableLogError
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, HOUR_MS, GateBench
 

@@ -14,8 +14,8 @@ from streams.model.intent import Intent
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REPORT, RULESET, SESSION
 from streams.model.verdict import ArgumentOrigin, Outcome, Verdict
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
 from tests.kit import BUNDLE, GateBench
 
 INBOX = tool_entry(

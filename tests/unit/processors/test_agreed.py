@@ -14,7 +14,7 @@ from streams.model.session import ScopeSource, TaskScope
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.provenance.rows import AGREED_ACTS_MAX
 from streams.processors.session_row import PENDING_READS_MAX
-from streams.provenance.agreed import AGREE
+from streams.provenance.requests.agreed import AGREE
 from tests.starter import starter_source
 from tests.unit.processors.office import SESSIONS, Office
 from tests.unit.processors.provenance_pack.tools import ACTS, BOOK, CANCEL, ENTRIES, EVIL, HAND_OVER, LETTER

@@ -15,10 +15,10 @@ from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.processors.budgets.carried import KEPT_MS
 from streams.processors.gate import provenance
 from streams.processors.gate.carried import FRESH_MS, STORES_MAX
-from streams.provenance import instructions
-from streams.provenance.carried import CARRIED_MAX
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
+from streams.provenance.instructions import patterns as instructions
+from streams.provenance.sources.carried import CARRIED_MAX
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import HOUR_MS
 from tests.unit.processors.office import (

@@ -9,9 +9,9 @@ from simulation.records import ROOT_KEY, tool_entry
 from streams.model.session import SessionEventType, TaskScope
 from streams.model.topics import REPORT
 from streams.model.verdict import Verdict
-from streams.provenance.acts import SUM
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.acts.kinds import SUM
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
 from tests.starter import starter_source
 from tests.unit.processors.office import SESSIONS, Office, apart
 from tests.unit.processors.provenance_pack.tools import ACTS, AMOUNT, LETTER

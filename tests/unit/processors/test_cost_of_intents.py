@@ -19,9 +19,9 @@ from streams.model.verdict import Outcome
 from streams.policy.cel import work
 from streams.processors.rows import TimerKind, timer_payload, verdict_row_key
 from streams.processors.session_row import SessionRow
-from streams.provenance import shapes
-from streams.provenance.arguments import arguments_in
-from streams.provenance.found import AtomKind
+from streams.provenance.atoms import shapes
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.extraction.arguments import arguments_in
 from tests.unit.processors.provenance_pack.talks import talk
 from tests.unit.processors.provenance_pack.tools import FILE, LETTER, SEND
 

@@ -16,8 +16,8 @@ from streams.model.types import Model
 from streams.model.verdict import Outcome, Verdict
 from streams.policy.language.fact_types import Field, ListOf, Struct
 from streams.policy.language.schema import FACTS, reads_baseline
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
 from tests.kit import GateBench
 from tests.unit.processors.entities import entity
 

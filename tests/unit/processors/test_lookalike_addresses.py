@@ -9,7 +9,7 @@ import pytest
 from simulation.records import UNTRUSTED, SessionMaker, tool_entry
 from streams.model.catalog import ArgumentRole, ArgumentUse
 from streams.model.verdict import Outcome, Verdict
-from streams.provenance.memory import ATOMS_MAX
+from streams.provenance.sources.memory import ATOMS_MAX
 from tests.carrying import MAILS, NOTE, NOTES
 from tests.carrying import SEND as MAIL
 from tests.kit import BUNDLE

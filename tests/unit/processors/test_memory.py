@@ -16,7 +16,7 @@ from streams.engine import placement
 from streams.model import proof
 from streams.model.keys import session_key_of
 from streams.processors import audit
-from streams.provenance import digests
+from streams.provenance.extraction import digests
 from tests.kit import FILES_READ, GateBench
 
 # Functions whose arguments are types or names of ours: there are as many results as there are of these.

@@ -14,7 +14,7 @@ from streams.model.verdict import Outcome, Verdict
 from streams.processors.provenance.flow import AUDIENCES_MAX, PIECES_MAX, READERS_BYTES_MAX, Audience, audience_of
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.values import ORIGINS_MAX
-from streams.provenance.memory import EVENTS_MAX, PATHS_MAX
+from streams.provenance.sources.memory import EVENTS_MAX, PATHS_MAX
 from tests.kit import BUNDLE
 from tests.unit.processors.provenance_pack.tools import ACTS, INNER, READS
 from tests.unit.processors.talk import Talk

@@ -18,13 +18,13 @@ from streams.model.verdict import Origin, Outcome, ValueOrigin
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.values import ORIGINS_MAX
 from streams.processors.row_kinds import RowKind
-from streams.provenance.arguments import usual_reading
-from streams.provenance.digests import atom_key
-from streams.provenance.found import AtomKind
-from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
-from streams.provenance.readings import readings_of
-from streams.provenance.scope import SCOPES_MAX
-from streams.provenance.shapes import shapes_in
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.atoms.shapes import shapes_in
+from streams.provenance.contents.readings import readings_of
+from streams.provenance.extraction.arguments import usual_reading
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.requests.scope import SCOPES_MAX
+from streams.provenance.sources.memory import ATOMS_MAX, ENTRY_BYTES
 from tests.kit import BUNDLE, HOUR_MS, GateBench
 from tests.unit.processors.talk import CANCEL, ENTRIES, EVIL, INBOX, ORDERS, PAY, RULES, SEND, STAFF, Talk, fired
 
@@ -264,7 +264,7 @@ def test_the_search_for_halves_of_an_unknown_address_reads_what_is_quick_to_read
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counts: Counter[str] = Counter()
-    monkeypatch.setattr("streams.provenance.arguments.shapes_in", counting(shapes_in, counts))
+    monkeypatch.setattr("streams.provenance.extraction.arguments.shapes_in", counting(shapes_in, counts))
     monkeypatch.setattr("streams.processors.provenance.tracer.usual_reading", counting(usual_reading, counts))
     talk = Talk()
     talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "Nothing."})
@@ -276,7 +276,7 @@ def test_the_search_for_halves_of_an_unknown_address_reads_what_is_quick_to_read
 
 def test_nothing_is_looked_for_inside_of_prose(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: Counter[str] = Counter()
-    monkeypatch.setattr("streams.provenance.arguments.readings_of", counting(readings_of, counts))
+    monkeypatch.setattr("streams.provenance.extraction.arguments.readings_of", counting(readings_of, counts))
     talk = Talk()
     talk.judge(SEND, {"to": ["kim@shop.example"], "body": "The invoice is attached, and the total is as agreed."})
     assert counts["readings_of"] == 0

@@ -13,7 +13,7 @@ from streams.model.labels import Integrity
 from streams.model.reasons import Reason
 from streams.model.verdict import Influence, Origin, Outcome, Verdict
 from streams.processors.gate.carried import STORES_MAX
-from streams.provenance.carried import SOURCES_MAX
+from streams.provenance.sources.carried import SOURCES_MAX
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, HOUR_MS
 from tests.unit.processors.office import ENTRIES, EVIL, SESSIONS, STAFF, WORDS, Absent, Office, apart

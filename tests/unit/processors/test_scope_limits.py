@@ -10,7 +10,7 @@ from simulation.records import tool_entry
 from streams.model.session import ArgumentLimit, ScopeSource, TaskScope
 from streams.model.verdict import Outcome, Verdict
 from streams.provenance import pointers
-from streams.provenance.scope import LIMITED_VALUES_MAX, SCOPES_MAX, TARGETS_MAX
+from streams.provenance.requests.scope import LIMITED_VALUES_MAX, SCOPES_MAX, TARGETS_MAX
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.talks import letter
 from tests.unit.processors.provenance_pack.tools import ACTS, DROP, ENTRIES, FILE, FRIEND, INNER, LETTER, READS, SEND

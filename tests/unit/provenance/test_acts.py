@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE
-from streams.provenance.request_kinds import request_kinds
-from streams.provenance.tool_kinds import kind_of_action, possible_kinds, propose_kind, revises_payments
+from streams.provenance.acts.kinds import DELEGATE, FILL, FOLLOW, REVISE
+from streams.provenance.requests.kinds import request_kinds
+from streams.provenance.tools.kinds import kind_of_action, possible_kinds, propose_kind, revises_payments
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from streams.model.session import TaskScope
-from streams.provenance.agreed import ACCEPT, AGREE, AGREEING_CHARS_MAX, ANSWER_WORDS_MAX, BARE_ANSWER_WORDS_MAX, agrees
-from streams.provenance.scope import REQUEST_KINDS, derive_scopes, parse_scopes
+from streams.provenance.requests.agreed import (
+    ACCEPT,
+    AGREE,
+    AGREEING_CHARS_MAX,
+    ANSWER_WORDS_MAX,
+    BARE_ANSWER_WORDS_MAX,
+    agrees,
+)
+from streams.provenance.requests.scope import REQUEST_KINDS, derive_scopes, parse_scopes
 
 
 @pytest.mark.parametrize(

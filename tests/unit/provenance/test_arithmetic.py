@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.arithmetic import (
+from streams.provenance.atoms.arithmetic import (
     NUMBERS_MAX,
     OPERANDS_MAX,
     OPERATIONS_MAX,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from streams.provenance.calls import ALL_CALLS, BITS, INCLUDE, UNKNOWN, Calls, calls_of, compare
-from streams.provenance.extract import extract_content
-from streams.provenance.found import AtomKind, Found
-from streams.provenance.sentences import INSTRUCTIONS_READ_MAX
+from streams.provenance.acts.calls import ALL_CALLS, BITS, INCLUDE, UNKNOWN, Calls, calls_of, compare
+from streams.provenance.atoms.found import AtomKind, Found
+from streams.provenance.extraction.extract import extract_content
+from streams.provenance.instructions.sentences import INSTRUCTIONS_READ_MAX
 
 SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"]
 

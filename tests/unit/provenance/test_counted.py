@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.counted import COUNTED, COUNTED_MAX, is_counted
-from streams.provenance.scope import derive_scopes
+from streams.provenance.requests.counted import COUNTED, COUNTED_MAX, is_counted
+from streams.provenance.requests.scope import derive_scopes
 
 
 def _counted(text: str) -> set[str]:

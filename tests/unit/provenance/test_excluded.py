@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.excluded import EXCLUDED_MAX, excluded_in
-from streams.provenance.excluded_words import EXCEPTIONS
-from streams.provenance.extract import EXCLUDED_PATH, extract_message
-from streams.provenance.found import AtomKind
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.extraction.extract import EXCLUDED_PATH, extract_message
+from streams.provenance.requests.excluded import EXCLUDED_MAX, excluded_in
+from streams.provenance.requests.excluded_words import EXCEPTIONS
 
 LEFT_OUT = (
     ("Do not mail eve@x.example", ["eve@x.example"]),

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from simulation.fuzz.atoms import DISGUISES
-from streams.provenance import numbers, readings, shapes
-from streams.provenance.calls import BITS, INCLUDE, calls_of
-from streams.provenance.collected import ATOMS_MAX
-from streams.provenance.digests import atom_digest, atom_key
-from streams.provenance.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
-from streams.provenance.found import AtomKind, Extraction, Found
+from streams.provenance.acts.calls import BITS, INCLUDE, calls_of
+from streams.provenance.atoms import numbers, shapes
+from streams.provenance.atoms.found import AtomKind, Extraction, Found
+from streams.provenance.contents import readings
+from streams.provenance.extraction.collected import ATOMS_MAX
+from streams.provenance.extraction.digests import atom_digest, atom_key
+from streams.provenance.extraction.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
 
 _KEY = atom_key(b"root key of thirty-two bytes ....", "acme", "anna")
 

@@ -7,9 +7,9 @@ from time import process_time
 
 import pytest
 
-from streams.provenance.extract import extract_content
-from streams.provenance.formats import structure_of
-from streams.provenance.leaves import NESTING_MAX, VISITS_MAX
+from streams.provenance.contents.formats import structure_of
+from streams.provenance.contents.leaves import NESTING_MAX, VISITS_MAX
+from streams.provenance.extraction.extract import extract_content
 
 _MAIL = (
     "From: Bob <bob@x.example>\nTo: a@b.example, c@d.example\nSubject: =?utf-8?q?caf=C3=A9?=\n\nHello,\nas agreed.\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.extract import extract_content
-from streams.provenance.given_names import GIVEN, given_name
+from streams.provenance.extraction.extract import extract_content
+from streams.provenance.requests.given_names import GIVEN, given_name
 
 
 @pytest.mark.parametrize(

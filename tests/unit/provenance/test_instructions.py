@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from streams.provenance.calls import BITS, UNKNOWN
-from streams.provenance.sentences import SENTENCE_CHARS_MAX, sentences_in
+from streams.provenance.acts.calls import BITS, UNKNOWN
+from streams.provenance.instructions.sentences import SENTENCE_CHARS_MAX, sentences_in
 
 
 def _instructs(text: str) -> bool:

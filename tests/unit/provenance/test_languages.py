@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.languages import FOREIGN, is_foreign
-from streams.provenance.scope import derive_scopes
+from streams.provenance.requests.languages import FOREIGN, is_foreign
+from streams.provenance.requests.scope import derive_scopes
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
-from streams.provenance.found import AtomKind, Found
-from streams.provenance.lookalikes import CALL_LOOKUPS_MAX, HOST_LOOKUPS_MAX, Comparison, lookalikes
-from streams.provenance.memory import Entry, Seen
+from streams.provenance.atoms.found import AtomKind, Found
+from streams.provenance.sources.lookalikes import CALL_LOOKUPS_MAX, HOST_LOOKUPS_MAX, Comparison, lookalikes
+from streams.provenance.sources.memory import Entry, Seen
 
 KNOWN = Seen.ALIKE | Seen.ALIKE_KNOWN
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.provenance.memory import ENTRY_BYTES, Entry, Seen, find, merge
+from streams.provenance.sources.memory import ENTRY_BYTES, Entry, Seen, find, merge
 
 ONE, OTHER, THIRD = b"\x01" * 8, b"\x02" * 8, b"\x03" * 8
 

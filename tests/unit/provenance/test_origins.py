@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from streams.model.verdict import ValueOrigin
-from streams.provenance.found import AtomKind, Found
-from streams.provenance.memory import Entry, Seen
-from streams.provenance.origins import NOWHERE, built_on, is_composed, trace
+from streams.provenance.atoms.found import AtomKind, Found
+from streams.provenance.sources.memory import Entry, Seen
+from streams.provenance.sources.origins import NOWHERE, built_on, is_composed, trace
 
 NAME = Found(AtomKind.TEXT, "kim")
 ADDRESS = Found(AtomKind.ADDRESS, "kim@x.example")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.model.session import SessionEventType
-from streams.provenance.events import extraction_for
-from streams.provenance.proposed import OUTPUT_CHARS_MAX, PROPOSED_MAX, SORT_PATH, extract_proposal
+from streams.provenance.extraction.events import extraction_for
+from streams.provenance.requests.proposed import OUTPUT_CHARS_MAX, PROPOSED_MAX, SORT_PATH, extract_proposal
 
 
 def by_sort(text: str) -> dict[str, set[str]]:

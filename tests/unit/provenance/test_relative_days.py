@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.provenance.days_meant import FORMS, days_apart, days_of, forms_of
-from streams.provenance.relative_days import FORMS_MAX, days_said, proves_day, says_day
+from streams.provenance.atoms.days_meant import FORMS, days_apart, days_of, forms_of
+from streams.provenance.atoms.relative_days import FORMS_MAX, days_said, proves_day, says_day
 
 TUESDAY_MS = int(datetime(2026, 3, 3, 9, tzinfo=UTC).timestamp() * 1_000)
 

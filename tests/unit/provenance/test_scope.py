@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulation.records import header
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.provenance.scope import derive_scopes, parse_scopes, with_derived_scopes
+from streams.provenance.requests.scope import derive_scopes, parse_scopes, with_derived_scopes
 
 
 def test_scopes_are_read_as_they_are_written() -> None:

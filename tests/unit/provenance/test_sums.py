@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from streams.provenance.acts import SUM
-from streams.provenance.scope import derive_scopes
+from streams.provenance.acts.kinds import SUM
+from streams.provenance.requests.scope import derive_scopes
 
 
 def _sum(text: str) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.acts import ActKind
-from streams.provenance.calls import BITS
-from streams.provenance.tied import tied_in
+from streams.provenance.acts.calls import BITS
+from streams.provenance.acts.kinds import ActKind
+from streams.provenance.requests.tied import tied_in
 
 
 def _is_tied(text: str, value: str, kind: str) -> bool:

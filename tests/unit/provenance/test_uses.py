@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from streams.model.catalog import ArgumentRole
-from streams.provenance.places import places_of, words_of
-from streams.provenance.uses import (
+from streams.provenance.tools.places import places_of, words_of
+from streams.provenance.tools.uses import (
     NAME_CHARS_MAX,
     Names,
     names_in,

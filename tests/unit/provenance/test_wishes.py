@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from streams.provenance.acts import DELEGATE, FILL
-from streams.provenance.request_kinds import request_kinds
+from streams.provenance.acts.kinds import DELEGATE, FILL
+from streams.provenance.requests.kinds import request_kinds
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from streams.provenance.scope import derive_scopes
+from streams.provenance.requests.scope import derive_scopes
 
 
 def kinds_of(text: str) -> set[str]:

@@ -13,9 +13,9 @@ from streams.model.canonical import canonical, sha256
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
 from streams.model.types import Actor
 from streams.model.verdict import Verdict
-from streams.provenance.digests import atom_digest, atom_key
-from streams.provenance.found import AtomKind
-from streams.provenance.scope import derive_scopes
+from streams.provenance.atoms.found import AtomKind
+from streams.provenance.extraction.digests import atom_digest, atom_key
+from streams.provenance.requests.scope import derive_scopes
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, ToolResult
 from streams.sdk.agent.credential import SessionCredential
 from streams.sdk.connection.transport import Transport

@@ -8,12 +8,12 @@ import pytest
 
 from simulation.records import ROOT_KEY, SessionMaker
 from streams.model.session import ScopeSource, SessionEventType, TaskScope
-from streams.provenance.acts import SUM, ActKind
-from streams.provenance.agreed import REFUSE
-from streams.provenance.digests import atom_key
-from streams.provenance.events import described
-from streams.provenance.languages import FOREIGN
-from streams.provenance.scope import derive_scopes
+from streams.provenance.acts.kinds import SUM, ActKind
+from streams.provenance.extraction.digests import atom_key
+from streams.provenance.extraction.events import described
+from streams.provenance.requests.agreed import REFUSE
+from streams.provenance.requests.languages import FOREIGN
+from streams.provenance.requests.scope import derive_scopes
 from streams.sdk.agent.model_deriver import MESSAGE_CHARS_MAX, model_deriver
 from tests.unit.processors.talk import PAY, Talk
 

@@ -12,7 +12,7 @@ from streams.model.catalog import ArgumentRole, ArgumentUse, OutputLabel
 from streams.model.session import Atom, SessionEventType
 from streams.model.topics import REPORT
 from streams.model.verdict import Outcome, Verdict
-from streams.provenance.proposed import PROPOSED_MAX
+from streams.provenance.requests.proposed import PROPOSED_MAX
 from tests.unit.processors.provenance_pack.talks import letter, rules_fired, talk
 from tests.unit.processors.provenance_pack.tools import AMOUNT, INNER, NOTE, READS
 from tests.unit.processors.talk import Talk

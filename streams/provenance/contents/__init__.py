@@ -1,0 +1,1 @@
+"""Forms of contents: what has a structure is parsed, and disguises are undone."""

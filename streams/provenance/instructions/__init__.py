@@ -1,0 +1,1 @@
+"""What others' text tells an agent to do, and what such an order dictates or calls for."""
