@@ -238,7 +238,10 @@ _PHRASES = {
     ("send", "book", "create"): "call me,call us,phone me,ring me",
     ("send", "post"): (
         "say yes,say no,report back,call back,drop a line,say hello,say hi,say thanks,say thank,"
-        "say sorry,say goodbye,say happy,and say,then say,let everyone,let everybody,let people"
+        "say sorry,say goodbye,say happy,let everyone,let everybody,let people,"
+        # What is in quotation marks or behind "what", "who" and "if" is said to the user.
+        "and say that,and say i,and say i'm,and say i'll,and say we,and say we're,and say we'll,"
+        "then say that,then say i,then say i'm,then say i'll,then say we,then say we're,then say we'll"
     ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay", "create", "change"): "put aside,set aside,put away,lay aside",

@@ -542,6 +542,9 @@ def test_the_choice_of_acts_is_left_to_no_note(text: str) -> None:
         ("Tell me when flights to Porto get cheaper.", "create"),
         ("Who can see the report? Take everyone off except Henning.", "secure"),
         ("Marca como hecha la de los carteles.", "change"),
+        ("Decline it, and say that I'm away.", "send"),
+        ("Decline it and say I'm away.", "send"),
+        ("Turn it down, then say we come later.", "send"),
         ("Marque la t\u00e2che comme faite.", "change"),
         ("Hak die Aufgabe ab.", "change"),
         ("Turn up the heating.", "change"),
@@ -592,6 +595,8 @@ def test_a_part_of_a_thing_is_no_money(text: str) -> None:
         ("Ne r\u00e9serve pas de table.", "book"),
         ("Block the card for payments abroad.", "book"),
         ("Tell me when the bus goes.", "create"),
+        ("Open the letter and say what is in it.", "send"),
+        ("Look into the ticket, then say whether it is urgent.", "post"),
         ("Ich habe die Aufgabe als erledigt markiert, stimmt das?", "change"),
     ],
 )
