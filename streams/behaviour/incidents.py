@@ -9,15 +9,19 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from streams.behaviour import growth
-from streams.behaviour.activity import Activity
+from streams.behaviour.activity import MEASURES, Activity
 from streams.behaviour.correlations import Correlation, value_text
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import RISK
 
 ROOT = "delegation.root"
-OF_PLACES = frozenset({"agent.id", "dest.domain"})
+PLACE_FIELD = "dest.domain"
+OF_PLACES = frozenset({"agent.id", PLACE_FIELD})
 ABOUT_PLACES = frozenset({"new_contact", "odd_contact"})
-"""Kinds whose findings are about one new place of an agent. So are those of correlations of these fields."""
+"""Kinds whose findings are about one new place of an agent."""
+SAY_PLACES = ABOUT_PLACES | {"new_terms", "dest_daily"}
+"""Kinds that say of a place how new it is, or how much it gets. What correlations of these fields find by such signals
+alone is about a new place as well."""
 INCIDENTS: Mapping[str, str] = MappingProxyType(
     {
         "egress": "egress",
@@ -66,8 +70,11 @@ class Incidents:
         self.by_name = {name: incident_of(name, kind) for name, kind in self._kinds.items()} | {
             each.name: each.incident or each.name for each in correlations
         }
+        signals = frozenset(
+            f"signal.{each.name}" for each in detectors if each.kind in SAY_PLACES and each.term == PLACE_FIELD
+        )
         self.of_places = frozenset(name for name, kind in self._kinds.items() if kind in ABOUT_PLACES) | {
-            each.name for each in correlations if {*each.group_by} == OF_PLACES
+            each.name for each in correlations if _is_of_place(each, signals)
         }
 
     def owner_of(self, name: str, activity: Activity) -> str:
@@ -77,3 +84,15 @@ class Incidents:
     def kind_of(self, name: str) -> str:
         """Return the kind of what has found something; that of correlations and risk makes no difference to latches."""
         return self._kinds.get(name, growth.KIND if name == growth.NAME else "correlation")
+
+
+def _is_of_place(it: Correlation, signals: frozenset[str]) -> bool:
+    """Return whether a correlation finds nothing but that an agent begins to call a place.
+
+    One that also looks at something else, such as what was refused or which tool was used, tells another story of the
+    place. Whoever knows that the place is new does not know that one.
+    """
+    asked = [{test.field for test in rule.tests} for rule in it.rules]
+    return {*it.group_by} == OF_PLACES and all(
+        not fields.isdisjoint(signals) and fields <= signals | MEASURES.keys() for fields in asked
+    )

@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.correlations import Correlation, CorrelationType, FieldTest, Selection
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.pages import OpenRows, RememberedRows
+from streams.behaviour.watcher import Declared, Watcher
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, watcher
 
 MINUTE_MS = 60_000
@@ -110,6 +112,29 @@ def test_that_an_agent_begins_to_write_to_a_place_is_one_story(
     opened.close()
     # Days later, the incident is over, and the place is not.
     assert names_found(observe_all(watch, rows, [at(26, 0, place, size)])) == wanted
+
+
+REFUSED = Selection("refused", (FieldTest("verdict.outcome", "", ("DENY",)),))
+MORE_BYTES = Selection("more", (FieldTest("signal.bytes", "gte", (1.6,)), FieldTest("call.bytes", "gte", (1_000.0,))))
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome", "wanted"), [(REFUSED, "DENY", ["found", "found"]), (MORE_BYTES, "ALLOW", [])]
+)
+def test_what_else_is_found_of_a_new_place_is_no_part_of_its_story(
+    rule: Selection, outcome: str, wanted: list[str]
+) -> None:
+    found = Correlation(
+        name="found", title="Found", type=CorrelationType.EVENT_COUNT, rules=(rule,),
+        group_by=("agent.id", "dest.domain"), timespan_ms=HOUR_MS, conditions=(("gte", 1.0),), latch_ms=HOUR_MS,
+    )  # fmt: skip
+    quiet = contact(name="bytes", value="call.bytes", alerts=False)
+    watch, rows = Watcher(Declared((contact(), quiet), (found,))), Rows()
+    observe_all(watch, rows, usual(21))
+    assert names_found(observe_all(watch, rows, leak(4, days=3, size=50))) == ["new_contact"]
+    # Two and five days after the incident is over.
+    later = [at(day, 0, "drop.example", 12_000, outcome=outcome) for day in (26, 29)]
+    assert names_found(observe_all(watch, rows, later)) == wanted
 
 
 def test_where_little_is_known_of_new_places_it_takes_more() -> None:
