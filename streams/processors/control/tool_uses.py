@@ -21,6 +21,7 @@ from streams.provenance.pointers import Paths, PathTable, last_name, normal, ste
 from streams.provenance.tools.kinds import kind_of_action, propose_kind
 from streams.provenance.tools.places import places_of
 from streams.provenance.tools.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_money, seems_owner
+from streams.provenance.words import UNTYPED, thing_of
 
 
 class ToolUses:
@@ -110,9 +111,9 @@ class ToolUses:
     def owners_looked_up(self) -> Paths:
         """The places of arguments by which a tool that reads looks an owner up: called as a field of its results that
         names one. `find_orders(email)` returns the orders of whoever has that address, if `/*/customer/email` names
-        their owner."""
+        their owner. Of `/customer/id` that is `customer_id`: an `id` may be that of the order."""
         entry = self._entry
-        names = {last_name(path) for path in self._output_owners.paths} if entry.read_only else set()
+        names = {_said_of_owner(path) for path in self._output_owners.paths} if entry.read_only else set()
         paths = (place.path for place in places_of(self._schema) if place.name in names)
         return Paths(path for path in paths if not self.owner_args.cover(path))
 
@@ -201,6 +202,17 @@ class ToolUses:
     @cached_property
     def _labels(self) -> PathTable[Label]:
         return PathTable({_result_path(each.path): each.label for each in self._entry.output_labels})
+
+
+def _said_of_owner(path: str) -> str:
+    """Return what an argument is called that names the owner whom a field names."""
+    name = last_name(path)
+    *_, around, _ = ("", "", *steps_of(path))
+    says_little = name == _NAME or thing_of(name) == UNTYPED
+    return f"{around}_{name}" if says_little and around not in ("", "*") else name
+
+
+_NAME = "name"
 
 
 def _result_path(path: str) -> str:

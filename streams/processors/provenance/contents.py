@@ -150,7 +150,7 @@ class _Content:
         self._has_several = any("1" in steps for steps in steps_at.values())
         self._pointed: set[tuple[str, ...]] = set()
         self._excluded: set[tuple[str, ...]] = set()
-        self._owners: dict[tuple[str, ...], bool] = {}
+        owners: dict[tuple[str, ...], tuple[int, bool]] = {}
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         subjects: dict[str, frozenset[bytes]] = {}
         for atom, digest in self.atoms:
@@ -168,9 +168,14 @@ class _Content:
                 name = steps[-1]
                 if name not in subjects:
                     subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
-                for record in self._owned_by(steps):
-                    self._owners[record] = self._owners.get(record, False) or digest in subjects[name]
+                is_own = digest in subjects[name]
+                for distance, record in enumerate(self._owned_by(steps)):
+                    # What stands in the record itself says more than what stands in an object of it.
+                    least, own = owners.get(record, (distance, False))
+                    if distance <= least:
+                        owners[record] = distance, is_own or (own and distance == least)
         self._pointed |= _called_by_name(given, self.atoms, memory)
+        self._owners = {record: is_own for record, (_, is_own) in owners.items()}
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}

@@ -50,6 +50,18 @@ def test_it_owns_its_element_of_a_list_and_not_the_others() -> None:
     assert "PROV-030" in fired(talking, END, {"stay": "ST-50077"})
 
 
+@pytest.mark.parametrize(("owner", "within", "asked"), [(OTHER, ME, True), (ME, OTHER, False)])
+def test_an_owner_that_a_record_names_itself_counts_more_than_one_in_an_object(
+    owner: str, within: str, *, asked: bool
+) -> None:
+    open_ = tool_entry("desk", "open", **READS, output_label=TRUSTED, output_owners=("/login", "/*/login"))
+    for found in ({"login": owner, "memo": {"login": within}}, {"memo": {"login": within}, "login": owner}):
+        talking = Talk(starter_source().files, (*ENTRIES, open_, END), scopes=("desk:read", "desk:write"))
+        talking.say("End the stay ST-48213.")
+        talking.read(open_, {"stay": "ST-48213"}, {"stay": "ST-48213", **found})
+        assert ("PROV-030" in fired(talking, END, {"stay": "ST-48213"})) is asked
+
+
 @pytest.mark.parametrize(("login", "asked"), [(ME, False), (ME.upper(), False), (OTHER, True)])
 def test_who_is_looked_up_as_an_owner_is_one(login: str, *, asked: bool) -> None:
     assert ("PROV-002" in fired(talk(), STAYS, {"login": login})) is asked
@@ -59,3 +71,20 @@ def test_a_subject_who_is_called_otherwise_may_look_himself_up() -> None:
     talking = talk()
     talking.say("Which stays do I have? My number is C-20931.")
     assert "PROV-002" not in fired(talking, STAYS, {"login": "C-20931"})
+
+
+@pytest.mark.parametrize(
+    ("owner", "argument", "asked"),
+    [
+        ("/guest/id", "id", False),
+        ("/guest/name", "name", False),
+        ("/guest/id", "guest_id", True),
+        ("/*/id", "id", True),
+    ],
+)
+def test_what_only_says_that_it_is_an_id_may_be_that_of_the_record(owner: str, argument: str, *, asked: bool) -> None:
+    schema = {"type": "object", "properties": {argument: {"type": "string"}}}
+    find = tool_entry("desk", "look_up", **READS, output_label=TRUSTED, output_owners=(owner,), schema=schema)
+    talking = Talk(starter_source().files, (*ENTRIES, find), scopes=("desk:read", "desk:write"))
+    talking.say("What about the lake?")
+    assert ("PROV-002" in fired(talking, find, {argument: "lake"})) is asked
