@@ -104,6 +104,11 @@ def _forms(day: date, todays: tuple[date, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
+_FAR = (*range(1, 32), *range(35, 92, 7), 60, 90)
+_BY_FORMS = tuple(
+    f"{sign}{far}" for sign in "+-" for far in (*map("{}d".format, _FAR), *map("{}m".format, range(1, 13)))
+)
+"""How far from another day a day is looked for."""
 FORMS = tuple(
     dict.fromkeys(
         (
@@ -117,6 +122,7 @@ FORMS = tuple(
                 "+2d",
             ),
             *("we+0", "we+1", "+7d", "+14d", "+1m", "end:m+0", "end:m+1", "start:m+1", "end:w+0", "end:w+1", "w+2", BY),
+            *(f"{BY}:{by}" for by in _BY_FORMS),
             *(f"+{day}d" for day in range(DAYS_MAX + 1)),
             *(f"{sign}{month}m" for sign in "+-" for month in range(1, MONTHS_MAX + 1)),
             *("end:y+0", "end:y+1", "y+1"),
@@ -124,12 +130,7 @@ FORMS = tuple(
         )
     )
 )
-"""All forms but those of days that are counted from another one, the most frequent ones first."""
-_FAR = (*range(1, 32), *range(35, 92, 7), 60, 90)
-_BY_FORMS = tuple(
-    f"{sign}{far}" for sign in "+-" for far in (*map("{}d".format, _FAR), *map("{}m".format, range(1, 13)))
-)
-"""How far from another day a day is looked for."""
+"""The forms that are looked for, the most frequent ones first. One that is missing costs a look at all others."""
 
 
 def days_apart(day: str, is_said: Callable[[str], bool]) -> Iterator[tuple[str, str]]:

@@ -128,9 +128,25 @@ _REACH_WORDS = 10
 """How far from a count the verb is that moves something by it."""
 _FILLERS_MAX = 4
 _DENIALS = listed("not never nicht pas nao non nie")
+_DENIALS_OF_CLAUSES = (_DENIALS - {"non"}) | {
+    "nothing",
+    "except",
+    "nichts",
+    "kein",
+    "keine",
+    "keinen",
+    "ausser",
+    "sauf",
+}
+_FORGETTING = listed(
+    "forget hesitate vergiss vergesst vergessen oublie oubliez olvides olvide esquecas esqueca dimenticare"
+)
+"""Verbs whose denial asks for what follows, as "why not" does."""
+_WHY = listed("why warum wieso weshalb pourquoi perche")
 _BEFORE_DAYS = listed("on for at until am auf le el per na w the")
 _JOINS = frozenset(("", " ", "  ", "-", "'", "- "))
 _STOPS = re.compile(r"[.!?;\n]")
+_CLAUSE_STOPS = re.compile(r"[.!?;,:\n]")
 _TOKEN = re.compile(r"[^\W_]+")
 _OF_DAYS = (
     frozenset(_UNIT_OF) - {"an"}
@@ -156,11 +172,17 @@ def may_say_days(text: str) -> bool:
     return not _OF_DAYS.isdisjoint(words) or " un an" in lowered
 
 
-def days_said(text: str) -> list[str]:
-    """Return the forms of the days that a text says, each once."""
+def days_said(text: str, *, wanted: bool = False) -> list[str]:
+    """Return the forms of the days that a text says, each once.
+
+    Args:
+        text: what somebody says.
+        wanted: whether days are left out in whose clause something is denied: "don't book it in two weeks". What others
+            order is looked for in any case.
+    """
     if not may_say_days(text):
         return []
-    reader = _Words(without_accents(plain_case(text)))
+    reader = _Words(without_accents(plain_case(text)), wanted=wanted)
     found: dict[str, None] = {}
     places = (place for place, token in enumerate(reader.tokens) if token.word in _LAST_WORDS)
     for place in islice(filter(reader.may_end_at, places), LOOKS_MAX):
@@ -173,8 +195,9 @@ def days_said(text: str) -> list[str]:
 class _Words:
     """The words of a text in lower case and without accents."""
 
-    def __init__(self, plain: str) -> None:
+    def __init__(self, plain: str, *, wanted: bool) -> None:
         self._plain = plain
+        self._wanted = wanted
         self.tokens = [_Token(match[0], match.start(), match.end()) for match in _TOKEN.finditer(plain)]
 
     def _word(self, place: int) -> str:
@@ -211,7 +234,22 @@ class _Words:
             before = before[:-1]
         # "No" is "in the" in Portuguese.
         is_no = before[-1:] == ("no",) and self._word(first) in ("en", "dentro", "in", *_WEEKDAY_OF)
-        return is_no or before[-1:] == ("t",) or bool(_DENIALS.intersection(before[-1:]))
+        is_denied = is_no or before[-1:] == ("t",) or bool(_DENIALS.intersection(before[-1:]))
+        return is_denied or (self._wanted and self._stands_behind_denial(first))
+
+    def _stands_behind_denial(self, first: int) -> bool:
+        """Return whether something is denied before a place in its clause, but not as in "don't forget"."""
+        words = [token.word for token in self.tokens[max(0, first - 2 * _REACH_WORDS) : first]]
+        for back in range(1, min(_REACH_WORDS, first) + 1):
+            place = first - back
+            if _CLAUSE_STOPS.search(self._plain, self.tokens[place].end, self.tokens[place + 1].start):
+                return False
+            if words[-back] in ("but", "aber", "mais", "pero", "mas", "ma", "ale"):
+                return False
+            if words[-back] in _DENIALS_OF_CLAUSES or words[-back] == "t":
+                before, behind = words[: len(words) - back], words[len(words) - back + 1 :]
+                return _FORGETTING.isdisjoint(behind[:3]) and _WHY.isdisjoint(before[-3:])
+        return False
 
     def may_end_at(self, place: int) -> bool:
         """Return whether one of the words that say days may end one: a unit says none by itself."""

@@ -115,7 +115,7 @@ def extract_message(content: str, *, with_ties: bool = True) -> Extraction:
         collected.add(AtomKind.AMOUNT, amount, Leaf(content), whole=False, decoded=False)
     for amount in numbers_in_words(content):
         collected.add(AtomKind.AMOUNT, amount, Leaf(content, IN_WORDS_PATH), whole=False, decoded=False)
-    for form in days_said(content):
+    for form in days_said(content, wanted=True):
         collected.add(AtomKind.DATE, form, Leaf(content, DAYS_PATH), whole=False, decoded=False)
     for excluded in excluded_in(content):
         _read_excluded(excluded, collected)

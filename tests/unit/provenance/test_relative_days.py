@@ -72,6 +72,26 @@ def test_other_words_say_no_day(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Don't book it in two weeks.", False),
+        ("Never schedule anything in two weeks.", False),
+        ("Book it, and nothing in two weeks.", False),
+        ("Buche es auf keinen Fall in zwei Wochen.", False),
+        ("Ne r\u00e9serve pas la salle dans deux semaines.", False),
+        ("Don't forget to book it in two weeks.", True),
+        ("Why don't you book it in two weeks?", True),
+        ("I don't have time, so book it in two weeks.", True),
+        ("Do not book it today but in two weeks.", True),
+        ("Book it in two weeks, not tomorrow.", True),
+    ],
+)
+def test_who_denies_something_of_a_day_does_not_want_it(text: str, *, wanted: bool) -> None:
+    assert ("+14d" in days_said(text, wanted=True)) is wanted
+    assert "+14d" in days_said(text), "others may order it with any words"
+
+
+@pytest.mark.parametrize(
     ("form", "days"),
     [
         ("+14d", ["2026-03-17"]),
@@ -121,3 +141,8 @@ def test_no_text_says_too_many_days() -> None:
 def test_whoever_says_today_proves_nothing() -> None:
     assert [form for form in ("+0d", "+1d", "-1d", "wd4", "wd4+", "we+0", "w+1", "by:+7d") if proves_day(form)] == []
     assert [form for form in ("+0d", "wd4+", "w+1", "m+1", "we+1", "by:+7d", "end:w+0") if says_day(form)] == ["+0d"]
+
+
+def test_a_day_that_counts_from_another_one_is_found_among_the_first_forms() -> None:
+    # A message costs a look at all forms up to the last one that it says: 1.4 ms instead of 0.1 ms.
+    assert max(map(FORMS.index, days_said("Move it by a week."))) < 200
