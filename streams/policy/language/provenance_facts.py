@@ -85,8 +85,7 @@ ORIGIN = Struct(
         flag(
             "otherwise",
             "the user's last message says how many of the thing there are that the argument is called after, and the "
-            "value is another number, which no record states; or they have said another option of the argument's list, "
-            "and not this one, and others have given an instruction; missing if not",
+            "value is another number, which no record states; missing if not",
             optional=True,
         ),
         word(

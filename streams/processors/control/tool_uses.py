@@ -75,15 +75,6 @@ class ToolUses:
         """Return whether the argument at a pointer is an amount of money."""
         return self.role_of(pointer) is ArgumentRole.AMOUNT and seems_money(pointer)
 
-    def options_at(self, pointer: str) -> tuple[str, ...]:
-        """Return the options that the schema lists for the argument at a pointer; none if it lists none."""
-        return (self._options.get(pointer) or ()) if self.has_options else ()
-
-    @cached_property
-    def has_options(self) -> bool:
-        """Whether the schema lists the options of any argument."""
-        return bool(self._options.paths)
-
     @property
     def has_several_kinds(self) -> bool:
         """Whether an argument says which of several acts a call is."""
@@ -184,16 +175,6 @@ class ToolUses:
             if roles.get(path) not in (ArgumentRole.TARGET, ArgumentRole.DESTINATION):
                 roles[path] = ArgumentRole.TARGET
         return PathTable(roles | {normal(use.path): use.role for use in entry.arg_roles})
-
-    @cached_property
-    def _options(self) -> PathTable[tuple[str, ...]]:
-        return PathTable(
-            {
-                place.path: tuple(option for option in listed if isinstance(option, str))
-                for place in places_of(self._schema)
-                if isinstance(listed := place.schema.get("enum"), list)
-            }
-        )
 
     @cached_property
     def _output_owners(self) -> Paths:

@@ -24,7 +24,6 @@ from streams.processors.provenance.mentioned import (
     is_worded,
     tells_person,
 )
-from streams.processors.provenance.options import chosen_otherwise
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.ownership import is_unread, owners_of
 from streams.processors.provenance.proposals import compared
@@ -150,8 +149,6 @@ def _compare_with_words(examined: Examined, tracer: Tracer) -> None:
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
         examined.is_of_other_thing = is_of_other_thing(use, tracer)
-    if row.is_instructed and row.has_message and not use.is_read and use.tool.uses.has_options:
-        examined.chosen_otherwise = chosen_otherwise(told, args, use, tracer)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
 
 

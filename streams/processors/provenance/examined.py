@@ -103,8 +103,6 @@ class Examined(msgspec.Struct):
             False of reads and of outward acts.
         is_of_other_thing: whether the user has said no word for what the tool is about, in an act that ends something,
             changes who may do what, or gives access; False where no instruction by others was read.
-        chosen_otherwise: the numbers of the values that are an option which the user has not said, where he has said
-            another one of the argument's list; none of reads, and before an instruction by others was read.
         is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
             acts, and of tools whose results are trusted.
     """
@@ -127,7 +125,6 @@ class Examined(msgspec.Struct):
     is_unspoken: bool = False
     is_worded: bool = False
     counted: frozenset[str] = frozenset()
-    chosen_otherwise: frozenset[int] = frozenset()
     is_left_to: bool = False
     is_mentioned: bool = False
     is_of_other_thing: bool = False

@@ -20,7 +20,6 @@ from streams.processors.provenance.requested import (
     is_stated,
     is_widened,
     limits_reads,
-    numbers_in_place_of_his,
     values_in_place_of_his,
 )
 from streams.processors.provenance.rows import Amounts
@@ -53,9 +52,10 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     for scope in row.scopes:
         if scope.source == DERIVED and scope.kind.startswith(COUNTED):
             counted.add(scope.kind.removeprefix(COUNTED))
-    if counted or (row.is_instructed and not examined.use.is_read):
-        for number in _said_otherwise(examined, counted):
-            facts[number]["otherwise"] = True
+    if counted:
+        for value, fact in zip(examined.values, facts, strict=True):
+            if is_counted_otherwise(value, examined, counted):
+                fact["otherwise"] = True
     if not examined.use.is_read:
         for number in values_in_place_of_his(examined):
             facts[number]["instead"] = True
@@ -73,16 +73,6 @@ def _point_at_any(facts: list[dict[str, Any]], examined: Examined) -> None:
     for fact in facts:
         if fact["origin"] == "text" and not fact["pointed"]:
             fact["pointed"] = _is_delegated(examined, {scope.kind for scope in examined.row.scopes})
-
-
-def _said_otherwise(examined: Examined, counted: set[str]) -> set[int]:
-    """Return which values are another number, or another option, than the user has said."""
-    found = set(examined.chosen_otherwise)
-    if counted:
-        found.update(
-            number for number, value in enumerate(examined.values) if is_counted_otherwise(value, examined, counted)
-        )
-    return found if examined.use.is_read else found.union(numbers_in_place_of_his(examined))
 
 
 def _is_delegated(examined: Examined, stated: set[str]) -> bool:

@@ -10,7 +10,6 @@ from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.provenance.examined import OF_RECORDS, Examined, Value, is_pointed
-from streams.processors.provenance.rows import Amounts
 from streams.processors.provenance.task_scopes import is_sort
 from streams.processors.provenance.ties import is_for_another
 from streams.processors.provenance.tools import leaf_at
@@ -282,33 +281,6 @@ def is_counted_otherwise(value: Value, examined: Examined, counted: Set[str]) ->
         and str(leaf_at(examined.args, value.pointer)).replace(".", "", 1).isdigit()
         and not is_one(value, examined)
     )
-
-
-def numbers_in_place_of_his(examined: Examined) -> list[int]:
-    """Return which values of a call are amounts that nothing states, where the user has said numbers and it has none.
-
-    "Set the bath to 22", and the call says 32, as a letter has it worked out. A number that he has said and that is a
-    value of the call, such as the number of an order, may be all that he meant. Amounts of money are worked out in
-    honest work as well: four hours at what she takes.
-    """
-    if not examined.row.amounts & Amounts.NAMED or not examined.row.is_instructed:
-        return []
-    values = examined.values
-    if any(value.traced.origin is _USER and _is_number(value, examined) for value in values):
-        return []
-    return [
-        number
-        for number, value in enumerate(values)
-        if value.role is ArgumentRole.AMOUNT
-        and not (value.is_sink or value.is_part or _is_money(value, examined.use.tool.uses))
-        and value.traced.origin is ValueOrigin.NOWHERE
-        and _is_number(value, examined)
-        and not is_one(value, examined)
-    ]
-
-
-def _is_number(value: Value, examined: Examined) -> bool:
-    return not value.is_part and str(leaf_at(examined.args, value.pointer)).replace(".", "", 1).isdigit()
 
 
 def values_in_place_of_his(examined: Examined) -> list[int]:

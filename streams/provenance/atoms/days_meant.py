@@ -1,4 +1,4 @@
-"""Which days somebody means who says how far they are from today (`streams.provenance.atoms.relative_days`), and the reverse.
+"""Which days somebody means who says how far they are from today, and the reverse.
 
 A gate has the time of a message and the day of a call in clear, so it can tell. Where somebody is, it can be another
 day than in UTC. What others order is looked for on either day. What a user says names one: the day in UTC, or else
