@@ -97,10 +97,13 @@ def union(packed: bytes, others: Iterable[Entry]) -> tuple[bytes, bool]:
 
 
 def joined_sources(*known: Iterable[CarriedSource]) -> tuple[CarriedSource, ...]:
-    """Return the latest of several sources, each once. In which order they come makes no difference."""
+    """Return the latest of several sources, each once. In which order they come makes no difference.
+
+    Of one source that is told twice at the same instant, what tells more of its values counts.
+    """
     by_event = {(each.session_id, each.event_id, each.noted_at, each.digests): each for each in chain(*known)}
     latest: dict[tuple[str, str], CarriedSource] = {}
-    for key in sorted(by_event, key=lambda key: (-key[2], *key)):
+    for key in sorted(by_event, key=lambda key: (-key[2], *key[:2], -len(key[3]), key[3])):
         latest.setdefault(key[:2], by_event[key])
     return tuple(latest.values())[:SOURCES_MAX]
 

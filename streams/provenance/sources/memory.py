@@ -79,7 +79,10 @@ class Seen:
     """Never kept: that host is the user's, or in trusted data."""
     QUOTED: Final = 32768
     """Only in what is carried of a store: a session that counts as untrusted has written it there, within a text of
-    others."""
+    others.
+
+    Gates of an earlier state used this bit for `ALIKE_KNOWN`. Where a session's row has it, it says nothing: it is read
+    in the sets of stores only, and what is written there has just the flags that say who has shown a value."""
     SOLE: Final = 524288
     """Never kept: it stands inside text of contents that the user asked for, which show nothing else of its kind by
     which somebody is reached, and he has said what kind that is."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, tool_entry
+from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, tool_entry, tool_ref
 from streams.model.catalog import OutputLabel
 from streams.model.labels import Integrity
 from streams.model.reasons import Reason
+from streams.model.session import SessionEventType
 from streams.model.verdict import Influence, Origin, Outcome, Verdict
 from streams.processors.gate.carried import STORES_MAX
 from streams.provenance.sources.carried import SOURCES_MAX
@@ -239,6 +240,14 @@ def test_a_verdict_names_the_call_that_has_written_what_was_read(office: Office)
     office.read(second, NOTES, WORDS)
     (influence,) = foreign(resets(office, second))
     assert (influence.session_id, influence.event_id) == (first.session_id, writing.intent_id)
+
+
+def test_the_first_event_that_names_a_conversation_is_named_with_its_values(office: Office) -> None:
+    first, second = office.opened(SESSIONS[0]), office.opened(apart(SESSIONS[0]))
+    event = first.event(SessionEventType.RETRIEVAL, office.now_ms, tool=tool_ref(MAILS), conversation_id="talk")
+    office.described(first, event, WORDS)
+    found = office.call(second, SEND, {"to": EVIL}, "talk")
+    assert [each.arg_pointers for each in foreign(found)] == [("/to",)]
 
 
 def test_the_latest_sources_are_named_and_no_more(office: Office) -> None:
