@@ -375,10 +375,11 @@ def budget_wait_ms(state: StateView, settings: GateSettings) -> int:
 def with_room(waiting: tuple[tuple[bytes, str], ...], state: StateView) -> tuple[tuple[bytes, str], ...] | None:
     """Return the intents that wait for an answer if one more may; None if too many do.
 
-    If there are too many, those that wait no longer are left out first.
+    If there are too many, those that wait no longer are left out first. An empty intent stands for a session that waits
+    itself.
     """
     if len(waiting) >= WAITING_MAX:
-        waiting = tuple(each for each in waiting if state.get(pending_row_key(*each)) is not None)
+        waiting = tuple(each for each in waiting if not each[1] or state.get(pending_row_key(*each)) is not None)
     return waiting if len(waiting) < WAITING_MAX else None
 
 

@@ -4,7 +4,8 @@
 a session of next week that reads a note which this one has written. So what a conversation shows, and what an agent
 that has read others' words writes into a server's store, is noted with the budget allocator, as digests under the
 user's key. A session asks for both before it is judged: for its conversation again and again, for a store when it has
-read something of it. The intent waits for the answer, as it would for a lease.
+read something of it. The intent waits for the answer, as it would for a lease. A session of a conversation asks for a
+store as soon as it has read something of it: another session may act on what it was shown before it acts itself.
 
 What was written into a store and is read from there again counts as what it was: the store's label clears nothing.
 
@@ -54,6 +55,7 @@ from streams.processors.provenance.reached import (
     sources_of_session,
     whole_of,
     with_conversation,
+    with_shown,
     with_store,
     written_of,
 )
@@ -93,7 +95,8 @@ class Note(NamedTuple):
 
 
 class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
-    """A question without an answer: its number, when it was asked, and the intents that wait."""
+    """A question without an answer: its number, when it was asked, and the intents that wait; an empty intent stands
+    for a session that waits itself."""
 
     tenant_uid: str
     serial: int = 0
@@ -124,11 +127,10 @@ class Carried:
         tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
         keys = []
         if conversation:
-            keys.append((_conversation_key(tenant_uid, sub, conversation), now_ms))
-        keys += [(_store_key(tenant_uid, sub, server_id), read_ms) for server_id, read_ms in row.stores.items()]
-        return tuple(
-            Question(key, tenant_uid) for key, since in keys if _is_stale(row.answered.get(key), since, now_ms)
-        )
+            key = _conversation_key(tenant_uid, sub, conversation)
+            if _is_stale(row.answered.get(key), now_ms, now_ms):
+                keys.append(key)
+        return tuple(Question(key, tenant_uid) for key in [*keys, *_unknown_stores(row, tenant_uid, sub)])
 
     def knows_conversation(self, case: Case, state: StateView) -> bool:
         """Return whether a session knows what its conversation had shown when the intent came, or has none."""
@@ -143,7 +145,14 @@ class Carried:
     def ask(
         self, questions: Iterable[Question], waiting: tuple[bytes, str], state: StateView, now_ms: int
     ) -> list[Output] | None:
-        """Let an intent wait for answers, which are asked for; return None if too many wait already."""
+        """Let an intent wait for answers, which are asked for; return None if too many wait already.
+
+        Args:
+            questions: what is asked for.
+            waiting: the session, and its intent; an empty one if the session itself must know.
+            state: the partition's state.
+            now_ms: stream time.
+        """
         outputs = []
         for question in questions:
             found = state.get(carried_question_row_key(question.key))
@@ -180,17 +189,21 @@ class Carried:
             if known is not None:
                 sub = read_session(state, session_key).identity.sub
                 memory = self._keeper.memory_for(session_key, row.tenant_uid, sub, state)
-                is_store = is_carried_store(grant.budget_key)
-                found_out = read_from_store(entries, memory) if is_store and known.conversation else []
-                add = with_store if is_store else with_conversation
-                known = add(known, entries, grant.amount, memory, grant.sources)
+                before, found_out = known, list[Entry]()
+                if is_carried_store(grant.budget_key):
+                    found_out = read_from_store(entries, memory)
+                    server_id = _server_of(grant.budget_key, known, row.tenant_uid, sub)
+                    known = with_store(known, entries, grant.amount, memory, grant.sources, server_id=server_id)
+                else:
+                    known = with_conversation(known, entries, grant.amount, memory, grant.sources)
                 answered = {**known.answered, grant.budget_key: now_ms}
                 store_provenance(session_key, replace(known, answered=answered), state)
-                if found_out:
+                is_worse = is_carried_store(grant.budget_key) and whole_of(known) != whole_of(before)
+                if known.conversation and (found_out or is_worse):
                     question = Question(_conversation_key(row.tenant_uid, sub, known.conversation), row.tenant_uid)
                     note = Note(found_out, whole_of(known), list(known.carried))
                     outputs.append(self._note(question, note, state, now_ms))
-        return row.waiting, outputs
+        return tuple(each for each in row.waiting if each[1]), outputs
 
     def after_event(
         self, session_key: bytes, event: SessionEvent, after: SessionRow, state: StateView, now_ms: int
@@ -200,19 +213,23 @@ class Carried:
         if row is None:
             return []
         before = row
+        tenant_uid, sub = event.header.tenant_uid, after.identity.sub
         tool = tool_of(event)
         if event.type in CONTENTS and tool is not None:
-            row = _with_read(row, tool[0], now_ms)
+            store_key = _store_key(tenant_uid, sub, tool[0])
+            row = with_shown(_with_read(row, tool[0], store_key, now_ms), tool[0], event)
         # INVARIANT: no server chooses the conversation: it could have a session forget what was read in its own one,
         # and know what the user has said in another.
         if event.conversation_id and not row.conversation and not is_proven_by_server(event):
             row = replace(row, conversation=event.conversation_id[:CONVERSATION_CHARS_MAX])
+        outputs: list[Output] = []
         if row is not before:
+            if row.conversation:
+                row, outputs = self._asked_stores(session_key, row, tenant_uid, sub, state, now_ms)
             store_provenance(session_key, row, state)
         is_content = event.type in CONTENTS
         if not row.conversation or not (event.atoms or is_content) or event.type is SessionEventType.MODEL_OUTPUT:
-            return []
-        tenant_uid, sub = event.header.tenant_uid, after.identity.sub
+            return outputs
         memory = self._keeper.memory_for(session_key, tenant_uid, sub, state)
         seen = [entry for atom in event.atoms if (entry := memory.find(atom.digest[:DIGEST_BYTES])) is not None]
         sources = sources_of_event(event, seen, after, now_ms) if is_content else []
@@ -221,7 +238,15 @@ class Carried:
             sources += sources_of_session(event.session_id, after, now_ms)
         question = Question(_conversation_key(tenant_uid, sub, row.conversation), tenant_uid)
         note = Note([*seen, *kinds_asked_for(row, memory)], whole_of(row) | _tainted(after.effective_label()), sources)
-        return [self._note(question, note, state, now_ms)]
+        return [*outputs, self._note(question, note, state, now_ms)]
+
+    def _asked_stores(
+        self, session_key: bytes, row: ProvenanceRow, tenant_uid: str, sub: str, state: StateView, now_ms: int
+    ) -> tuple[ProvenanceRow, list[Output]]:
+        """Ask for the stores that a session of a conversation has read from; expect the worst of them if it can't."""
+        questions = [Question(key, tenant_uid) for key in _unknown_stores(row, tenant_uid, sub)]
+        outputs = self.ask(questions, (session_key, ""), state, now_ms)
+        return (_at_worst(row), []) if outputs is None else (row, outputs)
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> list[Output]:
         """Note what a session has seen once its conversation is known, and what an allowed call writes into a store."""
@@ -305,6 +330,24 @@ def _store_key(tenant_uid: str, sub: str, server_id: str) -> str:
     return shared_key((CARRIED_STORE,), tenant_uid, (sub, server_id))
 
 
+def _unknown_stores(row: ProvenanceRow, tenant_uid: str, sub: str) -> list[str]:
+    """Return the keys of the stores that a session has read from since it last knew what was written there.
+
+    However short that is ago: it was compared with what had been read until then.
+    """
+    keys = [(_store_key(tenant_uid, sub, server_id), read_ms) for server_id, read_ms in row.stores.items()]
+    return [key for key, read_ms in keys if row.answered.get(key, -1) < read_ms]
+
+
+def _server_of(key: str, row: ProvenanceRow, tenant_uid: str, sub: str) -> str:
+    """Return the server whose store a key is of; empty if the session has read nothing from it."""
+    return next((server_id for server_id in row.stores if _store_key(tenant_uid, sub, server_id) == key), "")
+
+
+def _at_worst(row: ProvenanceRow) -> ProvenanceRow:
+    return replace(row, is_complete=False, has_untrusted=True, has_text=True, is_instructed=True, is_tainted=True)
+
+
 def _is_stale(answered_ms: int | None, since_ms: int, now_ms: int) -> bool:
     """Return whether something must be asked for: never answered, or not since the last read and not lately."""
     return answered_ms is None or (answered_ms < since_ms and now_ms - answered_ms > FRESH_MS)
@@ -314,7 +357,9 @@ def _tainted(label: Label) -> int:
     return 0 if label.integrity is _TRUSTED else Whole.TAINTED
 
 
-def _with_read(row: ProvenanceRow, server_id: str, now_ms: int) -> ProvenanceRow:
+def _with_read(row: ProvenanceRow, server_id: str, store_key: str, now_ms: int) -> ProvenanceRow:
     if server_id not in row.stores and len(row.stores) >= STORES_MAX:
-        return replace(row, is_complete=False, has_untrusted=True, has_text=True, is_instructed=True, is_tainted=True)
-    return replace(row, stores={**row.stores, server_id: now_ms})
+        return _at_worst(row)
+    # What is known of the store was compared with what had been read before, perhaps in the same millisecond.
+    answered = {key: answered_ms for key, answered_ms in row.answered.items() if key != store_key}
+    return replace(row, stores={**row.stores, server_id: now_ms}, answered=answered)

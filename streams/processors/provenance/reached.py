@@ -3,8 +3,9 @@
 A session is reached by others' text through its conversation, or through what the agent has written into a store. If
 the session that has read the text counts as untrusted, so does the one that it reaches: rules about whole sessions
 (`session.tainted`) must not be evaded by reading in one session and acting in another. Of a store that takes several
-values (`QUOTED_MIN`) of one text in which as many are by others: an instruction has more, because all of its words are
-kept. An id or an address that the agent has noted is traced as a value, and instructs nobody.
+values (`QUOTED_MIN`) of one text in which as many are by others, a piece of a sentence among them, and all of them must
+have come in contents of the server that keeps the store: an instruction has more, because all of its words are kept.
+Ids and addresses that the agent has noted are traced as values, and instruct nobody.
 """
 
 from __future__ import annotations
@@ -38,12 +39,20 @@ QUOTED_MIN = 2
 """Values of others that make a text theirs. Fewer than that, two notes may well have in common."""
 PARTS_MAX = 16
 """Values of a text up to which those that are part of others are looked for. More are a quotation anyway."""
+SHOWN_MAX = 1_024
+"""Values of a server's contents that are kept until its store is known. If there are more, whatever the session has
+read counts as shown by it."""
 SOURCE_DIGESTS_MAX = 16
 """Values by which a source is recognised, those beside an instruction first."""
 
 _OTHERS = Seen.FIELD | Seen.TEXT
 _PLACES = frozenset({ArgumentRole.TARGET, ArgumentRole.SELECTOR})
 _OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
+_PIECE = Seen.WRITTEN
+"""Of a quoted value in the set of a store: it is a piece of a sentence. All values of such a set have been written, and
+get this flag when they are read, so that it says nothing else there."""
+_ANYTHING = b"*"
+"""As what a server has shown: more than is kept."""
 _WHOLES = (
     (Whole.UNTRUSTED, "has_untrusted"),
     (Whole.TEXT, "has_text"),
@@ -110,18 +119,44 @@ def _with_request(
     return replace(row, scopes=tuple(dict.fromkeys(scopes)), asked_s=asked_s)
 
 
+def with_shown(row: ProvenanceRow, server_id: str, event: SessionEvent) -> ProvenanceRow:
+    """Return the row with the values of a server's content, which are compared with its store once that is known."""
+    known = row.shown.get(server_id, b"")
+    if row.is_tainted or known == _ANYTHING:
+        return row
+    digests = dict.fromkeys([*digests_in(known), *(atom.digest[:DIGEST_BYTES] for atom in event.atoms)])
+    shown = b"".join(digests) if len(digests) <= SHOWN_MAX else _ANYTHING
+    return row if shown == known else replace(row, shown={**row.shown, server_id: shown})
+
+
 def with_store(
-    row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory, sources: Iterable[CarriedSource] = ()
+    row: ProvenanceRow,
+    entries: list[Entry],
+    flags: int,
+    memory: Memory,
+    sources: Iterable[CarriedSource] = (),
+    *,
+    server_id: str,
 ) -> ProvenanceRow:
-    """Return the row with what was written into a store: if any of it was read again, others' words were read."""
+    """Return the row with what was written into a store: if any of it was read again, others' words were read.
+
+    Args:
+        row: what the session has read so far.
+        entries: the values of the store.
+        flags: what holds for the store besides them, a set of `Whole`.
+        memory: the session's values.
+        sources: what has written them.
+        server_id: the server that keeps the store.
+    """
     known = [(entry, memory.find(entry.digest)) for entry in entries]
     again = [entry for entry, own in known if _was_read(own)]
-    # What the user has named is his, whoever has quoted it.
-    foreign = [entry for entry, own in known if own is not None and _was_read(own) and not own.flags & Seen.USER]
-    digests = {entry.digest for entry in again}
+    quoted = _quoted_in(row.shown.get(server_id, b""), known)
+    digests = {entry.digest for entry in again} | {entry.digest for entry in quoted}
     row = memory.add(row, [entry._replace(flags=entry.flags & ~Seen.QUOTED | Seen.WRITTEN) for entry in entries])
     # What has no room in the set may have been in the note that was read.
-    is_tainted = _is_quoted(foreign) or bool(flags & Whole.TAINTED and flags & Whole.INCOMPLETE)
+    is_tainted = _is_quoted(quoted) or bool(flags & Whole.TAINTED and flags & Whole.INCOMPLETE)
+    # A quotation may be read in parts. The rest of what was shown is in no note, and notes of later were not read.
+    row = replace(row, shown={**row.shown, server_id: b"".join([entry.digest for entry in quoted])})
     if again or is_tainted:
         is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
         has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
@@ -151,9 +186,27 @@ def read_from_store(entries: list[Entry], memory: Memory) -> list[Entry]:
     ]
 
 
-def _is_quoted(again: list[Entry]) -> bool:
-    """Return whether values that were read again are a text of others, written down by a session that is untrusted."""
-    return sum(entry.flags & Seen.QUOTED != 0 for entry in again) >= QUOTED_MIN
+def _quoted_in(shown: bytes, known: list[tuple[Entry, Entry | None]]) -> list[Entry]:
+    """Return which quoted values of a store its server has shown. What the user has named is his, whoever quotes it.
+
+    Args:
+        shown: what the server has shown.
+        known: the values of the store, each with what the session knows of it.
+    """
+    digests = set(digests_in(shown))
+    return [
+        entry
+        for entry, own in known
+        if entry.flags & Seen.QUOTED
+        and (own is None or not own.flags & Seen.USER)
+        and (_was_read(own) if shown == _ANYTHING else entry.digest in digests)
+    ]
+
+
+def _is_quoted(entries: list[Entry]) -> bool:
+    """Return whether the quoted ones of some values are a text of others: several, a piece of a sentence among them."""
+    flags = [entry.flags for entry in entries if entry.flags & Seen.QUOTED]
+    return len(flags) >= QUOTED_MIN and any(each & _PIECE for each in flags)
 
 
 def kinds_asked_for(row: ProvenanceRow, memory: Memory) -> list[Entry]:
@@ -185,7 +238,7 @@ def written_of(args: dict[str, object], uses: ToolUses, memory: Memory, *, is_ta
             entries = _written_in(leaf.value, memory, is_place=is_place)
             of_others = [entry for entry in entries if entry.flags & Seen.QUOTED]
             if not (is_tainted and _is_quoted(of_others)):
-                entries = [entry._replace(flags=entry.flags & ~Seen.QUOTED) for entry in entries]
+                entries = [entry._replace(flags=entry.flags & ~(Seen.QUOTED | _PIECE)) for entry in entries]
             written += entries
     return written
 
@@ -206,7 +259,8 @@ def _written_in(text: str, memory: Memory, *, is_place: bool) -> list[Entry]:
             # A number may be of a phone and of an account.
             is_told = found.value in quoted or _is_part(found.kind, found.value, others)
             quoted.add(found.value)
-            flags = entry.flags & _OF_OTHERS | (0 if is_told else Seen.QUOTED)
+            piece = _PIECE if found.kind is AtomKind.TEXT else 0
+            flags = entry.flags & _OF_OTHERS | (0 if is_told else Seen.QUOTED | piece)
             written[digest] = Entry(digest, flags, calls_for=entry.calls_for)
     return list(written.values())
 

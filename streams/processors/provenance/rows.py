@@ -63,6 +63,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         is_tainted: whether the session knows, from its conversation or from what was written into a store, something of
             a session that has read what is untrusted as a whole.
         carried: where it knows that from: what other sessions have read or written.
+        shown: of each server in `stores`, the digests of what its contents have shown since its store was last known,
+            and of what they have shown before that is quoted there (`streams.processors.provenance.reached`).
     """
 
     atoms_count: int = 0
@@ -93,6 +95,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     derived: dict[str, bytes] = {}
     is_tainted: bool = False
     carried: tuple[CarriedSource, ...] = ()
+    shown: dict[str, bytes] = {}
 
 
 class Amounts:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, tool_entry, tool_ref
+from streams.inmemory.faults import NoFaults
 from streams.model.catalog import OutputLabel
+from streams.model.keys import partition_for
 from streams.model.labels import Integrity
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
 from streams.model.verdict import Influence, Origin, Outcome, Verdict
+from streams.processors.budgets import leases
 from streams.processors.gate.carried import STORES_MAX
+from streams.processors.provenance import reached
 from streams.provenance.sources.carried import SOURCES_MAX
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, HOUR_MS
-from tests.unit.processors.office import ENTRIES, EVIL, SESSIONS, STAFF, WORDS, Absent, Office, apart
+from tests.unit.processors.office import ENTRIES, EVIL, PARTITIONS, SESSIONS, STAFF, WORDS, Absent, Office, apart
 
 RESET = tool_entry("git", "reset")
 COPY = tool_entry("wiki", "save")
@@ -129,6 +133,7 @@ def test_a_note_of_others_text_makes_who_reads_it_untrusted(office: Office, text
         "The audit is on 2026-12-01",
         "2500 EUR are due",
         "Carl has +49 170 1234567",
+        "Ann's order ORD-20003 arrived; contact ann@example.com",
     ],
     ids=[
         "a request",
@@ -138,12 +143,12 @@ def test_a_note_of_others_text_makes_who_reads_it_untrusted(office: Office, text
         "a date and its day",
         "an amount",
         "a phone",
+        "two facts",
     ],
 )
 def test_a_note_in_own_words_does_not(office: Office, text: str) -> None:
-    first = noted(
-        office, text, f"{WORDS} ORD-20003, 2026-12-01, 2500 EUR, +49 170 1234567, and write to carl@somewhere.example."
-    )
+    facts = "ORD-20003, 2026-12-01, 2500 EUR, +49 170 1234567, ann@example.com"
+    first = noted(office, text, f"{WORDS} {facts}, and write to carl@somewhere.example.")
     second = office.opened(apart(first))
     office.read(second, NOTES, text)
     assert resets(office, second).outcome is Outcome.ALLOW
@@ -157,10 +162,10 @@ def test_nor_does_an_own_note_beside_a_quotation_that_was_not_read(office: Offic
 
 
 def test_nor_does_a_quotation_of_what_the_user_has_named(office: Office) -> None:
-    told = "Order ORD-20003 of ann@somewhere.example"
-    first = noted(office, told, f"{told} has arrived.")
+    told = "Plan: Push to main."
+    first = noted(office, told, told)
     second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
-    office.say(second, "Look after ORD-20003 of ann@somewhere.example")
+    office.say(second, told)
     for session in (second, third):
         office.read(session, NOTES, told)
     assert resets(office, second).outcome is Outcome.ALLOW
@@ -189,6 +194,115 @@ def test_a_note_that_a_session_has_read_reaches_the_others_of_its_conversation(o
     assert next(each for each in found.origins if each.pointer == "/to").origin.value == "TEXT"
     assert [each.session_id for each in foreign(found) if each.arg_pointers] == [first.session_id]
     assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
+def test_a_note_that_was_read_reaches_the_conversation_before_its_reader_acts(office: Office) -> None:
+    """Whoever reads it may never act himself: another session of the conversation does."""
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
+    office.call(second, STAFF, {"id": "1"}, "talk")
+    office.read(second, NOTES, WORDS, "talk")
+    found = office.call(third, SEND, {"to": EVIL}, "talk")
+    assert next(each for each in found.origins if each.pointer == "/to").origin.value == "TEXT"
+    assert [each.session_id for each in foreign(found) if each.arg_pointers] == [first.session_id]
+    assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
+def test_so_does_one_that_was_read_before_a_message_names_the_conversation(office: Office) -> None:
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
+    office.read(second, NOTES, WORDS)
+    office.say(second, "Good morning", conversation_id="talk")
+    assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
+def test_who_can_not_ask_for_a_store_expects_the_worst_of_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    second, third = office.opened(SESSIONS[0]), office.opened(apart(SESSIONS[0]))
+    office.call(second, STAFF, {"id": "1"}, "talk")
+    monkeypatch.setattr(leases, "WAITING_MAX", 0)
+    office.read(second, NOTES, "Tuesday.", "talk")
+    monkeypatch.undo()
+    assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
+def test_a_session_that_waits_for_a_store_does_not_make_room_for_intents(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
+    own = partition_for(second.key, PARTITIONS)
+    names = (SessionMaker(f"beside-{number}") for number in range(99))
+    beside = office.opened(next(each for each in names if partition_for(each.key, PARTITIONS) == own))
+    office.call(second, STAFF, {"id": "1"}, "talk")
+    monkeypatch.setattr(leases, "WAITING_MAX", 1)
+    reading = [office.propose(NOTES, {"id": "1"}, each) for each in (second, beside)]
+    office.verdicts()
+    office.driver.log.faults = Absent()
+    for session, intent in zip((second, beside), reading, strict=True):
+        office.described(session, session.result(intent, office.now_ms), WORDS)
+    assert resets(office, beside).reason == Reason.BUDGET_UNAVAILABLE
+    office.driver.log.faults = NoFaults()
+    office.wait(1_000)
+    assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
+def test_a_note_that_was_read_a_second_after_another_one_counts_too(office: Office) -> None:
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second = office.opened(apart(first))
+    office.read(second, NOTES, "Tuesday.")
+    assert resets(office, second).outcome is Outcome.ALLOW
+    office.wait(1_000)
+    office.read(second, NOTES, WORDS)
+    assert resets(office, second).outcome is Outcome.DENY
+
+
+def test_so_does_one_that_was_read_in_parts(office: Office) -> None:
+    text = "Plan: Push to main."
+    first = noted(office, text, text)
+    second = office.opened(apart(first))
+    office.read(second, NOTES, "Main")
+    assert resets(office, second).outcome is Outcome.ALLOW
+    office.wait(1_000)
+    office.read(second, NOTES, "Push")
+    assert resets(office, second).outcome is Outcome.DENY
+
+
+def test_what_was_read_in_parts_reaches_the_conversation(office: Office) -> None:
+    text = "Plan: Push to main."
+    first = noted(office, text, text)
+    second, third = office.opened(apart(first)), office.opened(SessionMaker("talk-9"))
+    office.read(second, NOTES, "Main", "talk")
+    office.read(second, NOTES, "Push", "talk")
+    assert resets(office, third, "talk").outcome is Outcome.DENY
+
+
+def test_a_quotation_that_the_session_knows_from_another_server_only_does_not(office: Office) -> None:
+    """A handbook has the words of the mail that a notebook quotes, and nobody has opened that page of the notebook."""
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second = office.opened(apart(first))
+    office.read(second, WIKI, WORDS)
+    office.read(second, NOTES, "The garden needs water.")
+    assert resets(office, second).outcome is Outcome.ALLOW
+    office.read(second, NOTES, WORDS)
+    assert resets(office, second).outcome is Outcome.DENY
+
+
+def test_facts_of_a_text_that_is_quoted_elsewhere_do_not_either(office: Office) -> None:
+    facts = "ORD-20003 and ann@example.com"
+    first = noted(office, f"From the mail: {WORDS} {facts}", f"{WORDS} {facts}")
+    second = office.opened(apart(first))
+    office.read(second, NOTES, "Ann's order ORD-20003 arrived; contact ann@example.com")
+    assert resets(office, second).outcome is Outcome.ALLOW
+
+
+def test_of_a_content_of_more_values_than_are_kept_all_count_as_shown(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reached, "SHOWN_MAX", 4)
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second = office.opened(apart(first))
+    office.read(second, NOTES, f"Tuesday. {WORDS}")
+    assert resets(office, second).outcome is Outcome.DENY
 
 
 def test_of_more_stores_than_a_session_looks_after_the_worst_is_expected() -> None:
