@@ -15,9 +15,9 @@ from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.processors.budgets.carried import KEPT_MS
 from streams.processors.gate import provenance
 from streams.processors.gate.carried import FRESH_MS, STORES_MAX
+from streams.provenance.acts import calls
 from streams.provenance.extraction.digests import atom_key
 from streams.provenance.extraction.events import described
-from streams.provenance.instructions import patterns as instructions
 from streams.provenance.sources.carried import CARRIED_MAX
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import HOUR_MS
@@ -166,7 +166,7 @@ def test_nobody_asks_what_the_instructions_in_a_note_call_for(office: Office, mo
     first = office.opened(SESSIONS[0])
     office.read(first, MAILS, WORDS)
     asked: list[str] = []
-    monkeypatch.setattr(instructions, "calls_of", lambda sentence: asked.append(sentence) or instructions.UNKNOWN)
+    monkeypatch.setattr(calls, "calls_of", lambda sentence: asked.append(sentence) or calls.UNKNOWN)
     office.call(first, NOTE, {"text": WORDS})
     assert asked == []
     second = office.opened(apart(first))
