@@ -258,11 +258,11 @@ class CorrelationParser:
             text = _text_of(node)
             if node is None:
                 return _Condition()
-            return self._comparisons(node, kind) if text is None else self._expression(body, text, kind, rules)
+            return self._comparisons(node, kind, rules) if text is None else self._expression(body, text, kind, rules)
         if node is None:
             body.error("wrong_value", body.location, f"a correlation of type `{kind}` needs a `condition`")
             return _Condition()
-        return self._comparisons(node, kind)
+        return self._comparisons(node, kind, rules)
 
     def _expression(
         self, body: MappingReader, text: str, kind: CorrelationType, rules: tuple[Selection, ...]
@@ -277,7 +277,7 @@ class CorrelationParser:
             body.error("wrong_value", body.at("condition"), str(error))
             return _Condition()
 
-    def _comparisons(self, node: Node, kind: CorrelationType) -> _Condition:
+    def _comparisons(self, node: Node, kind: CorrelationType, rules: tuple[Selection, ...]) -> _Condition:
         keys: tuple[str, ...] = tuple(COMPARISONS)
         if kind is not CorrelationType.EVENT_COUNT and kind not in IN_TIME:
             keys = ("field!", *keys)
@@ -292,6 +292,10 @@ class CorrelationParser:
             if number >= MATCHES_MAX:
                 message = f"a count must be compared with less than {MATCHES_MAX}: more are not kept"
                 reader.error("too_large", reader.at(name), message)
+        most = MATCHES_MAX if counts else len(rules) if kind in IN_TIME else 0
+        if most and conditions and not _can_hold(conditions, most):
+            message = f"`condition` can never hold: what it compares is a whole number from 1 to {most}"
+            reader.error("wrong_value", reader.location, message)
         field = reader.text("field")
         if field is not None and field.startswith(SIGNAL_PREFIXES):
             self.fields_used.append((field, reader.at("field")))
@@ -302,6 +306,12 @@ class CorrelationParser:
         if share is not None and not 0 < share <= 100:
             reader.error("wrong_value", reader.at("percentile"), "`percentile` must be above 0 and at most 100")
         return _Condition(field, 50.0 if share is None else share, conditions)
+
+
+def _can_hold(conditions: tuple[tuple[str, float], ...], most: int) -> bool:
+    """Return whether any count fulfils all comparisons. A window is looked at when something has matched, so it is at
+    least 1."""
+    return any(all(COMPARISONS[name](count, number) for name, number in conditions) for count in range(1, most + 1))
 
 
 def _fields_by_rule(

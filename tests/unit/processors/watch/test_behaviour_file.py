@@ -144,6 +144,12 @@ CHAIN = "".join(other(f"d{at}", f"d{at + 1}") for at in range(8)) + other("d8", 
             of_rules(f"type: temporal_ordered, rules: [{', '.join(LONG)}], condition: {' and '.join(LONG)}", count=9),
             "at most 8 rules in an order",
         ),
+        (of_rules("type: temporal, rules: [r0, r1], condition: {gte: 3}"), "whole number from 1 to 2"),
+        (of_rules("type: temporal_ordered, rules: [r0, r1], condition: {gt: 2}"), "whole number from 1 to 2"),
+        (of_rules("type: temporal, rules: [r0, r1], condition: {eq: 0}"), "`condition` can never hold"),
+        (of_rules("type: event_count, rules: [r0], condition: {eq: 0}"), "`condition` can never hold"),
+        (of_rules("type: event_count, rules: [r0], condition: {gt: 5, lt: 6}"), "`condition` can never hold"),
+        (of_rules("type: event_count, rules: [r0], condition: {eq: 2.5}"), "`condition` can never hold"),
         (of_rules("type: event_count, rules: [r0], condition: r0"), "`condition` must be a mapping"),
         (of_rules("type: event_count, condition: {gte: 2}"), "`correlation` needs the key `rules`"),
         (of_rules("type: temporal, rules: [r0, r1], generate: perhaps"), "`generate` must be true or false"),
@@ -167,6 +173,14 @@ def test_a_mistake_in_what_correlations_refer_to_is_told(text: str, wanted: str)
 
 
 SHORTER = "".join(other(f"d{at}", f"d{at + 1}") for at in range(6)) + other("d6", "r0")
+
+
+@pytest.mark.parametrize(
+    "condition", ["temporal, condition: {gte: 2}", "temporal, condition: {lt: 2}", "event_count, condition: {gt: 254}"]
+)
+def test_a_condition_that_can_hold_is_none_that_can_not(condition: str) -> None:
+    text = of_rules(f"rules: [r0, r1], type: {condition}")
+    assert len(parse_behaviour({"a.detectors.yaml": HEAD + text}).declared.correlations) == 1
 
 
 @pytest.mark.parametrize("more", [other("d0", "r0"), SHORTER])
