@@ -217,7 +217,7 @@ class Carried:
         tool = tool_of(event)
         if event.type in CONTENTS and tool is not None:
             store_key = _store_key(tenant_uid, sub, tool[0])
-            row = with_shown(_with_read(row, tool[0], store_key, now_ms), tool[0], event)
+            row = _with_read(with_shown(row, tool[0], event), tool[0], store_key, now_ms)
         # INVARIANT: no server chooses the conversation: it could have a session forget what was read in its own one,
         # and know what the user has said in another.
         if event.conversation_id and not row.conversation and not is_proven_by_server(event):

@@ -120,13 +120,20 @@ def _with_request(
 
 
 def with_shown(row: ProvenanceRow, server_id: str, event: SessionEvent) -> ProvenanceRow:
-    """Return the row with the values of a server's content, which are compared with its store once that is known."""
-    known = row.shown.get(server_id, b"")
+    """Return the row with the values of a server's content, which are compared with its store once that is known.
+
+    Args:
+        row: what the session has read so far, without that it has read this.
+        server_id: the server.
+        event: the report of the content.
+    """
+    # An earlier state of the gate kept which servers were read, and not what they had shown.
+    known = row.shown.get(server_id, _ANYTHING if server_id in row.stores else b"")
     if row.is_tainted or known == _ANYTHING:
         return row
     digests = dict.fromkeys([*digests_in(known), *(atom.digest[:DIGEST_BYTES] for atom in event.atoms)])
     shown = b"".join(digests) if len(digests) <= SHOWN_MAX else _ANYTHING
-    return row if shown == known else replace(row, shown={**row.shown, server_id: shown})
+    return row if row.shown.get(server_id) == shown else replace(row, shown={**row.shown, server_id: shown})
 
 
 def with_store(
@@ -150,7 +157,7 @@ def with_store(
     """
     known = [(entry, memory.find(entry.digest)) for entry in entries]
     again = [entry for entry, own in known if _was_read(own)]
-    quoted = _quoted_in(row.shown.get(server_id, b""), known)
+    quoted = _quoted_in(row.shown.get(server_id, _ANYTHING), known)
     digests = {entry.digest for entry in again} | {entry.digest for entry in quoted}
     row = memory.add(row, [entry._replace(flags=entry.flags & ~Seen.QUOTED | Seen.WRITTEN) for entry in entries])
     # What has no room in the set may have been in the note that was read.

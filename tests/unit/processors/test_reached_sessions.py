@@ -16,6 +16,7 @@ from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
 from streams.model.verdict import Influence, Origin, Outcome, Verdict
 from streams.processors.budgets import leases
+from streams.processors.gate import carried
 from streams.processors.gate.carried import STORES_MAX
 from streams.processors.provenance import reached
 from streams.provenance.sources.carried import SOURCES_MAX
@@ -302,6 +303,22 @@ def test_of_a_content_of_more_values_than_are_kept_all_count_as_shown(
     first = noted(office, f"Remember: {WORDS}", WORDS)
     second = office.opened(apart(first))
     office.read(second, NOTES, f"Tuesday. {WORDS}")
+    assert resets(office, second).outcome is Outcome.DENY
+
+
+@pytest.mark.parametrize("reads_again", [False, True])
+def test_of_what_an_earlier_state_of_the_gate_has_read_all_counts_as_shown(
+    office: Office, monkeypatch: pytest.MonkeyPatch, *, reads_again: bool
+) -> None:
+    first = noted(office, f"Remember: {WORDS}", WORDS)
+    second = office.opened(apart(first))
+    monkeypatch.setattr(carried, "with_shown", lambda row, *_: row)
+    office.read(second, NOTES, WORDS)
+    monkeypatch.undo()
+    if reads_again:
+        intent = office.propose(NOTES, {"id": "2"}, second)
+        office.described(second, second.result(intent, office.now_ms), "Tuesday.")
+        office.verdicts()
     assert resets(office, second).outcome is Outcome.DENY
 
 
