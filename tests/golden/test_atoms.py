@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streams.provenance.extract import extract_arguments, extract_content, extract_message
-from streams.provenance.found import Extraction
-from streams.provenance.proposed import extract_proposal
+
+from streams.provenance.atoms.found import Extraction
+from streams.provenance.extraction.extract import extract_arguments, extract_content, extract_message
+from streams.provenance.requests.proposed import extract_proposal
 
 FOLDER = Path(__file__).with_name("atoms")
 DISGUISES = (
