@@ -57,7 +57,8 @@ def test_the_readme_names_the_file_that_a_build_makes(wheel: zipfile.ZipFile) ->
 
 def test_make_run_shows_a_person_what_happens_where_the_output_is_no_terminal() -> None:
     """Commands write JSON into pipes; whoever keeps what `make run` prints wants to read it."""
-    made = subprocess.run(["make", "--just-print", "run"], cwd=ROOT, check=True, capture_output=True, text=True)
+    command = ["make", "--no-print-directory", "--just-print", "run"]
+    made = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert made.stdout.splitlines()[-1].endswith("stoplog demo --no-json")
 
 
