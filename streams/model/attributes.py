@@ -146,6 +146,15 @@ def read_attributes(text: str) -> dict[str, Value]:
     return {name: _value(name, value) for name, value in parsed.items() if value is not None}
 
 
+def entity_id_of(value: object) -> str | None:
+    """Return the entity id that a value states; None if it states none. The number 7 and the text `7` are one id."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX else None
+
+
 def _value(name: str, value: object) -> Value:
     if not 0 < len(name) <= NAME_CHARS_MAX:
         raise AttributesError(f"the name of an attribute must have 1 to {NAME_CHARS_MAX} characters")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from streams.model.keys import session_key_of
@@ -66,23 +66,18 @@ def _own_source(
     untrusted as a whole, it is the first result with a field that others may write, if its call had been allowed by
     then: otherwise its conversation, or a note, has made the session untrusted, and nothing is returned.
     """
-    tenant_uid, session_id = view.tenant_uid, view.session_id
     untrusted = [each for each in first.influences if each.origin is Origin.UNTRUSTED]
     ids = [each.event_id for each in untrusted if each.session_id is None]
     if not ids and untrusted:
         return None
-    key = session_key_of(tenant_uid, session_id)
-    for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
-        if not isinstance(event, SessionEvent):
-            continue
+    for timestamp_ms, event in _events_of(operator, view):
         # An allowed call counts as read before its result is reported; then its intent is named.
         is_named = event.header.id in ids or event.intent_id in ids
         call = view.intents.get(event.intent_id or "")
-        is_by_then = received.timestamp_ms <= tainted_ms or (call is not None and call.decided_ms < tainted_ms)
+        is_by_then = timestamp_ms <= tainted_ms or (call is not None and call.decided_ms < tainted_ms)
         may_be_it = not ids and is_by_then and event.tool is not None and returns_untrusted(event.tool)
         if is_named or may_be_it:
-            what = event.type.value.lower() if event.tool is None else tool_text(event.tool)
-            return Source(event.header.id, received.timestamp_ms, what, event.sources, event.intent_id)
+            return Source(event.header.id, timestamp_ms, _read_by(event), event.sources, event.intent_id)
     read = next((view.intents[each] for each in ids if each in view.intents), None)
     return None if read is None else Source(read.intent_id, read.judged_ms, read.tool, (), read.intent_id)
 
@@ -101,14 +96,26 @@ def _source_elsewhere(operator: Operator, first: Verdict) -> Source | None:
             ).view
         except SessionMissingError:
             continue
-        key, sought = session_key_of(tenant_uid, session_id), influence.event_id
-        for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
-            if isinstance(event, SessionEvent) and event.header.id == sought:
-                what = event.type.value.lower() if event.tool is None else tool_text(event.tool)
+        sought = influence.event_id
+        for timestamp_ms, event in _events_of(operator, view):
+            if event.header.id == sought:
                 call = view.intents.get(event.intent_id or "")
                 args = None if call is None else call.args_json
-                return Source(sought, received.timestamp_ms, what, event.sources, event.intent_id, session_id, args)
+                return Source(sought, timestamp_ms, _read_by(event), event.sources, event.intent_id, session_id, args)
         call = view.intents.get(sought)
         if call is not None:
             return Source(sought, call.judged_ms, call.tool, (), sought, session_id, call.args_json)
     return None
+
+
+def _events_of(operator: Operator, view: SessionView) -> Iterator[tuple[int, SessionEvent]]:
+    """Yield the events of a session, in the order of the log, each with the time at which it was logged."""
+    key = session_key_of(view.tenant_uid, view.session_id)
+    for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
+        if isinstance(event, SessionEvent):
+            yield received.timestamp_ms, event
+
+
+def _read_by(event: SessionEvent) -> str:
+    """Return how a content was read: the tool, or else the type of the event."""
+    return event.type.value.lower() if event.tool is None else tool_text(event.tool)

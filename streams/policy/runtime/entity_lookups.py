@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from streams.model.attributes import entity_id_of
 from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
 from streams.policy.language.check_memory import CheckedEntity
 from streams.policy.language.fact_types import Facts, FactType, Kind, ListOf
 from streams.policy.language.globs import ToolMatcher
-
-ID_CHARS_MAX = 256
 
 
 class EntityLookup:
@@ -36,14 +35,9 @@ class EntityLookup:
     def id_of(self, facts: Facts) -> str | None:
         """Return the id of the entity that a call is about; None if it names none."""
         try:
-            value = self._key(facts)
+            return entity_id_of(self._key(facts))
         except EvaluationError:
             return None
-        if isinstance(value, str):
-            return value if 0 < len(value) <= ID_CHARS_MAX else None
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
     def fact(self, attributes: Mapping[str, Any], age_ms: int) -> dict[str, Any]:
         """Return the fact of a known entity. An attribute of another type than declared is left out."""

@@ -11,10 +11,9 @@ the subject apart: at a desk nobody's data is the subject's, and elsewhere `owne
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from streams.behaviour.activity import digest_of
-from streams.model.attributes import ID_CHARS_MAX, OWNER_SUB
+from streams.model.attributes import OWNER_SUB, entity_id_of
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.attributes import UNKNOWN, Attributes
 from streams.processors.gate.case import Case
@@ -54,7 +53,7 @@ def _owners_in(case: Case, attributes: Attributes) -> Iterator[str]:
     if not owner_args and not kinds:
         return
     for number, leaf in enumerate(leaves_of(case.known_arguments().values)):
-        value = _id_of(leaf.value)
+        value = entity_id_of(leaf.value)
         if number >= LEAVES_MAX:
             return
         if value is None:
@@ -80,12 +79,3 @@ def _stated(attributes: Attributes, tenant_uid: str, kind: str, entity_id: str) 
     owner = entity.attributes.get(OWNER_SUB)
     first = min(owner, default=None) if isinstance(owner, list) else owner
     return [first] if isinstance(first, str) else []
-
-
-def _id_of(value: Any) -> str | None:
-    """Return the id that a value is; the number 7 and the text `7` are one id."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX else None

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from streams.model.attributes import ID_CHARS_MAX, OWNER_SUB
+from streams.model.attributes import OWNER_SUB, entity_id_of
 from streams.processors.control.attributes import UNKNOWN, Attributes
 
 
@@ -49,7 +49,7 @@ class StatedOwners:
             in_all_kinds: whether records of any kind count if there is none of kind `thing`. If several are found, all
                 of them must be the subject's.
         """
-        entity_id = _id_of(value)
+        entity_id = entity_id_of(value)
         if entity_id is None:
             return None
         kinds = self._attributes.owner_kinds(self._tenant_uid)
@@ -69,12 +69,3 @@ class StatedOwners:
                 answers.append(self._sub in owner if isinstance(owner, list) else owner == self._sub)
                 self.age_ms = max(self.age_ms or 0, self._now_ms - entity.since_ms)
         return answers
-
-
-def _id_of(value: Any) -> str | None:
-    """Return the id that a value is; the number 7 and the text `7` are one id."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX else None
