@@ -161,7 +161,7 @@ class SessionReader:
                     made = proven_again(intent, self._root_key, self._deployment)
                     lines.append(HistoryLine("", INTENT.name, key, intent.header.time, made))
             lines.sort(key=lambda line: line.time_ms)
-        return lines
+        return _at_time_of_gate(lines, verdicts)
 
     def _verdicts(self, key: bytes) -> list[Verdict]:
         if VERDICT.name in self.hidden:
@@ -266,6 +266,21 @@ def _event_proven_again(event: SessionEvent, root_key: bytes, deployment: str) -
     if event.type in REPORTS:
         return session_report(session_secret(root_key, event.header.tenant_uid, event.session_id), event, deployment)
     return event
+
+
+def _at_time_of_gate(lines: list[HistoryLine], verdicts: Iterable[Verdict]) -> list[HistoryLine]:
+    """Return the lines, which are in order, with the times at which the gate processed them.
+
+    Time never goes back in a gate, and the partition of a session has other sessions, too. So an intent can be judged
+    at a later time than its own, and a run that went by its own would find the session younger than the gate did.
+    """
+    judged_ms = {verdict.intent_id: verdict.evaluated_at for verdict in _first_of_each(verdicts)}
+    now_ms, timed = 0, []
+    for line in lines:
+        stated_ms = judged_ms.get(line.record.intent_id, 0) if isinstance(line.record, Intent) else 0
+        now_ms = max(now_ms, line.time_ms, stated_ms)
+        timed.append(line._replace(time_ms=now_ms))
+    return timed
 
 
 def _first_of_each(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:

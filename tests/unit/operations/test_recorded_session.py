@@ -134,6 +134,28 @@ def test_own_lines_are_those_that_a_whole_session_has(
     assert rejected.header.id not in {event.header.id for event in events}
 
 
+@pytest.mark.parametrize("hidden", [(), (INTENT.name,)])
+def test_a_call_is_explained_at_the_time_at_which_the_gate_judged_it(
+    house: House, hidden: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another session of the partition is ahead, so the gate judged the call later than its own time."""
+    house.say(house.first, "Please pay the rent.")
+    house.wait(1)
+    intent = house.first.intent(PAY, {}, house.now_ms)
+    house.wait(400)
+    house.opened(SessionMaker("ahead"))
+    house.driver.pipe(INTENT.name, house.first.key, intent, house.now_ms - 400)
+    verdict = house.verdict()
+    assert verdict.evaluated_at == house.now_ms
+    monkeypatch.setattr(
+        MemoryAdmin, "hidden", lambda _, topics, *, configs=False: frozenset(hidden) & frozenset(topics)
+    )
+    found = house.explained(verdict.intent_id)
+    assert [each.time_ms for each in found.judged] == [verdict.evaluated_at]
+    assert [each.evaluated_at for each in found.verdicts] == [verdict.evaluated_at]
+    assert found.agrees
+
+
 class TestKeysOfValues:
     """The gate has a root key of its own, and what its sessions have shown is on the log under keys derived from it."""
 
