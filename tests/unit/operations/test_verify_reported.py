@@ -23,7 +23,7 @@ from streams.operations.verify.reported import ReportedRecords, check_reported
 from streams.ports import AbortableTransactionError, Received
 from streams.ports.wire import SCHEMA_ID_HEADER
 from tests.kit import START_MS, wire
-from tests.unit.processors.notary_bench import DEPLOYMENT, NotaryBench
+from tests.unit.processors.notary.notary_bench import DEPLOYMENT, NotaryBench
 from tests.unit.sdk.seal_hand import CODEC
 
 BATCHES, ALTERATIONS, END = 60, 500, 1_000_000

@@ -24,7 +24,7 @@ from streams.model.topics import ALERT_OCSF, INTENT, RULESET
 from streams.processors.dead_letters import UNREADABLE_TOLD_FROM
 from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, GateBench
 from tests.ocsf import faults
-from tests.unit.processors.test_alerts import ATTACKER, RULES
+from tests.unit.processors.gate.test_alerts import ATTACKER, RULES
 
 FOLDER = Path(__file__).resolve().parents[3] / "ops" / "siem"
 NAMES = sorted(path.stem for path in (FOLDER / "sigma").iterdir())

@@ -13,7 +13,7 @@ from streams.model.verdict import Outcome
 from streams.policy import RuleEffect, compile_bundle, load_bundle
 from tests.kit import GateBench
 
-RULES = Path(__file__).parents[3] / "rules"
+RULES = Path(__file__).parents[4] / "rules"
 SOURCE = load_bundle(RULES)
 PERMITS = {rule.rule.id for rule in compile_bundle(SOURCE).rules if rule.rule.effect is RuleEffect.PERMIT}
 

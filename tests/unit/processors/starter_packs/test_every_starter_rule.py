@@ -40,7 +40,7 @@ from streams.sdk.executor.uses import Ending, Use, call_of
 from tests.kit import HOUR_MS, GateBench
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.scenarios import PROVENANCE_RULES
-from tests.unit.processors.test_starter_packs import CHANGES, DESTROYS, FETCHES, REACHES, READS
+from tests.unit.processors.starter_packs.test_starter_packs import CHANGES, DESTROYS, FETCHES, REACHES, READS
 
 AGENT = Actor(iss=ISSUER, sub="billing-bot", sub_profile=SubProfile.AI_AGENT)
 DAY_MS = 24 * HOUR_MS

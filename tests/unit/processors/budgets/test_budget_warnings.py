@@ -13,7 +13,7 @@ from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.errors import BundleError
 from tests.keeping import LOOKUP, REFUND, CountingBench, bundle_files
 from tests.kit import MINUTE_MS
-from tests.unit.processors.budget_hand import PERMIT, not_run, refund, send
+from tests.unit.processors.budgets.budget_hand import PERMIT, not_run, refund, send
 
 CODE = "budget_nearly_exhausted"
 OWN = (

@@ -18,7 +18,7 @@ from streams.processors.seals import Seals
 from tests.frontiers import extends_its_frontier
 from tests.kit import wire
 from tests.unit.engine.bench import WorkerBench
-from tests.unit.processors.notary_bench import NoRows
+from tests.unit.processors.notary.notary_bench import NoRows
 
 KEY = SigningKey.made()
 

@@ -16,7 +16,7 @@ from streams.processors.budgets.leases import RECHECK_MS, UNANSWERED_MS
 from streams.processors.row_kinds import RowKind
 from tests.keeping import LOOKUP, REFUND, SEND, CountingBench
 from tests.kit import GATE_SETTINGS, HOUR_MS, MINUTE_MS
-from tests.unit.processors.budget_hand import grants, not_run, requests
+from tests.unit.processors.budgets.budget_hand import grants, not_run, requests
 
 PERMIT = """
 rules:

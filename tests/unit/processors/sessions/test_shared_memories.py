@@ -16,7 +16,7 @@ from streams.ports import RetriableLogError
 from streams.processors.row_kinds import RowKind
 from tests.keeping import LOOKUP, PURGE, REFUND, CountingBench
 from tests.kit import GATE_SETTINGS, HOUR_MS, MINUTE_MS
-from tests.unit.processors.budget_hand import grants, requests
+from tests.unit.processors.budgets.budget_hand import grants, requests
 
 PARTITIONS = 3
 FRESH_MS = 1_000

@@ -19,7 +19,7 @@ from streams.model.types import Model
 from streams.model.verdict import Outcome
 from streams.processors.gate.approval_grants import GRANTS_PER_SESSION_MAX, grant_uid
 from tests.kit import GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
-from tests.unit.processors.approvals_hand import (
+from tests.unit.processors.gate.approvals_hand import (
     NOT_VALID,
     ONE,
     answer,

@@ -10,7 +10,7 @@ from streams.model.budget import BudgetAnswer, BudgetOp
 from streams.model.topics import BUDGET_GRANT
 from tests.keeping import LOOKUP, PURGE, REFUND, SEND, CountingBench
 from tests.kit import HOUR_MS, MINUTE_MS
-from tests.unit.processors.budget_hand import PERMIT, grants, not_run, refund, requests, send
+from tests.unit.processors.budgets.budget_hand import PERMIT, grants, not_run, refund, requests, send
 
 OWN = (
     """

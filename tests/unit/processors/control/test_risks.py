@@ -13,7 +13,7 @@ from streams.model.verdict import Outcome
 from streams.processors.control.baselines import AGENTS_MAX, Baselines
 from tests.baselines import baseline, settled
 from tests.kit import START_MS
-from tests.unit.processors.test_baselines import bench, differences
+from tests.unit.processors.control.test_baselines import bench, differences
 
 RISKY = (
     '  - {id: R-1, effect: deny, match: {tools: ["*"]}, when: "signal.agent_risk >= 100", reason: the agent}\n'

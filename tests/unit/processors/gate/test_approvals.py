@@ -22,7 +22,7 @@ from streams.processors.gate.questions import QUESTION_ARGS_CHARS_MAX, QUESTION_
 from streams.sdk.executor.verdict_checks import Cleared, Refused, Standard, check
 from streams.sdk.tools import FunctionTool
 from tests.kit import FILES_READ, GATE_SETTINGS, MAIL_SEND, MINUTE_MS, GateBench
-from tests.unit.processors.approvals_hand import (
+from tests.unit.processors.gate.approvals_hand import (
     NOT_VALID,
     ONE,
     answer,

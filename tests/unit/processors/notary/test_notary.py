@@ -19,7 +19,7 @@ from streams.ports import AbortableTransactionError, Received, TopicPartition
 from streams.processors.notary import Notary, ReportedSeals
 from tests.frontiers import extends_its_frontier
 from tests.kit import START_MS, wire
-from tests.unit.processors.notary_bench import DEPLOYMENT, NoRows, NotaryBench
+from tests.unit.processors.notary.notary_bench import DEPLOYMENT, NoRows, NotaryBench
 
 PRIVATE = Ed25519PrivateKey.generate()
 KEY = SigningKey(PRIVATE)
