@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
@@ -20,6 +20,7 @@ from streams.kafka.joining import JoinWatch
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
 from streams.kafka.partitions import all_from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
+from streams.kafka.positions import Positions, assign_paused
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, READING_DEFAULTS, Settings, client_settings
 from streams.kafka.silence import SilenceWatch
@@ -125,6 +126,7 @@ class KafkaConsumer:
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._paused: set[TopicPartition] = set()
         self._ended: dict[tuple[str, int], int] = {}
+        self._positions = Positions(f"the member of group `{group}`")
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
@@ -207,6 +209,7 @@ class KafkaConsumer:
         while True:
             try:
                 self._client.seek(to_client(self._names, partition, offset))
+                self._positions.put(partition, offset)
                 self._ended.pop(partition, None)
                 self._silence.heard([partition])
                 return
@@ -308,19 +311,29 @@ class KafkaConsumer:
     def _records(self, messages: list[Message]) -> list[Received]:
         records: list[Received] = []
         heard: set[tuple[str, int]] = set()
-        ended = self._ended
+        early: dict[tuple[str, int], int] = {}
+        ended, next_offsets = self._ended, self._positions.next_offsets
         for message in messages:
             error = message.error()
             if error is None:
                 record = self._received(message)
-                records.append(record)
                 place = record[:2]
+                offset = record[2]
+                if offset < next_offsets.get(place, 0):
+                    early[place] = early.get(place, 0) + 1
+                    continue
+                next_offsets[place] = offset + 1
+                records.append(record)
                 ended.pop(place, None)
                 heard.add(place)
             elif error.code() == KafkaError._PARTITION_EOF:
                 # The client reports it once for each end that is reached, again after a seek or a pause.
                 place = self._names.own(message.topic() or ""), message.partition() or 0
-                ended[place] = message.offset() or 0
+                offset = message.offset() or 0
+                if offset < next_offsets.get(place, 0):
+                    early.setdefault(place, 0)
+                    continue
+                ended[place] = offset
                 heard.add(place)
                 self._faults.clear()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -333,7 +346,24 @@ class KafkaConsumer:
         self._silence.heard(heard)
         if records:
             self._faults.clear()
+        for place, count in early.items():
+            self._position_again(TopicPartition(*place), count)
         return records
+
+    def _position_again(self, partition: TopicPartition, dropped_count: int) -> None:
+        """Seek a partition again of which the client has returned what is before its position.
+
+        Raises:
+            FatalLogError: that does not help. What this poll has taken from the client is read again by the next one.
+        """
+        offset = self._positions.next_offsets[partition]
+        doing = f"read {on_log(self._names, partition)} from offset {offset} on (group `{self._group}`)"
+        if not self._positions.may_go_again(partition, dropped_count):
+            raise FatalLogError(f"can't {doing}: the client goes back to earlier offsets again and again")
+        try:
+            self.seek(partition, offset)
+        except LogError as error:
+            raise FatalLogError(f"can't {doing}: {error}") from error
 
     def _check_silence(self) -> None:
         if self._joining.is_waiting:
@@ -362,15 +392,15 @@ class KafkaConsumer:
             return
         # Assigned before the listener is called, so that the listener can seek and pause.
         if self._positioned:
-            # A given offset: with the setting `error`, a partition without a committed offset could never be sought.
-            for partition in partitions:
-                partition.offset = OFFSET_BEGINNING
-        client.assign(partitions)
+            assign_paused(client, partitions)
+        else:
+            client.assign(partitions)
         ours = all_from_client(self._names, partitions)
         self._joining.end()
         self._silence.begin(ours)
         self._assigned = frozenset(ours)
         self._ended.clear()
+        self._positions.clear()
         if self._positioned:
             self.pause(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
@@ -398,6 +428,7 @@ class KafkaConsumer:
         finally:
             self._assigned = frozenset()
             self._ended.clear()
+            self._positions.clear()
             self._joining.begin()
             self._unpause(client)
             client.unassign()
