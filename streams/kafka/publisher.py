@@ -6,8 +6,12 @@ its records time out: of 24 publishers, up to 15 stood still for good after a br
 during which nothing moved therefore drops the client with what it has queued, and raises. A caller whose flush fails
 publishes again anyway, so nothing is lost by it if the client was only waiting for a broker.
 
-Rejected: `metadata.recovery.strategy=rebootstrap`, which makes it rarer and does not end it. Rejected: waiting for
-`message.timeout.ms`, because an agent has given up by then.
+**Records that time out.** A client can also lose a single partition while it stores to others. And records that time
+out leave the queue as stored ones do, so something moves in each flush of a caller that publishes them again and again.
+A client of which a record has timed out is therefore replaced as well (ADR 0177).
+
+Rejected: `metadata.recovery.strategy=rebootstrap`, which makes it rarer and does not end it. Rejected: to wait for
+`message.timeout.ms` in any case, because an agent has given up by then.
 """
 
 from __future__ import annotations
@@ -72,6 +76,8 @@ class KafkaPublisher:
         self._failures: dict[str, tuple[int, str]] = {}
         self._unnamed = 0
         self._were_refused = False
+        # Of the present client. Guarded by `_lock`, as the failures are.
+        self._has_timed_out = False
         self._closed = False
         self._freed = False
 
@@ -111,7 +117,8 @@ class KafkaPublisher:
     def flush(self, timeout_ms: int) -> None:
         """Wait until everything in the queue is stored, or has failed. After an error, publish the records again.
 
-        If nothing moved for `STANDSTILL_S` seconds, the client is replaced, and what it has queued counts as failed.
+        If nothing moved for `STANDSTILL_S` seconds, or a record has timed out, the client is replaced, and what it has
+        queued counts as failed.
 
         Raises:
             RetriableLogError: some records are not stored yet, or not because brokers did not answer in time.
@@ -126,16 +133,19 @@ class KafkaPublisher:
             raise call_error(error_of(exception), "flush") from exception
         waited_s = time.monotonic() - begun_s
         has_stood_still = left > 0 and self._done_count() == done_before_count and waited_s >= STANDSTILL_S
-        if has_stood_still:
-            self._replace(client)
+        has_timed_out = self._has_timed_out
         failures, were_refused = self._take_failures()
+        if has_stood_still or has_timed_out:
+            self._replace(client)
+            # Of what was dropped with it. INVARIANT: this flush raises, whatever they say.
+            self._take_failures()
         if has_stood_still:
             raise RetriableLogError(
                 f"no record was stored for {waited_s:.0f} s, so {left} were dropped: check the brokers"
             )
         if failures:
             raise (LogError if were_refused else RetriableLogError)(f"records were not stored: {failures}")
-        if left:
+        if left or has_timed_out:
             raise RetriableLogError(
                 f"{many(left, 'record')} not stored after {timeout_ms} ms: flush again, or check the brokers"
             )
@@ -191,6 +201,8 @@ class KafkaPublisher:
             self._client = Producer(self._settings)
         old.purge()
         old.flush(DROP_S_MAX)
+        with self._lock:
+            self._has_timed_out = False
 
     def _on_failure(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -198,6 +210,7 @@ class KafkaPublisher:
         topic = message.topic() or "?"
         with self._lock:
             self._were_refused |= not isinstance(call_error(error, "store"), RetriableLogError)
+            self._has_timed_out |= error.code() == KafkaError._MSG_TIMED_OUT
             if topic in self._failures or len(self._failures) < TOPICS_NAMED_MAX:
                 count, _ = self._failures.get(topic, (0, ""))
                 self._failures[topic] = (count + 1, error.str())

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
+from streams.kafka import publisher as publisher_module
 from streams.kafka.publisher import KafkaPublisher
 from streams.ports import FatalLogError, Outgoing, RetriableLogError
+from tests.unit.kafka.own_broker import own_broker
 
 ROOT = str(Path(__file__).parents[3])
 NOWHERE = "127.0.0.1:1"
@@ -74,3 +79,26 @@ def test_records_that_no_broker_has_taken_in_time_may_be_stored_later() -> None:
     ):
         publisher.flush(30_000)
     publisher.close()
+
+
+def test_a_client_whose_records_time_out_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if something moves in each flush: records that time out leave the queue, too."""
+    letter = Outgoing("letters", 0, None, b"value")
+    made: list[Producer] = []
+    with own_broker() as broker:
+
+        def make(settings: Mapping[str, Any]) -> Producer:
+            # The first client knows no broker any more, as after one that stood still.
+            lost = {"bootstrap.servers": NOWHERE, "message.timeout.ms": 500}
+            made.append(Producer(dict(settings) if made else {**settings, **lost}))
+            return made[-1]
+
+        monkeypatch.setattr(publisher_module, "Producer", make)
+        publisher = KafkaPublisher(broker.bootstrap)
+        publisher.publish(letter)
+        with pytest.raises(RetriableLogError, match=r"1 to `letters` \(Local: Message timed out\)"):
+            publisher.flush(30_000)
+        publisher.publish(letter)
+        publisher.flush(30_000)
+        publisher.close()
+    assert len(made) == 2
