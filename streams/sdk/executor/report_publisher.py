@@ -24,6 +24,13 @@ from streams.sdk.executor.verdict_jobs import Done
 
 CLOSE_S_MAX = 30.0
 
+UNDER_WAY_MS_MAX = 120_000
+"""How long a batch may be under way. The calls of publishers end long before. If one never returns, nothing is reported
+any more, and whoever looks at the loop would see it turn."""
+
+LOOK_MS = 1_000
+"""How often it is looked whether a batch is done, at least. A longer time counts as this: the process stood still."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -56,15 +63,24 @@ class Published:
 class ReportPublisher:
     """A publisher in its own thread. One batch at a time: `submit`, then `take`. Both are for one thread."""
 
-    def __init__(self, open_publisher: Callable[[], Publisher], mark_reported: Callable[[Sequence[Use]], None]) -> None:
+    def __init__(
+        self,
+        open_publisher: Callable[[], Publisher],
+        mark_reported: Callable[[Sequence[Use]], None],
+        monotonic_ms: Callable[[], int],
+    ) -> None:
         """Make the thread; `start` starts it.
 
         Args:
             open_publisher: makes a publisher that nobody else uses.
             mark_reported: records in the store that uses are on the log.
+            monotonic_ms: a clock that never goes back, ms.
         """
         self._open_publisher = open_publisher
         self._mark_reported = mark_reported
+        self._monotonic_ms = monotonic_ms
+        self._looked_ms = 0
+        self._under_way_ms = 0
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Published] = queue.SimpleQueue()
         self._begun: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
@@ -85,23 +101,26 @@ class ReportPublisher:
     def submit(self, batch: Batch) -> None:
         """Publish a batch; `take` returns the outcome."""
         self.is_busy = True
+        self._looked_ms, self._under_way_ms = self._monotonic_ms(), 0
         self._batches.put(batch)
 
     def take(self, wait: bool) -> Published | None:
         """Return the outcome of the submitted batch; None if it is not known yet.
 
         Args:
-            wait: block until it is known. The bounds are the publisher's.
+            wait: block until it is known.
 
         Raises:
-            ExecutorError: the publisher can't be used any more, which no new consumer helps against.
+            ExecutorError: the publisher can't be used any more, which no new consumer helps against, or has not
+                returned for UNDER_WAY_MS_MAX.
             SingleUseError: the reports are on the log, but that could not be recorded.
         """
         if not self.is_busy:
             return None
-        try:
-            found = self._results.get(block=wait)
-        except queue.Empty:
+        found = self._look(wait)
+        while found is None and wait:
+            found = self._look(wait)
+        if found is None:
             return None
         self.is_busy = False
         if isinstance(found.error, FatalLogError):
@@ -109,6 +128,26 @@ class ReportPublisher:
         if found.error is not None:
             raise found.error
         return found
+
+    def _look(self, wait: bool) -> Published | None:
+        """Return the outcome of the batch that is under way, if it is known; wait for it up to LOOK_MS.
+
+        Raises:
+            ExecutorError: the batch has been under way for too long.
+        """
+        try:
+            return self._results.get(block=wait, timeout=LOOK_MS / 1_000)
+        except queue.Empty:
+            now_ms = self._monotonic_ms()
+            self._under_way_ms += min(now_ms - self._looked_ms, LOOK_MS)
+            self._looked_ms = now_ms
+        if self._under_way_ms >= UNDER_WAY_MS_MAX:
+            under_way_s = self._under_way_ms // 1_000
+            raise ExecutorError(
+                f"reports have been under way for {under_way_s} s, and the client of the log does not return: start "
+                "the executor again"
+            )
+        return None
 
     def close(self) -> None:
         """End the thread and its publisher. Blocks for up to `CLOSE_S_MAX` seconds."""

@@ -110,7 +110,7 @@ class VerdictLoop:
         self._entropy = entropy
         self._assigned = AssignedPartitions()
         self._calls = OwnCalls(executor, self._settings.concurrency, self._assigned.may_begin)
-        self._reports = ReportPublisher(transport.open_publisher, executor.reports.mark_reported)
+        self._reports = ReportPublisher(transport.open_publisher, executor.reports.mark_reported, entropy.monotonic_ms)
         self._done = DoneCalls(
             self._reports,
             self._assigned,

@@ -13,6 +13,7 @@ from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Publisher
 from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, SingleUseError, SingleUseStore
 from streams.sdk.connection.transport import Transport
+from streams.sdk.executor import report_publisher
 from streams.sdk.executor.uses import End, Use
 from tests.unit.sdk.hands import WAIT_S, FailingPublisher, TransportOf, begun_store, make_verdict, written
 from tests.unit.sdk.loop_hand import Running, ids, others, put, put_many, reported
@@ -79,7 +80,7 @@ class HeldPublisher:
 
     def flush(self, timeout_ms: int) -> None:
         self._transport.flushes_count += 1
-        self._transport.go_on.wait(20)
+        self._transport.go_on.wait(2 * WAIT_S)
         raise LogError("the log is away")
 
 
@@ -106,6 +107,33 @@ def test_a_stop_tries_to_report_for_as_long_as_it_may_wait(
     assert isinstance(running.error, ExecutorError)
     assert "1 call could not be reported before the stop" in str(running.error)
     assert held.flushes_count == 2, "the attempt under way, and one more"
+    held.close()
+
+
+@pytest.mark.parametrize("has_to_stop", [False, True])
+def test_a_publisher_that_does_not_return_ends_the_loop(
+    transport: Transport,
+    transport_of: TransportOf,
+    revocations: RevocationWatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_to_stop: bool,
+) -> None:
+    monkeypatch.setattr(report_publisher, "UNDER_WAY_MS_MAX", 300)
+    monkeypatch.setattr(report_publisher, "LOOK_MS", 100)
+    monkeypatch.setattr(report_publisher, "CLOSE_S_MAX", 0.1)
+    held = transport_of(HeldTransport)
+    held.go_on = threading.Event()
+    with begun_store(tmp_path) as store:
+        running = Running(held, store, revocations, lambda _: "ok")
+        put(transport, make_verdict())
+        until(lambda: held.flushes_count == 1, "it is being reported")
+        if has_to_stop:
+            running.ask_to_stop()
+        until(lambda: running.ended, "it has ended")
+        held.go_on.set()
+    assert isinstance(running.error, ExecutorError)
+    assert "the client of the log does not return" in str(running.error)
     held.close()
 
 
