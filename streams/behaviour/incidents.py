@@ -93,6 +93,8 @@ def _is_of_place(it: Correlation, signals: frozenset[str]) -> bool:
     place. Whoever knows that the place is new does not know that one.
     """
     asked = [{test.field for test in rule.tests} for rule in it.rules]
+    # Not `|`: of a frozen set and the keys of a mapping, Python makes a set, and compiled code takes mypy's word.
+    of_places = signals.union(MEASURES)
     return {*it.group_by} == OF_PLACES and all(
-        not fields.isdisjoint(signals) and fields <= signals | MEASURES.keys() for fields in asked
+        not fields.isdisjoint(signals) and fields <= of_places for fields in asked
     )

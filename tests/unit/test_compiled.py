@@ -85,6 +85,15 @@ def test_all_detectors_are_compiled_as_what_they_inherit_from_is() -> None:
     assert modules <= set(compiled_modules())
 
 
+@pytest.mark.parametrize("module", compiled_modules())
+def test_no_set_of_a_listed_module_is_joined_with_the_keys_of_a_mapping(module: str) -> None:
+    """mypy says that a frozen set stays one, and Python makes a set: compiled code raises an error where it gets it."""
+    joined = [each for each in ast.walk(ast.parse((REPOSITORY / module).read_text())) if isinstance(each, ast.BinOp)]
+    operands = [operand for each in joined for operand in (each.left, each.right)]
+    functions = [each.func for each in operands if isinstance(each, ast.Call)]
+    assert not [each for each in functions if isinstance(each, ast.Attribute) and each.attr in {"keys", "items"}]
+
+
 @pytest.mark.parametrize("kind", DETECTORS.values(), ids=lambda kind: kind.__name__)
 def test_rows_of_a_detector_have_the_type_that_they_are_inherited_with(kind: type) -> None:
     """mypyc rejects an attribute whose type is not that of the base class; mypy takes tuples of other lengths."""
