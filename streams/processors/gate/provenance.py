@@ -16,6 +16,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
+from streams.processors.provenance.aliases import asks_for_subject
 from streams.processors.provenance.contents import with_content
 from streams.processors.provenance.derived import ALL, as_others_text, derived_of
 from streams.processors.provenance.drift import is_drift
@@ -222,6 +223,8 @@ def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> Pro
         if row.agreed_acts and not is_requested(examined):
             row = replace(row, agreed_acts=row.agreed_acts - 1)
         return row
+    if len(row.asked_own) < SELECTED_MAX and asks_for_subject(examined.values):
+        row = replace(row, asked_own=(*row.asked_own, intent_id))
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))
     return row

@@ -10,7 +10,7 @@ user has named one field of a record, he has pointed at all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import filterfalse
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import msgspec
 
 from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, SessionEvent
+from streams.processors.provenance.aliases import OwnerField, other_names
 from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import Amounts, ProvenanceRow
@@ -28,6 +29,7 @@ from streams.provenance.pointers import steps_of
 from streams.provenance.requests.given_names import GIVEN
 from streams.provenance.sources.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
 from streams.provenance.tools.uses import seems_owner
+from streams.provenance.words import names_an_id
 
 replace = msgspec.structs.replace
 
@@ -54,7 +56,8 @@ def with_content(
     audiences = Audiences(_label_at_of(use), event.label)
     row, number, paths = memory.number_event(row, event, audiences)
     selected = event.intent_id is not None and event.intent_id in row.selected
-    contents = _Content(event, memory, use, label, sub, given)
+    is_own = event.intent_id is not None and event.intent_id in row.asked_own
+    contents = _Content(event, memory, use, label, sub, given, is_own=is_own)
     knows_subject = row.knows_subject or contents.knows_subject
     entries = [
         with_calls(
@@ -89,6 +92,7 @@ def with_content(
         calls_for=row.calls_for | calls_in(entries),
         amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
         selected=tuple(each for each in row.selected if each != event.intent_id),
+        asked_own=tuple(each for each in row.asked_own if each != event.intent_id),
         has_pointed_text=row.has_pointed_text or has_shown,
         reached=_reached(row.reached, contents.atoms, complete=is_complete) if has_shown else row.reached,
         agreed_acts=0 if has_text or (untrusted and not is_complete) else row.agreed_acts,
@@ -138,6 +142,8 @@ class _Content:
         label: Label,
         sub: str,
         given: Iterable[Atom] = (),
+        *,
+        is_own: bool = False,
     ) -> None:
         self._use = use
         steps_at = {path: steps_of(path) for path in dict.fromkeys(atom.path for atom in event.atoms)}
@@ -150,12 +156,16 @@ class _Content:
         self._has_several = any("1" in steps for steps in steps_at.values())
         self._pointed: set[tuple[str, ...]] = set()
         self._excluded: set[tuple[str, ...]] = set()
-        owners: dict[tuple[str, ...], tuple[int, bool]] = {}
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
+        named: list[OwnerField] = []
+        answers: list[OwnerField] = []
         subjects: dict[str, frozenset[bytes]] = {}
         for atom, digest in self.atoms:
             steps = steps_at[atom.path]
-            if not steps or not atom.whole_field:
+            if not atom.whole_field:
+                continue
+            if not steps:
+                answers.append(OwnerField(steps, atom.kind, digest, is_subject=False))
                 continue
             self._fields.add((steps[:-1], digest))
             known = memory.find(digest)
@@ -165,26 +175,49 @@ class _Content:
             if known is not None and known.flags & Seen.EXCLUDED and atom.kind not in REACHES:
                 self._excluded.add(steps[:-1])
             if self._is_owner(atom.path):
-                name = steps[-1]
-                if name not in subjects:
-                    subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
-                is_own = digest in subjects[name]
-                for distance, record in enumerate(self._owned_by(steps)):
-                    # What stands in the record itself says more than what stands in an object of it.
-                    least, own = owners.get(record, (distance, False))
-                    if distance <= least:
-                        owners[record] = distance, is_own or (own and distance == least)
+                is_subject = known is not None and bool(known.flags & Seen.SUBJECT)
+                if not is_subject:
+                    name = steps[-1]
+                    if name not in subjects:
+                        subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
+                    is_subject = digest in subjects[name]
+                named.append(OwnerField(steps, atom.kind, digest, is_subject))
+            elif is_own and names_an_id(steps[-1]):
+                answers.append(OwnerField(steps, atom.kind, digest, is_subject=False))
+        is_answer = is_own and not self._has_several
+        self._names = self._other_names([*named, *answers] if is_answer else named, is_answer=is_answer)
+        self._owners = self._owners_by(named)
         self._pointed |= _called_by_name(given, self.atoms, memory)
-        self._owners = {record: is_own for record, (_, is_own) in owners.items()}
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
+
+    def _other_names(self, named: Sequence[OwnerField], *, is_answer: bool) -> frozenset[bytes]:
+        """Return the values that turn out to be other names of the subject. What others may write shows none."""
+        if self._use is None or not named or not self._use.is_read:
+            return frozenset()
+        trusted = {steps_of(atom.path) for atom, _ in self.atoms if self._trusts(atom.path) and is_trusted(atom.label)}
+        return other_names([field for field in named if field.steps in trusted], self._use, is_answer=is_answer)
+
+    def _owners_by(self, named: Iterable[OwnerField]) -> dict[tuple[str, ...], bool]:
+        """Return the records that name an owner, and whether he is the subject."""
+        owners: dict[tuple[str, ...], tuple[int, bool]] = {}
+        for field in named:
+            is_own = field.is_subject or field.digest in self._names
+            for distance, record in enumerate(self._owned_by(field.steps)):
+                # What stands in the record itself says more than what stands in an object of it.
+                least, own = owners.get(record, (distance, False))
+                if distance <= least:
+                    owners[record] = distance, is_own or (own and distance == least)
+        return {record: is_own for record, (_, is_own) in owners.items()}
 
     def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
         """Return where a value was seen."""
         place = self._places[atom.path]
         is_text = not atom.whole_field or atom.decoded
         flags = Seen.EXCLUDED if digest in self._left_out else 0
+        if digest in self._names and not is_text:
+            flags |= Seen.OWN | Seen.SUBJECT | Seen.POINTED
         if place.is_pointed or (selected and not self._has_several):
             flags |= Seen.SHOWN if is_text else Seen.POINTED
         if place.is_owned and not is_text:

@@ -65,6 +65,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         carried: where it knows that from: what other sessions have read or written.
         shown: of each server in `stores`, the digests of what its contents have shown since its store was last known,
             and of what they have shown before that is quoted there (`streams.processors.provenance.reached`).
+        asked_own: intents of reads that have asked for the subject alone, and whose results have not been reported.
     """
 
     atoms_count: int = 0
@@ -96,6 +97,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     is_tainted: bool = False
     carried: tuple[CarriedSource, ...] = ()
     shown: dict[str, bytes] = {}
+    asked_own: tuple[str, ...] = ()
 
 
 class Amounts:

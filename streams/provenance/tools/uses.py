@@ -70,6 +70,8 @@ _GIVEN_ACCESS = (
 """Words for whoever can get access. A later row says more plainly than an earlier one that it is who gets it."""
 _OWNERSHIP_ENDS = listed("id uid uuid no number ref reference email mail username name login key")
 _NOT_OWNERS = listed("to from new target recipient receiver destination cc bcc other by author sender")
+_RELATIONS = listed("by of for from with at in on to as via per using given")
+"""Words in the name of a tool behind which stands what it goes by."""
 _SETTINGS = listed("action mode operation op type kind format lang language locale currency unit status")
 
 _TIME_FORMATS = frozenset({"date", "date-time", "time", "duration"})
@@ -247,6 +249,22 @@ def seems_owner(pointer: str) -> bool:
     """
     steps = [unescaped(step) for step in pointer.split("/")[1:]]
     return _names_owner(tuple(step for step in reversed(steps) if not step.isdigit()))
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def persons_in(tool: str) -> tuple[frozenset[str], bool]:
+    """Return the words for persons and accounts by which a tool's name says what it is about.
+
+    `find_customer_by_email` is about a customer; `get_manager_of_employee` is not about the employee.
+
+    Returns:
+        The words, and whether an id without a name that the tool returns is that of the person: not that of one of the
+        orders which `find_customer_orders` returns.
+    """
+    words = words_of(tool)
+    end = next((place for place, word in enumerate(words) if word in _RELATIONS), len(words))
+    about = [word for word in words[:end] if word not in _OWNERSHIP_ENDS]
+    return _OWNERS.intersection(about), bool(about) and about[-1] in _OWNERS
 
 
 def seems_money(pointer: str) -> bool:
