@@ -337,6 +337,12 @@ def _flow(facts: Mapping[str, Any]) -> Iterator[str]:
 _NAMING = ("instructed", "decoded", "named", "events")
 
 
+def _is_dictated(origin: Mapping[str, Any]) -> bool:
+    """Return whether an origin can be that of a sentence in a text, which an instruction dictates."""
+    is_text = origin.get("role") == "content" and origin.get("sink") is False
+    return is_text and origin.get("origin") == "text" and origin.get("instructed") is True
+
+
 def _origins(origins: Any) -> Iterator[str]:
     for each in origins if isinstance(origins, list | tuple) else ():
         if not isinstance(each, Mapping):
@@ -346,8 +352,8 @@ def _origins(origins: Any) -> Iterator[str]:
             yield f"{where} is the user, so it is `pointed`"
         if each.get("subject") is True and each.get("origin") != "user":
             yield f"{where} is the subject, so its `origin` is `user`"
-        if each.get("part") is True and each.get("shaped") is False:
-            yield f"{where} is a part of a text, and only parts that are `shaped` are listed"
+        if each.get("part") is True and each.get("shaped") is False and not _is_dictated(each):
+            yield f"{where} is a part of a text, and only parts that are `shaped` or dictated are listed"
         # An order can call for a number in an argument, and does not state it: that takes a currency.
         naming = _NAMING if each.get("sink") is True or each.get("part") is True else _NAMING[1:]
         if each.get("origin") == "nowhere" and any(each.get(name) for name in naming):

@@ -34,6 +34,7 @@ from streams.provenance.words import names_an_id
 replace = msgspec.structs.replace
 
 _AMOUNT, _TEXT = AtomKind.AMOUNT, AtomKind.TEXT
+_FIGURES = (AtomKind.AMOUNT, AtomKind.NUMBER)
 _GIVEN_END = f"/{GIVEN}"
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
@@ -78,6 +79,13 @@ def with_content(
     )
     untrusted = label.integrity is not _TRUSTED or accused
     has_shown = any(entry.flags & Seen.SHOWN for entry in entries)
+    # Figures of trusted data are not a text: who looks his accounts up has pointed at none. His memo is one.
+    shows_text = any(
+        entry.flags & Seen.SHOWN
+        and (atom.kind not in _FIGURES or not entry.flags & Seen.TRUSTED)
+        and contents.is_pointed_by_words(atom, selected=selected)
+        for (atom, _), entry in zip(contents.atoms, entries, strict=True)
+    )
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
     has_text = untrusted and event.has_text
     is_complete = event.lists_shapes
@@ -93,7 +101,7 @@ def with_content(
         amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
         selected=tuple(each for each in row.selected if each != event.intent_id),
         asked_own=tuple(each for each in row.asked_own if each != event.intent_id),
-        has_pointed_text=row.has_pointed_text or has_shown,
+        has_pointed_text=row.has_pointed_text or shows_text,
         reached=_reached(row.reached, contents.atoms, complete=is_complete) if has_shown else row.reached,
         agreed_acts=0 if has_text or (untrusted and not is_complete) else row.agreed_acts,
     )
@@ -155,7 +163,9 @@ class _Content:
         # A single record is pointed at by what it was asked for with; of several ones, nobody knows which was meant.
         self._has_several = any("1" in steps for steps in steps_at.values())
         self._pointed: set[tuple[str, ...]] = set()
+        self._by_words: set[tuple[str, ...]] = set()
         self._excluded: set[tuple[str, ...]] = set()
+        himself = memory.subject_digests(sub)
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         named: list[OwnerField] = []
         answers: list[OwnerField] = []
@@ -172,6 +182,8 @@ class _Content:
             # That he says "new" points at no record with such a state.
             if known is not None and known.flags & Seen.USER and atom.kind != AtomKind.SHORT:
                 self._pointed.add(steps[:-1])
+                if digest not in himself:
+                    self._by_words.add(steps[:-1])
             if known is not None and known.flags & Seen.EXCLUDED and atom.kind not in REACHES:
                 self._excluded.add(steps[:-1])
             if self._is_owner(atom.path):
@@ -179,7 +191,7 @@ class _Content:
                 if not is_subject:
                     name = steps[-1]
                     if name not in subjects:
-                        subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
+                        subjects[name] = memory.subject_digests(sub, name) | himself
                     is_subject = digest in subjects[name]
                 named.append(OwnerField(steps, atom.kind, digest, is_subject))
             elif is_own and names_an_id(steps[-1]):
@@ -187,7 +199,9 @@ class _Content:
         is_answer = is_own and not self._has_several
         self._names = self._other_names([*named, *answers] if is_answer else named, is_answer=is_answer)
         self._owners = self._owners_by(named)
-        self._pointed |= _called_by_name(given, self.atoms, memory)
+        called = _called_by_name(given, self.atoms, memory)
+        self._pointed |= called
+        self._by_words |= called
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
@@ -235,6 +249,17 @@ class _Content:
         if atom.instructed and not quotes_itself:
             flags |= Seen.INSTRUCTED
         return flags
+
+    def is_pointed_by_words(self, atom: Atom, *, selected: bool) -> bool:
+        """Return whether the user has pointed at what holds a value by more than his own name, as mails to him have it.
+
+        Args:
+            atom: the value.
+            selected: whether the content was read with what he has named.
+        """
+        if selected and not self._has_several:
+            return True
+        return not self._by_words.isdisjoint(self._places[atom.path].records)
 
     def _addresses_left_out(self, steps_at: Mapping[str, tuple[str, ...]], memory: Memory) -> frozenset[bytes]:
         """Return the addresses in records of somebody whom the user has left out, and in no other record."""

@@ -42,7 +42,7 @@ def is_unspoken(examined: Examined, tracer: Tracer) -> bool:
         if value.traced.origin is _USER and not value.traced.flags & Seen.SUBJECT:
             return False
     use = examined.use
-    if tracer.has_said_any((*use.spoken_of, *use.words_of_settings(examined.args))):
+    if tracer.has_said_any((*use.spoken_of, *use.things_alike, *use.words_of_settings(examined.args))):
         return False
     # "Bring my dog": as the value of a setting, a short word has no source.
     short = [short_value(value) for value in islice(examined.args.values(), SETTINGS_MAX) if isinstance(value, str)]

@@ -55,6 +55,7 @@ class ToolUse:
         spoken_of: words by which a user would speak of the tool at all: its own ones, and the things that it names.
         named: words for what the tool's name says that it is about, as a user would say them: `mail`, `mails`; also
             those for the same thing: of `delete_event`, `meeting`, and `réunion`.
+        things_alike: those of `named` that are not words for whoever is served.
         places: what `place_of` has returned so far, by pointer.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
@@ -64,7 +65,7 @@ class ToolUse:
 
     __slots__ = (
         "_kinds", "_settings", "has_owners", "is_outward", "is_read", "name", "named", "own_numbers", "own_words",
-        "places", "spoken_of", "states_owners", "thing", "things", "tool",
+        "places", "spoken_of", "states_owners", "thing", "things", "things_alike", "tool",
     )  # fmt: skip
 
     def __init__(self, tool: CatalogTool) -> None:
@@ -89,6 +90,8 @@ class ToolUse:
         about = [thing for word in map(singular, named) for thing in (word, *THINGS_ALIKE.get(word, ()))]
         abroad = [form for thing in about for form in THINGS_ABROAD.get(thing, ())]
         self.named = tuple(word for word in _spoken([*about, *abroad]) if word not in self.own_words)
+        served = set(_spoken(_SERVED))
+        self.things_alike = tuple(word for word in self.named if word not in served)
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}

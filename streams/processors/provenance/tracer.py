@@ -17,14 +17,14 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import Place
-from streams.provenance.acts.calls import UNKNOWN
+from streams.provenance.acts.calls import INCLUDE, UNKNOWN
 from streams.provenance.acts.kinds import USUAL
 from streams.provenance.acts.words import FORMS, TOOL_VERBS
 from streams.provenance.atoms.arithmetic import operands
 from streams.provenance.atoms.days_in_words import words_for_day
 from streams.provenance.atoms.days_meant import NAMED, SAID, days_apart, forms_of
 from streams.provenance.atoms.found import AtomKind, Found, kind_of_words
-from streams.provenance.atoms.numbers import ORDERED
+from streams.provenance.atoms.numbers import ORDERED, WORKED_OUT
 from streams.provenance.atoms.phones import dialled_at_home
 from streams.provenance.atoms.relative_days import BY
 from streams.provenance.extraction.arguments import Argument, extract_unusual, usual_reading
@@ -48,6 +48,7 @@ from streams.provenance.sources.origins import (
     seen_in,
     trace,
 )
+from streams.provenance.words import text_value
 
 replace = msgspec.structs.replace
 UNDONE_MAX = 128
@@ -69,6 +70,10 @@ _SAID, _INSTRUCTED, _LEFT_OUT, _SHOWN = Seen.USER, Seen.INSTRUCTED, Seen.EXCLUDE
 
 class Tracer:
     """Traces values.
+
+    Attributes:
+        look: as below.
+        may_be_dictated: whether an instruction of others wants to have something written.
 
     Args:
         look: finds values in what the session has seen.
@@ -95,6 +100,7 @@ class Tracer:
         "_targets",
         "_undone_left",
         "look",
+        "may_be_dictated",
     )
 
     def __init__(
@@ -122,6 +128,7 @@ class Tracer:
         self._limits = limits
         self._scopes = row.scopes
         self._reached = row.reached
+        self.may_be_dictated = bool(row.calls_for & INCLUDE)
         self._undone_left = UNDONE_MAX
         self._is_full = row.atoms_count >= ATOMS_MAX
         self._lacks_words = row.lacks_words
@@ -292,7 +299,13 @@ class Tracer:
                 entry = self.look(_NUMBER, f"{ORDERED}:{each.value}")
                 if entry is not None and entry.flags & _INSTRUCTED:
                     return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
-        return self._worked_out(founds) if is_money else NOWHERE
+        traced = self._worked_out(founds) if is_money else NOWHERE
+        if traced is not NOWHERE:
+            return traced
+        entry = self.look(_NUMBER, WORKED_OUT)
+        if entry is None or not entry.flags & _INSTRUCTED:
+            return NOWHERE
+        return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
 
     def _day(self, day: str) -> Traced:
         """Return where a day was seen, with its year or without it."""
@@ -353,6 +366,16 @@ class Tracer:
     def piece(self, founds: list[Found]) -> Traced:
         """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
         return trace(founds, self.look)
+
+    def words(self, text: str) -> Traced:
+        """Trace a sentence of a longer text. What is not found says nothing."""
+        value = text_value(text)
+        return seen_in(self.look(_WORDS, value)) if value else NOWHERE
+
+    def has_said_words(self, text: str) -> bool:
+        """Return whether the user has said each longer word of a sentence: then he has dictated it himself."""
+        words = [value for word in text.split() if (value := text_value(word))]
+        return bool(words) and all(self.has_said_any((word,)) for word in words)
 
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""

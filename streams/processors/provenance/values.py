@@ -21,6 +21,7 @@ from streams.processors.provenance.tracer import Tracer
 from streams.provenance.acts.words import CHANGING_VERBS
 from streams.provenance.atoms.found import AtomKind, Found
 from streams.provenance.extraction.arguments import Argument, extract_part, short_reading
+from streams.provenance.instructions.dictated import sentences_of_text
 from streams.provenance.pointers import last_name
 from streams.provenance.sources.lookalikes import HOSTED, hosts_written_otherwise
 from streams.provenance.sources.memory import Seen
@@ -31,6 +32,8 @@ from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, listed
 replace = msgspec.structs.replace
 ORIGINS_MAX = 128
 """Values of a call that are looked at. A call with more counts as one with a value from instructed text in a sink."""
+SENTENCES_MAX = 32
+"""Sentences of a text of which it is looked up whether somebody dictates them."""
 PARTS_MAX = 2_048
 """Values inside of texts that are looked up."""
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
@@ -80,7 +83,20 @@ def values_of(
             opened.append((argument, is_exact))
     if opened:
         values += _opened_values(opened, use, tracer, urls, told=ORIGINS_MAX - len(values))
+        if tracer.may_be_dictated and not use.is_read:
+            values += [each for argument, _ in opened for each in _dictated(argument, use, tracer)]
     return values
+
+
+def _dictated(argument: Argument, use: ToolUse, tracer: Tracer) -> Iterable[Value]:
+    """Yield the sentences of a text that an instruction dictates, where other words stand beside them."""
+    role, is_sink = use.place_of(argument.pointer)
+    if role is not _CONTENT or is_sink:
+        return
+    for sentence in islice(sentences_of_text(argument.text), SENTENCES_MAX):
+        traced = tracer.words(sentence)
+        if traced.is_instructed and traced.origin is ValueOrigin.TEXT and not tracer.has_said_words(sentence):
+            yield Value(argument.pointer, role, False, True, False, traced)
 
 
 def _opened_values(

@@ -13,6 +13,7 @@ from itertools import chain
 from streams.provenance.acts.asked import STOPS
 from streams.provenance.acts.wishes import WISHES
 from streams.provenance.acts.wishes_at_work import WISHES_AT_WORK
+from streams.provenance.acts.wishes_in_passing import WISHES_IN_PASSING
 from streams.provenance.acts.words import PHRASES
 from streams.provenance.sieved import SievedSet
 from streams.provenance.words import listed
@@ -302,7 +303,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     )
 )
 
-_ALL_PATTERNS = SievedSet(chain(_PATTERNS, WISHES, WISHES_AT_WORK))
+_ALL_PATTERNS = SievedSet(chain(_PATTERNS, WISHES, WISHES_AT_WORK, WISHES_IN_PASSING))
 
 
 def gapped_phrases(words: Sequence[str]) -> Iterator[tuple[int, frozenset[str]]]:

@@ -66,6 +66,8 @@ _MONEY_FIELDS = listed(
 
 ORDERED = "?"
 """The thing of a number without a currency in an instruction. No field and no word has this name."""
+WORKED_OUT = f"{ORDERED}:*"
+"""Stands for the number that an order only says how to work out."""
 _FEW_DIGITS = re.compile(r"\d{1,5}")
 """One more than a year has. To look further would take quadratic time in a text that is one long number."""
 _ISO = re.compile(

@@ -19,7 +19,7 @@ from streams.provenance.atoms.arithmetic import numbers_in_words, results_in
 from streams.provenance.atoms.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
 from streams.provenance.atoms.groups import in_ascii_letters, joined_groups
 from streams.provenance.atoms.ids_and_files import backwards
-from streams.provenance.atoms.numbers import plain_number
+from streams.provenance.atoms.numbers import WORKED_OUT, plain_number
 from streams.provenance.atoms.relative_days import days_said
 from streams.provenance.atoms.shapes import shapes_in
 from streams.provenance.atoms.spans import joined_words, names, quoted, without_stop_words
@@ -31,6 +31,7 @@ from streams.provenance.extraction.hidden_words import read_hidden_words
 from streams.provenance.instructions.dictated import dictated, may_dictate
 from streams.provenance.instructions.patterns import IMPERATIVES
 from streams.provenance.instructions.sentences import INSTRUCTIONS_READ_MAX, Sentence, sentences_in
+from streams.provenance.instructions.worked_out import says_how_to_work_out
 from streams.provenance.requests.excluded import excluded_in
 from streams.provenance.requests.given_names import GIVEN, given_name
 from streams.provenance.requests.tied import tied_in
@@ -387,10 +388,17 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
             _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
-            for form in days_said(said) if collected.may_say_days(said) else ():
-                collected.add(AtomKind.DATE, form, leaf, whole=False, decoded=decoded, calls_for=sentence.calls_for)
+            _read_said(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
             for words in dictated(said) if dictates else ():
                 reader.add_dictated(words, sentence.calls_for)
+
+
+def _read_said(order: str, leaf: Leaf, collected: Collected, *, decoded: bool, calls_for: int) -> None:
+    """Add the days of which an order speaks in words, and that it says how a number is worked out."""
+    for form in days_said(order) if collected.may_say_days(order) else ():
+        collected.add(AtomKind.DATE, form, leaf, whole=False, decoded=decoded, calls_for=calls_for)
+    if says_how_to_work_out(order):
+        collected.add(AtomKind.NUMBER, WORKED_OUT, leaf, whole=False, decoded=decoded, calls_for=calls_for)
 
 
 def _read_grams(text: str, leaf: Leaf, collected: Collected, *, decoded: bool, calls_for: int = 0) -> None:

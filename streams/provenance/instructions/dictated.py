@@ -24,6 +24,9 @@ _BEGINS = Sieved(
     # "A ticket that says the customer agrees", "note that he agrees", "with the text: he agrees"
     rf"\b(?:(?:that|which) {_SAYING}|{_SAYING}|tell(?:ing)?(?: [\w.@'-]+){{1,3}}|informs?(?: [\w.@'-]+){{1,3}})"
     r"(?: down)?(?: that\b|:| (?=the\b|an?\b|my\b|our\b|this\b|these\b|all\b|he\b|she\b|they\b|it\b|we\b|i\b))"
+    # "Post in #ops that the office is closed", "tell sam and lea in direct messages that he leaves"
+    r"|\b(?:tell|say|state|mention|claim|inform|let|post|publish|announce|mail|e-?mail|message|text|write|send|dm|ping|notify|warn|remind|share"
+    r"|spread|tweet|broadcast)\b[^.!?;:\n\"]{1,80}? that\b"
     r"|\b(?:text|words|wording|remark|comment|reason|message|note|subject)\b ?(?:is |=) ?"
     # "With the text: he agrees", "order room service: two bottles of wine"
     r"|(?<=\w) ?: ?(?=[^\W_])"
@@ -59,3 +62,26 @@ def dictated(instruction: str) -> Iterator[str]:
         first, _, rest = words.partition(" ")
         if first.lower() in _ARTICLES:
             yield rest
+
+
+_SENTENCE = re.compile(r"[^.!?;\n]+")
+_CAPITAL = re.compile(r"(?<=\S )(?=[A-Z\u00c0-\u00dd])")
+_STARTS_MAX = 8
+
+
+def sentences_of_text(text: str) -> Iterator[str]:
+    """Yield what of a text somebody may have dictated: its sentences, and what begins in them with a capital.
+
+    An agent that obeys often puts such words behind others without a full stop ("Yours, Ann The date has moved").
+
+    Args:
+        text: what somebody writes, in any case.
+    """
+    for match in _SENTENCE.finditer(text):
+        sentence = match[0].strip()
+        if len(sentence.split()) < _WORDS_MIN:
+            continue
+        yield sentence
+        for start in [begin.start() for begin in _CAPITAL.finditer(sentence)][-_STARTS_MAX:]:
+            if len(sentence[start:].split()) >= _WORDS_MIN:
+                yield sentence[start:]

@@ -17,7 +17,13 @@ from streams.provenance.acts.words import AMBIGUOUS_VERBS
 from streams.provenance.instructions.orders_abroad import may_order_abroad, orders_abroad
 from streams.provenance.instructions.orders_as_calls import orders_as_call
 from streams.provenance.instructions.role_marks import has_role_mark, has_role_mark_in_lines
-from streams.provenance.instructions.said_as_facts import FACTS, orders_as_fact, said_to_be_done
+from streams.provenance.instructions.said_as_facts import (
+    FACT_WORDS,
+    FACTS,
+    orders_as_fact,
+    said_to_be_done,
+    tells_who_gets,
+)
 from streams.provenance.sieved import Sieved, SievedSet
 from streams.provenance.words import listed
 
@@ -93,7 +99,8 @@ _PASSIVE = Sieved(
     r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
     # "Everybody who answers has to quote it", but not "He has to leave early."
     r"|\b(?:should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also |always )?"
-    r"(?:add|attach|begin|cite|get|receive|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
+    r"(?:add|attach|begin|cite|get|receive|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state"
+    r"|use|write)\b"
 )
 _DUTY = re.compile(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
 _PRONOUNS = listed("i he she it we they who")
@@ -125,6 +132,23 @@ _RUN_ON_OBJECTS = listed(
     "everyone everything"
 )
 """What follows the verb of an order, and hardly ever a noun: "Team Call with Kim" is a title."""
+_RUN_ON_IDS = re.compile(
+    rf"[A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{{1,14}} {_ID}(?:, {_ID})*,? (?:and|or) {_ID}"
+)
+"""Several ids behind a verb: "nice colour Lock th-1, th-2 and th-3". Of a title, one follows."""
+_RUN_ON_PLACE = re.compile(
+    r"[A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{1,14} (?:in public\b|(?:in|into|to|on) [#@][\w-]"
+    r"|(?:at|in|into|on|under|to) "
+    r"(?:the|your|every|each) (?:very )?(?:end|top|bottom|beginning|start|subject|answer|reply|text|summary|note"
+    r"|message)\b)"
+)
+"""Where something is to be written: "the wiper is gone Write at the end that ..."."""
+_RUN_ON_PARTICLE = re.compile(
+    r"[A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))(?:witch|urn|et|hut|ut|ass|and|all|ake|ign|og|ive) "
+    r"(?:on|off|up|out|down|over|back|away|in) (?:a|an|the|this|that|these|those|my|your|our|his|her|their|it|all|any"
+    r"|each|every|everything)\b"
+)
+"""The same with a verb of two words: "from 109 euros Switch on the reply". The switch on a wall has no capital."""
 _ONE_MORE = re.compile(
     rf"(?:\b([\w']{{1,24}})\W{{1,3}})?\b([a-z]{{2,24}}) {_ID},? (?:too|as well|also|instead|again|in addition)\b"
 )
@@ -164,7 +188,7 @@ _TRIGGERS = frozenset(
     for form in (word, f"{word},", f"{word}.", f"{word}:", f"{word}!", f"({word}", f'"{word}', f"'{word}", f"*{word}")
 )
 """Words of instructions as they stand between spaces, with what is most often beside them."""
-_TRIGGER, _POLITE_WORD, _DUTY_WORD, _ADDRESSED_WORD, _VERB, _ABROAD = (1 << bit for bit in range(6))
+_TRIGGER, _POLITE_WORD, _DUTY_WORD, _ADDRESSED_WORD, _VERB, _ABROAD, _FACT = (1 << bit for bit in range(7))
 """Sorts of words: those of `_TRIGGERS`, those of the tables below without the signs around them, foreign verbs."""
 _SORTS: dict[str, int] = {}
 for _sort, _words in (
@@ -172,6 +196,7 @@ for _sort, _words in (
     (_DUTY_WORD, _DUTIES),
     (_ADDRESSED_WORD, _ADDRESSED),
     (_VERB, IMPERATIVES | _NEVER),
+    (_FACT, FACT_WORDS),
 ):
     for _word in _words:
         _SORTS[_word] = _SORTS.get(_word, 0) | _sort
@@ -235,6 +260,8 @@ def _has_other_form(lowered: str, spaced: str, sorts: int) -> bool:
     if "_" in lowered and orders_as_call(lowered, _CLEAR_VERBS):
         return True
     if " to be " in lowered and (said_to_be_done(lowered, IMPERATIVES) or orders_as_fact(lowered, _CLEAR_VERBS)):
+        return True
+    if sorts & _FACT and tells_who_gets(lowered):
         return True
     return bool(sorts & _ABROAD) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
 
@@ -341,7 +368,13 @@ def _runs_on(sentence: str) -> bool:
             or verb not in AMBIGUOUS_VERBS
         ):
             return True
-    return False
+    if _RUN_ON_PARTICLE.search(sentence) is not None:
+        return True
+    return any(
+        verb in verbs
+        for pattern, verbs in ((_RUN_ON_IDS, _CLEAR_VERBS), (_RUN_ON_PLACE, IMPERATIVES))
+        for verb in (match[0].split(" ", 1)[0].lower() for match in pattern.finditer(sentence))
+    )
 
 
 def _begins_with_imperative(clause: str) -> bool:

@@ -29,11 +29,12 @@ _TIMES = listed(
 )
 _AMOUNTS = listed(
     "amount price total quantity qty sum cost fee tip balance discount percent percentage rate salary tax deposit "
-    "cent minor money"
+    "cent minor money eur euros usd dollars gbp pounds chf francs sek nok dkk kronor pln zloty"
 )
 _MONEY = listed(
     "amount price total sum cost fee tip balance salary wage pay payment refund deposit credit charge bonus gross net "
-    "budget value money cent minor tax fare fine premium"
+    "budget value money cent minor tax fare fine premium "
+    "eur euros usd dollars gbp pounds chf francs sek nok dkk kronor pln zloty"
 )
 """The words of amounts that mean money. A quantity can be any: nobody writes down that two of a thing are wanted."""
 _DESTINATIONS = listed(

@@ -1,0 +1,102 @@
+"""What people have done at home and among friends without the usual verb for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.requests.scope import derive_scopes
+
+
+def kinds_of(text: str) -> set[str]:
+    return {scope.kind for scope in derive_scopes(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Jonas paid for the concert, send him what I owe him", "pay"),
+        ("I owe Ida 20 for lunch, can you square that?", "pay"),
+        ("My share of the gift is 15 euros, get it to Lena please", "pay"),
+        ("cover Mia's part of the rent this month", "pay"),
+        ("put 50 euros on my prepaid phone", "pay"),
+        ("Rui and Ana need to be in the group Book club", "share"),
+        ("Kai should be on the guest list as well", "share"),
+        ("get Ola into #design", "share"),
+        ("Ben belongs on the distribution list of the choir", "share"),
+        ("Have Kim join the standup", "share"),
+        ("release the lab results to the patient", "share"),
+        ("Welcome the new trainee in the channel #hello", "post"),
+        ("wish Tom a happy birthday on his wall", "post"),
+        ("Get word to Sven that the game is off", "send"),
+        ("RSVP yes to Karl's party", "send"),
+        ("Bill Larsen Ltd for the May hours", "create"),
+        ("invoice the Lopez family for four lessons", "create"),
+        ("Write up a quote for the Miller kitchen, 3 days at 400", "create"),
+        ("have parcel 00340434161094042557 kept at the depot until Friday", "change"),
+        ("hold my mail until the 12th", "change"),
+        ("I'm away till Monday, have them keep my parcel", "change"),
+        ("point shop.larsen.example to 203.0.113.20", "change"),
+        ("route calls to my mobile from noon", "change"),
+        ("I need a cab at seven", "book"),
+        ("get me a car from the market to the station", "book"),
+        ("sign Timo up for the swimming course", "book"),
+        ("count me in for the hike on Saturday", "book"),
+        ("I'm not coming to the yoga class after all", "delete"),
+        ("scratch the appointment with the vet", "delete"),
+        ("knock the second bag off my flight", "delete"),
+        ("the 3 pm with Lea is off", "delete"),
+        ("quit the newsletter", "delete"),
+        ("Hand over my two Larsen deals to Ida", "change"),
+        ("tick off milk and bread", "change"),
+        ("bump the priority of ticket 88", "change"),
+        ("set an alarm for 6:30", "create"),
+        ("grade the essay of Bo with B+", "create"),
+        ("restock the shelf, 12 of each", "book"),
+        ("refer the patient to cardiology", "send"),
+        ("report the pothole on Mill Lane", "create"),
+        ("flag the photo by user kx9 as spam", "change"),
+        ("claim the delay of yesterday's train", "create"),
+        ("my card is gone, stop it", "secure"),
+        ("turn off two-factor for the tablet", "secure"),
+        ("put the notice about the drill on the board", "post"),
+        ("print the boarding pass", "run"),
+        ("get another pack of the coffee we had", "book"),
+    ],
+)
+def test_a_wish_in_passing_asks_for_its_act(text: str, kind: str) -> None:
+    assert kind in kinds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("What do I owe Jonas?", "pay"),
+        ("How much do I owe him? Send me the list.", "pay"),
+        ("Did Lena get my share of the gift?", "pay"),
+        ("Who covers Mia's part of the rent?", "pay"),
+        ("Tell me who needs to be in the meeting", "share"),
+        ("Does Kai need to be in #launch?", "share"),
+        ("Who should be on the guest list?", "share"),
+        ("You are welcome to look at the file", "post"),
+        ("I wish I knew what the letter says", "post"),
+        ("don't welcome him in #team", "post"),
+        ("What does the bill for the plumber say?", "create"),
+        ("Show me the invoice for March", "create"),
+        ("Read the mail about the parcel kept at the depot", "change"),
+        ("don't hold my mail", "change"),
+        ("What is the point to remember in the memo?", "change"),
+        ("Which calls were routed to my mobile?", "change"),
+        ("What did the cab cost?", "book"),
+        ("don't sign Timo up for the course", "book"),
+        ("What's off about the report?", "delete"),
+        ("The milk is off, what can I cook?", "delete"),
+        ("Read the report on the pothole", "create"),
+        ("Is my card gone?", "secure"),
+        ("Is the notice about the drill on the board?", "post"),
+        ("How do I print the pass?", "run"),
+        ("what does it cost to print the book?", "run"),
+        ("Look up what is left to tick off", "change"),
+    ],
+)
+def test_what_is_asked_about_denied_or_only_told_asks_for_nothing(text: str, kind: str) -> None:
+    assert kind not in kinds_of(text)
