@@ -44,7 +44,7 @@ _ENGLISH = re.compile(
     r"(?! as\b)"
     # "They wrote me how much and where to"
     rf"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|mailed|e-?mailed|texted|messaged|told|sent|let) (?:to )?(?:me|us) "
-    rf"(?:know )?{_ASKS_WHAT}\b"
+    rf"(?:know )?(?:(?:in|by|on|via|over) (?:(?:the|a|our|his|her|my) )?[\w-]{{2,20}} )?{_ASKS_WHAT}\b"
     # "She mailed me the new IBAN last week"
     r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:has |have |had )?(?:just |already )?"
     r"(?:wrote|written|mailed|e-?mailed|texted|messaged|sent|gave|given)"
