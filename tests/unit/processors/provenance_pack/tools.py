@@ -64,6 +64,7 @@ PERSON = tool_entry(
     output_label=Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE),
 )  # fmt: skip
 PRESS = tool_entry("desk", "laminate", **ACTS)
+ROTATE = tool_entry("desk", "rotate_keys", **ACTS, kind="secure")
 SECRET = tool_entry("desk", "set_secret", **INNER, sink_args=("/name", "/value"))
 HAND_OVER = tool_entry("desk", "escalate", **INNER)
 PAY = tool_entry("desk", "pay", **ACTS, sink_args=("/iban",), schema=AMOUNT)
@@ -90,6 +91,7 @@ ENTRIES = (
     CREDIT,
     SECRET,
     HAND_OVER,
+    ROTATE,
     PRESS,
     LETTER,
     LIST,
