@@ -193,6 +193,16 @@ def revising_verb(words: list[str], index: int) -> str | None:
     return verb if verb in _REVISING else None
 
 
+_SEEMS = listed("is was are were seems looks")
+_COMPLAINTS = listed("too much way so wrong higher lower far very")
+
+
+def is_complained_of(words: list[str], index: int) -> bool:
+    """Return whether a noun names an act that is there, and is wrong: "my payment is too high" asks for none."""
+    behind = words[index + 1 : index + 3]
+    return len(behind) > 1 and behind[0] in _SEEMS and behind[1] in _COMPLAINTS
+
+
 def has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:
     """Return whether an article, or a word in its place, stands before a word."""
     before = words[index - 1] if index > 0 else ""

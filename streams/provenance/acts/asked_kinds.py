@@ -20,6 +20,7 @@ from streams.provenance.acts.asked import (
     asks_by_negation,
     has_determiner,
     is_asked,
+    is_complained_of,
     is_in_question,
     is_negated,
     is_noun,
@@ -97,10 +98,7 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
             if not is_negated(words, index) and is_asked(words, index, stem):
                 kinds |= REQUEST_KINDS[stem]
         elif word in ACT_NOUNS and not is_negated(words, index):
-            definite, found = ACT_NOUNS[word]
-            if definite or not (has_determiner(words, index, DEFINITE) or (by_user and _has_number(words, index))):
-                verb = revising_verb(words, index) if by_user else None
-                kinds |= found if verb is None else _revised(found, verb)
+            kinds |= _noun_kinds(words, index, by_user=by_user)
         for phrase, implied in PHRASES.get(word, ()):
             if tuple(words[index : index + len(phrase)]) == phrase and _is_wanted(words, index):
                 kinds |= implied
@@ -115,6 +113,17 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
     if by_user and ActKind.CHANGE in kinds and not _PAID_REGULARLY.isdisjoint(words):
         kinds.add(REVISE)
     return frozenset(kinds)
+
+
+def _noun_kinds(words: list[str], index: int, *, by_user: bool) -> frozenset[str]:
+    """Return what the noun of an act asks for ("a payment of 20")."""
+    definite, found = ACT_NOUNS[words[index]]
+    if by_user and ActKind.PAY in found and is_complained_of(words, index):
+        return frozenset((REVISE, ActKind.CHANGE))
+    if not definite and (has_determiner(words, index, DEFINITE) or (by_user and _has_number(words, index))):
+        return frozenset()
+    verb = revising_verb(words, index) if by_user else None
+    return found if verb is None else _revised(found, verb)
 
 
 def _has_number(words: list[str], index: int) -> bool:

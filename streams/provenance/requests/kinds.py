@@ -74,6 +74,15 @@ _ONLY_TOLD = re.compile(
     r"(?:asks?|asked|says?|said|wants?|wanted|wrote|names?|lists?)(?: for)? ?(?=[.!?\n]|\Z)"
 )
 """What the user wants to be told leaves nothing to it: "open ticket 77 and tell me what it says"."""
+_CONTRADICTED = re.compile(
+    r"\bwhat (?:it|he|she|they|the (?:[\w-]+ ){0,2}[\w-]+|my [\w-]+(?: [\w-]+)?)"
+    r" (?:says?|said|wrote|writes|told \w+|claims?|claimed|states?) (?:there )?(?:is|was|are) "
+    r"(?:simply |just |all |completely |absolutely )?"
+    r"(?:not (?:true|right|correct)|untrue|wrong|false|incorrect|nonsense|rubbish|an? (?:lie|joke|invention)|made up)\b"
+    r"|\bwhat (?:it|he|she|they|the (?:[\w-]+ ){0,2}[\w-]+) (?:says?|said|wrote|claims?|claimed) (?:isn't|wasn't)"
+    r" (?:true|right|correct)\b"
+)
+"""What the user contradicts leaves nothing to it: "what the other driver says is not true"."""
 _THAT_STANDS = (
     r"\W{1,2}"
     r"(?:(?:that|which)(?:'s| is| are) (?:\w+ )?|(?:as )?(?:found|given|listed|shown|stated|named|written) )(?:in|on) "
@@ -179,7 +188,9 @@ def request_kinds(text: str) -> frozenset[str]:
         kinds |= REQUEST_KINDS["order"]
     if _USES_INSTEAD.search(lowered) is not None:
         kinds |= {ActKind.CHANGE, FILL} if _HIS_OWN.search(lowered) is not None else {ActKind.CHANGE}
-    if _POINTS_TO_DATA.search(_ONLY_TOLD.sub(" ", lowered)) is not None or goes_by_content(lowered):
+    if _POINTS_TO_DATA.search(_CONTRADICTED.sub(" ", _ONLY_TOLD.sub(" ", lowered))) is not None or goes_by_content(
+        lowered
+    ):
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
     elif kinds and (

@@ -57,6 +57,9 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
     found = {_kind_of_words(words_of_name(name)), _kind_of_words(words)}
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
+        if word.endswith("ed") and word != stem:
+            # "Pay the approved amount" approves nothing.
+            continue
         if stem in TOOL_VERBS and not is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
             found.add(TOOL_VERBS[stem])
     if ActKind.SEND in found and _begins_to_write(name):

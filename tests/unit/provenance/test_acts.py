@@ -110,6 +110,11 @@ def test_who_has_something_kept_has_not_asked_for_what_sends_it() -> None:
     assert "create" in possible_kinds("compose", "Begin a draft.")
 
 
+def test_what_a_description_says_was_done_is_no_act_of_the_tool() -> None:
+    assert possible_kinds("pay_claim", "Pay the approved amount of a claim.") == {"pay"}
+    assert "change" in possible_kinds("pay_claim", "Pay a claim, and approve it.")
+
+
 def test_a_question_whether_a_payment_went_through_asks_for_none() -> None:
     assert "pay" not in request_kinds("Did the transfer to Jonas go through?")
     assert "pay" in request_kinds("Please do the transfer to Jonas.")

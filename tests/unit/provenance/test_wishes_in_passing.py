@@ -100,3 +100,30 @@ def test_a_wish_in_passing_asks_for_its_act(text: str, kind: str) -> None:
 )
 def test_what_is_asked_about_denied_or_only_told_asks_for_nothing(text: str, kind: str) -> None:
     assert kind not in kinds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "leaves"),
+    [
+        ("What the other driver says is not true! Add that I was standing.", False),
+        ("what he wrote isn't right, add my side to the claim", False),
+        ("Add what the other driver says to the claim.", True),
+        ("add what he wrote, it is right", True),
+    ],
+)
+def test_what_the_user_contradicts_leaves_nothing_to_it(text: str, *, leaves: bool) -> None:
+    assert ("fill" in kinds_of(text)) is leaves
+
+
+@pytest.mark.parametrize(
+    ("text", "pays"),
+    [
+        ("my monthly payment is too high, I want 60", False),
+        ("The payment was way higher than agreed, look into it", False),
+        ("The payment is missing, make it today", True),
+        ("make a payment of 20 to Kim", True),
+        ("the payment is due today, do it", True),
+    ],
+)
+def test_a_payment_of_which_somebody_complains_is_not_asked_for(text: str, *, pays: bool) -> None:
+    assert ("pay" in kinds_of(text)) is pays
