@@ -19,6 +19,9 @@ KEPT_DAYS = 45
 """For how long what is usual for an agent is remembered after its last use: the rows of watches, and what they have
 published of it. So no history, window or latch of a declaration is longer."""
 
+BATCH_FROM = 12
+"""After how many calls a session with one tool or two is a batch."""
+
 LEARNABLE = "ALLOW"
 """The only outcome that baselines learn from. What was denied or quarantined did not happen."""
 REFUSED = ("DENY", "QUARANTINE")
@@ -45,6 +48,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
         is_trusted: whether the session has read only trusted data so far.
         previous_tool: the tool of the call before it in the session, and `before_tool` that of the one before that.
         is_answer: whether it brings data somewhere about something that the session has looked at before.
+        is_batch: whether the session has made a dozen calls before it, and has used no more than two tools with it.
     """
 
     event_id: str
@@ -71,6 +75,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     previous_tool: str = ""
     before_tool: str = ""
     is_answer: bool = False
+    is_batch: bool = False
 
 
 def _part_of(hour: int) -> str:

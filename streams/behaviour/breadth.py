@@ -25,6 +25,12 @@ count: what is answered is by strangers. Short letters are a mailing, which has 
 a second sign up to one and a half times as many deviations, but not if the session has read untrusted data. That
 the hour is busy is one: a flood is not a mailing.
 
+A session that from its first call on has used one tool or two, for a dozen calls or more, and has read nothing by
+others, does what somebody has given it: nothing that it has read can have turned it to that. It needs a second sign up
+to four times as much of what is read, up to three times as busy an hour, and up to eight times of both where it reads
+and writes in turn, and nothing goes anywhere. What it then sends is judged with all that was read before (`gathered`).
+Secrets, deletions and the data of several people are judged as in every session.
+
 **Rejected.** To count what has a common parent (a folder, a repository) as one thing: whoever copies one folder of
 contracts would have read one thing.
 """
@@ -32,9 +38,10 @@ contracts would have read one thing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
-from streams.behaviour.activity import Activity
+from streams.behaviour.activity import HOUR_MS, Activity
 from streams.behaviour.acts import changes, destroys, is_of_secrets, may_hold_secrets, only_reads, only_writes
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.risk import RiskRow
@@ -45,6 +52,8 @@ OF_PEOPLE = "cross_owner"
 SWEEP = "novel_cusum"
 BUSY = "rate_nb"
 HOURS = "off_hours"
+LOOP = "loop"
+STRETCH = "loop_run"
 VOLUME = "egress"
 VOLUMES = frozenset({VOLUME, "new_contact"})
 """Kinds that, with a measure, are about how much leaves."""
@@ -52,10 +61,13 @@ ALONE_FACTOR = 2.0
 WRITES_FACTOR = 8.0
 SWEEPS_FACTOR = 5.0
 DELETIONS_FACTOR = 2.0
+BATCH_FACTOR = 4.0
+BUSY_FACTOR = 3.0
 LETTERS_FACTOR = 1.5
 HOURS_FACTOR = 1.25
 """How many times its threshold something has to be where it is the only sign: what only reads, what writes, new things
-that are read one after the other, what is deleted after a look at it, what short letters bring away, and an hour."""
+that are read one after the other, what is deleted after a look at it, what a session reads that does nothing else, the
+hour that it makes busy, what short letters bring away, and an hour at which nobody works."""
 LETTER_BYTES = 1_000.0
 """How large a short letter is at most. It is usual of whoever sends anything: a day on which an account was paid, and
 nobody was written to, says nothing about letters."""
@@ -64,6 +76,10 @@ BATCH_SHARE = 0.75
 the same batch. Its second sign is at least as strong: half, as for others, is an hour at which one day in seven has
 work."""
 
+SAME_SHARE = 0.6
+"""The same of a session that does nothing else: how many things it is about, how long it is and that the hour is busy
+are the same batch."""
+
 
 class Needed(NamedTuple):
     """The second sign that something needs.
@@ -71,12 +87,14 @@ class Needed(NamedTuple):
     Attributes:
         kinds: the kinds of detectors that can give it.
         least: from which share of its threshold on something is one.
-        factor: how much less it counts for correlations than other work; more than 1 of a batch.
+        factor: how much less it counts for correlations than other work; more than 1 of a batch of writes.
+        most: what it adds to risk at most, as a share of its threshold.
     """
 
     kinds: frozenset[str]
     least: float = 0.5
     factor: float = 1.0
+    most: float = inf
 
 
 SIGNS = Needed(frozenset({"new_terms", "new_contact", OF_PEOPLE, "epoch_drift", "off_hours", "two_places"}))
@@ -85,14 +103,19 @@ SIGNS_OF_PAGES = Needed(SIGNS.kinds - {"new_terms"})
 """The same of one tool that reads on and on. That nobody has called it before is why the whole list is read."""
 SIGNS_OF_SWEEPS = Needed(SIGNS.kinds - {"new_terms", "new_contact"} | {"odd_contact"})
 """The same of new things that are read. Those who ask for them are often new as well, as auditors are."""
-SIGNS_OF_WRITES = Needed(frozenset({"off_hours", "two_places"}), BATCH_SHARE, WRITES_FACTOR)
+SIGNS_OF_BATCHES = Needed(SIGNS.kinds, 0.35, most=SAME_SHARE)
+"""The same of a session that has done nothing else from its first call on, and has read nothing by others. What is then
+sent is another thing. Whoever has ordered it does so at his usual hours: those between two days of work are a sign."""
+SIGNS_OF_BUSY_BATCHES = Needed(SIGNS_OF_PAGES.kinds, most=SAME_SHARE)
+"""The same of an hour that such a session makes busy."""
+SIGNS_OF_WRITES = Needed(frozenset({"off_hours", "two_places"}), BATCH_SHARE, WRITES_FACTOR, BATCH_SHARE)
 """The same of what writes: among many customers some are new, they are many people, a tool for what is done once in a
 quarter is new each time, and so is it to the version."""
-SIGNS_OF_DELETIONS = Needed(SIGNS_OF_WRITES.kinds | {"odd_contact"}, BATCH_SHARE, DELETIONS_FACTOR)
+SIGNS_OF_DELETIONS = Needed(SIGNS_OF_WRITES.kinds | {"odd_contact"}, BATCH_SHARE, DELETIONS_FACTOR, BATCH_SHARE)
 SIGNS_OF_ANSWERS = Needed(SIGNS.kinds - {"new_contact"} | {BREADTH})
 """The same of a long answer. That it brings much to whoever has asked is what needs a sign."""
 SIGNS_OF_LETTERS = Needed(
-    frozenset({"off_hours", "two_places", OF_PEOPLE, "epoch_drift", BUSY}), BATCH_SHARE, LETTERS_FACTOR
+    frozenset({"off_hours", "two_places", OF_PEOPLE, "epoch_drift", BUSY}), BATCH_SHARE, LETTERS_FACTOR, BATCH_SHARE
 )
 """The same of short letters. To how many they go, and to whom for the first time, is the mailing."""
 SIGNS_OF_HOURS = Needed(frozenset({BREADTH, OF_PEOPLE, SWEEP, "odd_contact", "epoch_drift", "two_places"}), least=0.35)
@@ -117,18 +140,47 @@ def signs_needed(it: Declaration, share: float, activity: Activity) -> Needed | 
     if kind == SWEEP:
         is_weak = share < SWEEPS_FACTOR and only_reads(activity.tool)
         return SIGNS_OF_SWEEPS if is_weak and not may_hold_secrets(activity.tool, activity.object or "") else None
-    is_reading = False
-    if kind in (BREADTH, OF_PEOPLE) and share < WRITES_FACTOR:
-        if only_writes(activity.tool) or works_one_by_one(kind, activity):
-            return SIGNS_OF_WRITES
-        if kind == BREADTH and share < DELETIONS_FACTOR and _looks_before_it_deletes(activity):
-            return SIGNS_OF_DELETIONS
-        is_reading = kind == BREADTH and only_reads(activity.tool) and not is_of_secrets(activity.tool)
-    elif kind == BUSY:
-        if _goes_on_reading(activity):
-            return SIGNS_OF_PAGES if share < ALONE_FACTOR else None
-        is_reading = works_one_by_one(kind, activity) or _tidies_up(activity)
+    if kind == BUSY:
+        return _signs_of_busy(it, share, activity)
+    if kind in (STRETCH, LOOP):
+        return _signs_of_loops(it, share, activity)
+    return _signs_of_breadth(kind, share, activity) if kind in (BREADTH, OF_PEOPLE) else None
+
+
+def _signs_of_breadth(kind: str, share: float, activity: Activity) -> Needed | None:
+    """Return which second sign there has to be of many things, or of many people."""
+    if share < WRITES_FACTOR and (only_writes(activity.tool) or works_one_by_one(kind, activity)):
+        return SIGNS_OF_WRITES
+    if kind == OF_PEOPLE:
+        return None
+    if share < DELETIONS_FACTOR and _looks_before_it_deletes(activity):
+        return SIGNS_OF_DELETIONS
+    is_reading = only_reads(activity.tool) and not is_of_secrets(activity.tool)
+    if is_reading and activity.is_batch and activity.destination is None:
+        return SIGNS_OF_BATCHES if share < (WRITES_FACTOR if _fills(activity) else BATCH_FACTOR) else None
     return SIGNS if is_reading and share < ALONE_FACTOR else None
+
+
+def _signs_of_busy(it: Declaration, share: float, activity: Activity) -> Needed | None:
+    """Return which second sign there has to be of a busy hour. What a batch writes to has to be counted for itself."""
+    is_counted = only_reads(activity.tool) or (only_writes(activity.tool) and activity.object is not None)
+    if activity.is_batch and is_counted and it.window_ms >= HOUR_MS and not is_of_secrets(activity.tool):
+        return SIGNS_OF_BUSY_BATCHES if share < (WRITES_FACTOR if _fills(activity) else BUSY_FACTOR) else None
+    if _goes_on_reading(activity):
+        return SIGNS_OF_PAGES if share < ALONE_FACTOR else None
+    is_reading = works_one_by_one(BUSY, activity) or _tidies_up(activity)
+    return SIGNS if is_reading and share < ALONE_FACTOR else None
+
+
+def _signs_of_loops(it: Declaration, share: float, activity: Activity) -> Needed | None:
+    """Return which second sign there has to be of calls that come again.
+
+    A long stretch needs none, but it is the same batch for risk. What is written to again and again may be a table.
+    """
+    if it.kind == STRETCH:
+        return SIGNS_OF_BATCHES if activity.is_batch and share < 1.0 else None
+    is_filled = it.term is not None and _fills(activity)
+    return SIGNS_OF_BATCHES if is_filled and share < WRITES_FACTOR else None
 
 
 def _signs_of_volume(kind: str, share: float, activity: Activity) -> Needed | None:
@@ -143,6 +195,14 @@ def _goes_on_reading(activity: Activity) -> bool:
     """Return whether the last three calls of the session read with one tool, as those of somebody who waits do."""
     tool = activity.tool
     return activity.previous_tool == activity.before_tool == tool and only_reads(tool)
+
+
+def _fills(activity: Activity) -> bool:
+    """Return whether a session that does nothing else reads and writes in turn, as who copies or loads data does."""
+    tool, before = activity.tool, activity.previous_tool
+    if not activity.is_batch or activity.destination is not None or activity.before_tool != tool:
+        return False
+    return (only_reads(tool) and only_writes(before)) or (only_writes(tool) and only_reads(before))
 
 
 def _tidies_up(activity: Activity) -> bool:

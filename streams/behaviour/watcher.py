@@ -21,7 +21,7 @@ import msgspec
 from streams.behaviour import correlations
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
 from streams.behaviour.announced import EXPECTED, Announcements, Expected, counted_off
-from streams.behaviour.breadth import BATCH_SHARE, has_sign, signs_needed
+from streams.behaviour.breadth import has_sign, signs_needed
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.chains import Chains
 from streams.behaviour.correlations import Correlation, Matches, Seen
@@ -236,12 +236,12 @@ class Watcher:
     def _counted_as(self, signal: Signal, case: Case) -> Signal:
         """Return a signal as it counts in risk and in correlations.
 
-        Of a batch, risk has `BATCH_SHARE` at most, and correlations need as much more as an alert does.
+        Of a batch, risk has a part at most, and of one that writes, correlations need as much more as an alert does.
         """
         needed = signs_needed(self._declarations[signal.name], signal.share, case.activity)
-        if needed is None or needed.factor <= 1.0:
+        if needed is None or (signal.share <= needed.most and needed.factor <= 1.0):
             return signal
-        return replace(signal, score=signal.score / needed.factor, share=min(signal.share, BATCH_SHARE))
+        return replace(signal, score=signal.score / needed.factor, share=min(signal.share, needed.most))
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]

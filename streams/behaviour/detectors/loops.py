@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
-from streams.behaviour.acts import asks_for_state, only_reads
+from streams.behaviour.acts import asks_for_state, is_grave, only_reads
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import (
     DAYS_MIN,
@@ -50,8 +50,12 @@ ONWARD_SHARE = 0.5
 """What the calls of a stretch count for of which none is like one before it: whoever reads a list page by page gets
 somewhere, and whoever is stuck comes back to what it had."""
 ONWARD_MAX = SKETCH_MAX + 1
-"""How many calls of a stretch may count for less. The calls up to here are remembered, so nobody knows whether a later
-one is like another later one."""
+"""How many calls of a stretch count for that share."""
+SKETCH_ERROR = 1.15
+"""By how much more the number of different ones may be than a sketch says."""
+GIVEN_SHARE = 0.1
+"""The same where the session has read nothing by others, and the tool does nothing grave: a list or a mailing that
+somebody wants. How much is read, sent or deleted by that is counted for itself."""
 STAY_MAX = 0.995
 
 
@@ -232,32 +236,44 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How long a session has been calling one tool, and the calls of the stretch but for the first.
 
-    Once that a call has come again (`is_back`), nobody asks for the calls any more. No more are kept than a sketch
-    holds exactly, and calls beyond them count in full.
+    Of a long stretch, the smallest digests of calls are kept (`seen`): whoever goes round in a circle comes back to one
+    of them. Once that a call has come again (`is_back`), nobody asks for them any more. `things` are what the calls
+    were about, and where they went, `last` is the last call, and `again` says how many were equal to the one before.
     """
 
     tool: int = 0
     count: int = 0
     seen: Sketch = Sketch()
     is_back: bool = False
+    things: Sketch = Sketch()
+    last: int = 0
+    again: int = 0
 
-    @property
-    def length(self) -> float:
-        """How many calls it counts for."""
-        return self.count if self.is_back else self.count - (1.0 - ONWARD_SHARE) * min(self.count, ONWARD_MAX)
+    def length(self, *, is_given: bool) -> float:
+        """Return how many calls it counts for, less if somebody may have given it as work."""
+        tried = (1.0 - ONWARD_SHARE) * self.again
+        if self.is_back:
+            return self.count - tried
+        length = self.count - (1.0 - ONWARD_SHARE) * min(self.count, ONWARD_MAX)
+        if not is_given:
+            return length
+        different = SKETCH_ERROR * (self.things if self.things.digests else self.seen).count() + 1.0
+        return min(length, self.count - (1.0 - GIVEN_SHARE) * min(self.count, different))
 
-    def after(self, tool: int, call: str) -> Onward:
-        """Return it with one more call; `call` is empty if it has no digest."""
+    def after(self, tool: int, activity: Activity) -> Onward:
+        """Return it with one more call."""
         if tool != self.tool:
             return Onward(tool, 1)
-        kept = len(self.seen.digests)
-        # Rows of earlier versions have no calls, so nobody knows whether one of them has come again.
-        if self.is_back or not call or kept < min(self.count - 1, SKETCH_MAX):
-            return Onward(tool, self.count + 1, is_back=True)
-        digest = digest_once(call)
-        if digest in self.seen.digests:
-            return Onward(tool, self.count + 1, is_back=True)
-        return Onward(tool, self.count + 1, self.seen if kept == SKETCH_MAX else self.seen.with_digest(digest))
+        count, call = self.count + 1, digest_once(activity.call) if activity.call else 0
+        again = self.again + (call == self.last != 0)
+        # Rows of earlier versions have no last call, so nobody knows whether one has come again.
+        is_back = self.is_back or not call or call in self.seen.digests or (self.count > 1 and not self.last)
+        if is_back:
+            return Onward(tool, count, is_back=True, last=call, again=again)
+        things = self.things
+        if activity.object is not None:
+            things = things.with_digest(digest_once(f"{activity.object} {activity.destination or ''}"))
+        return Onward(tool, count, self.seen.with_digest(call), things=things, last=call, again=again)
 
 
 class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -277,7 +293,9 @@ class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class LoopRun(Keyed):
     """One tool without end, where peers go on to another one. Paging is a long stretch that peers know.
 
-    In a stretch that goes on, each call being another one, the first `ONWARD_MAX` calls count for less.
+    In a stretch that goes on, each call being another one, the first `ONWARD_MAX` calls count for less. In a session
+    that has read nothing by others, all of them do that are about different things or, where nothing says what they are
+    about, different calls. A call that is tried again counts for half: `loop` counts these.
     """
 
     row_types = (Onward, Stays)
@@ -289,11 +307,12 @@ class LoopRun(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of a stretch of this length, 0 within the usual stretches of a day."""
         it, stays, tool = self.declaration, rows[1] or Stays(), digest_of(activity.tool)
-        stretch = (rows[0] or Onward()).after(tool, activity.call)
+        stretch = (rows[0] or Onward()).after(tool, activity)
         kept = (stretch, stays)
         if stays.calls < it.min_support or stretch.count == 1:
             return Scored(kept)
-        stay, length = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), stays.stay_most), stretch.length
+        stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), stays.stay_most)
+        length = stretch.length(is_given=activity.is_trusted and not is_grave(activity.tool))
         score = -(length - 1.0) * log10(max(stay, 1e-3))
         if score >= self.faint and stays.peak.past.weight >= DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
@@ -304,7 +323,9 @@ class LoopRun(Keyed):
         """Return the rows with one more call of the tool."""
         del noted
         stretch, stays = rows
-        peak = learned(stays.peak, float(stretch.count), activity.time_ms, self.declaration)
+        # What is let pass because it gets on teaches no more than what is known of it.
+        count = stretch.count if stretch.is_back or stretch.count < ONWARD_MAX else ONWARD_MAX
+        peak = learned(stays.peak, float(count), activity.time_ms, self.declaration)
         calls, starts = stays.calls + 1, stays.starts + (stretch.count == 1)
         tether, stay_most = stays.tether, stays.stay_most
         if peak.past is not stays.peak.past and peak.past.weight > SETTLED_DAYS:

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.acts import only_reads
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import compared, learned
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
@@ -21,6 +22,12 @@ CONTEXT_TOOLS_MAX = 32
 SURPRISE_BITS_MAX = 12.0
 STEP_BITS_MAX = 4.0
 """What one call adds at most above what is usual: one step that nobody has taken before does not alert."""
+RARE_BITS = 7.0
+RARE_CALLS = 10
+"""From how many bits on it is asked whether peers have hardly used a tool, and how many calls of it are hardly any.
+A tool that is new is in no order yet, and is told as a new one."""
+BELOW_SHARE = 0.95
+"""The share of the threshold that a call has at most which is not odd itself, or the next of a row of reads."""
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,10 +47,11 @@ def after(context: Context | None, tool: int) -> Context:
 
 
 class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Evidence that a session takes an odd order, and when it was last added to."""
+    """Evidence that a session takes an odd order, when it was last added to, and the digest of the last odd call."""
 
     total: float = 0.0
     at_ms: int = 0
+    last: int = 0
 
 
 def surprise_bits(contexts: tuple[Context | None, ...], tool: int) -> float:
@@ -65,6 +73,10 @@ class SeqSurprise(Keyed):
 
     Some kinds of work take the same steps in the same order, and others hardly ever. So the evidence about a session
     must also lie above that about the oddest session of usual days, of any agent of the type.
+
+    Of reads with one tool in a row, only the first was chosen, and a call that is tried again has no order at all. How
+    often these come is counted for itself (`loop`, `loop_run`, `fan_out`). Reads in a row still add up, but what they
+    add is reported with the next call that is odd.
     """
 
     row_types = (Oddness, Context, Context, Context, Mean, Peak)
@@ -95,19 +107,31 @@ class SeqSurprise(Keyed):
         tool = digest_of(activity.tool)
         bits = surprise_bits((third, second, first), tool)
         bits = bits if bits < SURPRISE_BITS_MAX else SURPRISE_BITS_MAX
+        step, last, is_row = 0.0, odd.last, activity.tool == activity.previous_tool and only_reads(activity.tool)
         if usual.weight >= it.min_support:
             step = bits - usual.mean - usual.var**0.5 - it.allowance
+            if step > 0.0:
+                before, last = last, digest_once(activity.call)
+                step = 0.0 if activity.call and last == before else step
+            elif is_row:
+                # Whoever reads on has not gone back to the usual order.
+                step = 0.0
+            if bits >= RARE_BITS and first is not None and count_of(first.follow, tool) < RARE_CALLS:
+                step = 0.0
             total += step if step < STEP_BITS_MAX else STEP_BITS_MAX
             total = total if total > 0.0 else 0.0
-        kept = (Oddness(total, at_ms), third, second, first, rows[4], peak)
+        kept = (Oddness(total, at_ms, last), third, second, first, rows[4], peak)
         if total < self.faint:
             # Beside what is usual it would be less.
             return Scored(kept, noted=(bits, total, tool))
         found = compared(total, self._beside_days, (peak,), ODD_COLD_FACTOR)
         if found.score < self.faint:
             return Scored(kept, noted=(bits, total, tool))
-        words = {"bits": bits, "sum": total, "usual": found.usual}
-        return Scored(kept, found.score, words, (bits, total, tool))
+        words, score = {"bits": bits, "sum": total, "usual": found.usual}, found.score
+        if score >= it.threshold and (is_row or step <= 0.0):
+            # It is not reported, and does not become usual either.
+            score, total = BELOW_SHARE * it.threshold, 0.0
+        return Scored(kept, score, words, (bits, total, tool))
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call after its contexts."""

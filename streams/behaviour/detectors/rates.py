@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.activity import BATCH_FROM, DAY_MS, Activity, digest_of
 from streams.behaviour.breadth import LETTER_BYTES, signs_needed
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import beside_days, both_learned, has_days
@@ -58,12 +58,17 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The running window's counts, all and those that were learned from, and what windows over usually hold."""
+    """The running window's counts, all and those that were learned from, and what windows over usually hold.
+
+    `batch` are the calls of sessions that do nothing else, and `whose` is the last of these: others are not to blame.
+    """
 
     index: int = -1
     count: int = 0
     good: int = 0
     past: Mean = Mean()
+    batch: int = 0
+    whose: int = 0
 
 
 NEVER = Arrival()
@@ -191,9 +196,14 @@ class RateNb(Keyed):
         own, index = rows[0], activity.time_ms // it.window_ms
         if own is None or index > own.index:
             own = rolled(own, index, it.window_ms, it.history_ms)
-        past, count = own.past, own.count + 1
+        past, count, batch, whose = own.past, own.count + 1, own.batch, own.whose
         peer = EMPTY if rows[1] is None else rows[1]
-        kept = (Bucket(own.index, count, own.good, past), peer, rows[2], rows[3])
+        if activity.is_batch:
+            before, whose = whose, digest_of(activity.session)
+            batch += 1 if whose == before else 1 + BATCH_FROM
+        kept = (Bucket(own.index, count, own.good, past, batch, whose), peer, rows[2], rows[3])
+        if batch and not activity.is_batch and digest_of(activity.session) != whose:
+            count -= batch
         if past.weight < it.min_support:
             past = peer.past
             if past.weight < it.min_support:
@@ -211,7 +221,7 @@ class RateNb(Keyed):
         """Return the rows with one more event that may be learned from."""
         del noted
         it, (own, peer, peak, peer_peak) = self.declaration, rows
-        own = Bucket(own.index, own.count, own.good + 1, own.past)
+        own = Bucket(own.index, own.count, own.good + 1, own.past, own.batch, own.whose)
         if own.good == 1 and own.past.weight:
             # The peers learn what their members usually do, once in each window of each member.
             past = updated_mean(peer.past, own.past.mean, activity.time_ms, it.history_ms, 1.0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, digest_of
+from streams.behaviour.activity import BATCH_FROM, DAY_MS, HOUR_MS, Activity, digest_of
+from streams.behaviour.acts import only_writes
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import NOT_KNOWN, Compared, Sketch, both_learned, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak, count_of, counted_up
@@ -23,6 +24,11 @@ QUIET_DAYS = 7
 QUIET_FACTOR = 1.5
 """Days of work after which a tool that the agent hardly ever uses is known to be one, and how much more than elsewhere
 a count has to be then. That nothing was done with it on these days says how much of it is usual."""
+APART_FROM = 8
+APART_SHARE = 0.75
+APART_FACTOR = 0.5
+"""How many sessions there have to be for each thing that is written to, but for the first ones, for each to have one of
+its own, and what things count for then: as many people ask for the same after a recall."""
 STORM_COLD_FACTOR = 1.5
 """As for other counts, where nothing is known: nobody shares the work of one grant among dozens."""
 COLD_WINDOW_MS = HOUR_MS
@@ -36,13 +42,18 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The different values of the running window.
 
     A window that has reached the threshold is `spoiled`: nothing learns from it, and `added` says how many values
-    sessions have added since, sorted by digest.
+    sessions have added since, sorted by digest. `by` are the sessions that have added to what is written to, but for
+    the first values. `batch` is about how many values sessions have added that do nothing else, and `whose` is the last
+    of these: others are not to blame.
     """
 
     index: int = -1
     seen: Sketch = Sketch()
     spoiled: bool = False
     added: tuple[tuple[int, int], ...] = ()
+    by: Sketch = Sketch()
+    batch: int = 0
+    whose: int = 0
 
 
 class Worked(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -75,10 +86,19 @@ class FanOut(Keyed):
         index, digest = activity.time_ms // self.declaration.window_ms, digest_of(term)
         if window is None or index > window.index:
             return Window(index, Sketch((digest,)))
-        seen, added = window.seen.with_digest(digest), window.added
-        if window.spoiled and seen is not window.seen:
-            added = counted_up(added, digest_of(activity.session), ADDING_MAX)
-        return Window(window.index, seen, window.spoiled, added)
+        seen, added, by, batch = window.seen.with_digest(digest), window.added, window.by, window.batch
+        whose = window.whose
+        if seen is not window.seen:
+            if window.spoiled:
+                added = counted_up(added, digest_of(activity.session), ADDING_MAX)
+            if self._term is not None and seen.digests[APART_FROM:] and only_writes(activity.tool):
+                by = by.with_digest(digest_of(activity.session))
+            if activity.is_batch:
+                before, whose = whose, digest_of(activity.session)
+                # The calls before it was a batch, too: half of them, if it takes turns.
+                earlier = BATCH_FROM if activity.previous_tool == activity.tool else BATCH_FROM // 2
+                batch += 1 if whose == before else 1 + earlier
+        return Window(window.index, seen, window.spoiled, added, by, batch, whose)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many different terms there were, beside what is usual."""
@@ -87,7 +107,10 @@ class FanOut(Keyed):
             # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
             return Scored((window, *rows[1:]), noted=window.seen.count())
         is_to_blame = not window.spoiled or count_of(window.added, digest_of(activity.session)) >= BLAMED_FROM
-        return self._beside_peaks(window, rows, is_to_blame=is_to_blame)
+        of_others = 0
+        if window.batch and not activity.is_batch and digest_of(activity.session) != window.whose:
+            of_others = window.batch
+        return self._beside_peaks(window, rows, -of_others, is_to_blame=is_to_blame)
 
     def _beside_peaks(self, window: Window, rows: Rows, more: int = 0, *, is_to_blame: bool = True) -> Scored:
         """Return what is said of the values of a window, and of what counts like `more` of them.
@@ -98,9 +121,11 @@ class FanOut(Keyed):
         count = seen_count + more
         if count < self.faint:
             return Scored((window, *rows[1:]), noted=seen_count)
+        if window.by.digests and window.by.count() >= APART_SHARE * (seen_count - APART_FROM):
+            count *= APART_FACTOR
         found = self._compared(count, rows)
         if found.score >= self.declaration.threshold:
-            window = Window(window.index, window.seen, True, window.added)
+            window = Window(window.index, window.seen, True, window.added, window.by, window.batch, window.whose)
         kept = (window, *rows[1:])
         if found.score < self.faint:
             return Scored(kept, noted=seen_count)

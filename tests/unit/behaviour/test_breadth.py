@@ -17,7 +17,7 @@ FAN = declared(
 DEST = declared("new_terms", 7, name="dest", term="dest.domain", min_support=30, alerts=False)
 OWNERS = declared("cross_owner", 3, name="owners", key=("session.id",), peer=("agent.id",), min_support=5, alerts=False)
 RISK = declared("risk", 1e6, name="session", key=("session.id",), half_life_ms=HOUR_MS // 2)
-MUCH, TWICE, VERY_MUCH = 12, 20, 120
+MUCH, TWICE, FOUR_TIMES, VERY_MUCH = 12, 20, 34, 120
 BUSY_CALLS = 40
 
 
@@ -48,7 +48,9 @@ def much(tool: str, count: int, **fields: object) -> list[Activity]:
     ("tool", "count", "fields", "wanted"),
     [
         ("crm.get_case", MUCH, {}, []),
-        ("crm.get_case", TWICE, {}, ["fan"]),
+        # A session that does nothing else may read more than one that has done other work before.
+        ("crm.get_case", TWICE, {}, []),
+        ("crm.get_case", FOUR_TIMES, {}, ["fan"]),
         ("crm.get_case", MUCH, {"is_trusted": False}, ["fan"]),
         ("crm.do_case", MUCH, {}, ["fan"]),
         ("crm.update_case", TWICE, {}, []),

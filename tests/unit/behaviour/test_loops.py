@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.detectors.loops import Onward, Stretch
@@ -110,12 +111,14 @@ def test_pauses_that_grow_without_end_excuse_no_more_than_twice_as_many_calls(
 def test_whoever_gets_on_with_each_call_may_use_one_tool_for_longer(
     count: int, different: int, wanted: list[str]
 ) -> None:
+    """So it is in a session that has read what others have written."""
     it = declared("loop_run", 9, key=("session.id",), peer=("agent.type",), min_support=100)
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, mixed(20))
     pages = [f"page-{at % different}" if different else "" for at in range(count)]
     calls = [
-        activity(AFTER_MS + at * 5_000, session="pages", tool="docs.read", call=page) for at, page in enumerate(pages)
+        activity(AFTER_MS + at * 5_000, session="pages", tool="docs.read", call=page, is_trusted=False)
+        for at, page in enumerate(pages)
     ]
     assert names_found(observe_all(watch, rows, calls)) == wanted
 
@@ -123,16 +126,16 @@ def test_whoever_gets_on_with_each_call_may_use_one_tool_for_longer(
 @pytest.mark.parametrize(
     ("different", "then", "wanted"),
     [
-        # About a limit of 74 calls.
-        (0, "page-0", 74),
+        # About a limit of 74 calls. Those that are tried again count for half: `loop` counts them.
+        (0, "page-0", 146),
         (200, "", 107),
-        # One that was seen lets all count, and one that nobody remembers counts as what comes after the others.
-        (70, "page-3", 74),
-        (70, "stuck", 107),
-        (100, "page-99", 107),
+        # One that was seen lets all count, also if it comes late.
+        (70, "page-3", 77),
+        (70, "stuck", 77),
+        (100, "page-99", 101),
     ],
 )
-def test_what_comes_after_more_calls_than_are_remembered_counts_in_full(different: int, then: str, wanted: int) -> None:
+def test_a_long_stretch_counts_in_full_once_a_call_comes_again(different: int, then: str, wanted: int) -> None:
     it = declared("loop_run", 0.5, key=("session.id",), peer=("agent.type",), min_support=100, deviations=2.0)
     rows, watch = Rows(), watcher(it)
     for day in range(14):
@@ -140,12 +143,67 @@ def test_what_comes_after_more_calls_than_are_remembered_counts_in_full(differen
         pages = [activity(at_ms + at * 5_000, session=f"d{day}", call=f"{day}-{at}") for at in range(40)]
         assert names_found(observe_all(watch, rows, pages)) == []
     called = [f"page-{at}" if at < different else then for at in range(200)]
-    calls = [activity(AFTER_MS + at * 5_000, session="pages", call=call) for at, call in enumerate(called)]
+    calls = [
+        activity(AFTER_MS + at * 5_000, session="pages", call=call, is_trusted=False) for at, call in enumerate(called)
+    ]
     found = observe_all(watch, rows, calls)
     assert next((at for at, each in enumerate(found, 1) if each.findings), 0) == wanted
 
 
 def test_a_stretch_that_an_earlier_version_has_begun_counts_in_full() -> None:
     older = msgspec.msgpack.encode(Stretch(7, 40))
-    assert msgspec.msgpack.decode(older, type=Onward).after(7, "page-41").length == 41
-    assert Onward().after(7, "page-1").after(7, "page-2").length == 1
+    after = msgspec.msgpack.decode(older, type=Onward).after(7, activity(AFTER_MS, call="page-41"))
+    assert after.length(is_given=True) == 41
+    pages = [activity(AFTER_MS, call=f"page-{number}") for number in range(2)]
+    assert Onward().after(7, pages[0]).after(7, pages[1]).length(is_given=False) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "wanted"),
+    [
+        # A long list, a mailing, and records that are read one after the other.
+        (120, {"call": "page-{at}"}, []),
+        (
+            120,
+            {"call": "letter {at}", "tool": "docs.send", "object": "lead-{at}", "destination": "to-{at}.example"},
+            [],
+        ),
+        (120, {"call": "record {at}", "object": "record-{at}"}, []),
+        # Without end, it is one.
+        (400, {"call": "page-{at}"}, ["loop_run"]),
+        # Whoever has read something by others may have been told to.
+        (80, {"call": "page-{at}", "is_trusted": False}, ["loop_run"]),
+        # Whoever asks for the same record each time, in other words, does not get on.
+        (80, {"call": "question {at}", "object": "record-7"}, ["loop_run"]),
+        (80, {"call": "letter {at}", "tool": "docs.send", "object": "lead", "destination": "to.example"}, ["loop_run"]),
+        (80, {"call": "secret {at}", "tool": "vault.read", "object": "key-{at}"}, ["loop_run"]),
+        (80, {"call": "record {at}", "tool": "docs.delete", "object": "record-{at}"}, ["loop_run"]),
+    ],
+)
+def test_a_session_may_be_given_a_long_row_of_calls_about_different_things(
+    count: int, fields: dict[str, object], wanted: list[str]
+) -> None:
+    it = declared("loop_run", 9, key=("session.id",), peer=("agent.type",), min_support=100)
+    rows, watch = Rows(), watcher(it)
+    tool = fields.get("tool", "docs.read")
+    observe_all(watch, rows, [replace(each, tool=tool) if each.tool == "docs.read" else each for each in mixed(20)])
+    calls = [
+        activity(
+            AFTER_MS + at * 5_000,
+            **{"session": "row", "tool": tool}
+            | {name: value.format(at=at) if isinstance(value, str) else value for name, value in fields.items()},
+        )
+        for at in range(count)
+    ]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+def test_a_call_that_is_tried_again_is_half_a_call_of_a_stretch() -> None:
+    tried = Onward()
+    for _ in range(21):
+        tried = tried.after(7, activity(AFTER_MS, call="write"))
+    turns = Onward()
+    for at in range(21):
+        turns = turns.after(7, activity(AFTER_MS, call=f"read {at % 2}"))
+    assert tried.length(is_given=True) == 11.5
+    assert turns.length(is_given=True) == 21
