@@ -276,7 +276,20 @@ class _Content:
         records = tuple(_records_of(steps))
         is_pointed = not self._pointed.isdisjoint(records)
         is_owned = next((self._owners[record] for record in records if record in self._owners), None)
+        if is_owned is None and self._is_in_record_of_another(records[-1] if records else ()):
+            is_owned = False
         return _Place(records, is_pointed, is_owned, self._trusts(path))
+
+    def _is_in_record_of_another(self, element: tuple[str, ...]) -> bool:
+        """Return whether what is around an element of a list belongs to somebody else, as the operator's field says.
+
+        The lines of somebody else's contract are his, too. Of the user's own record that proves nothing: it can list
+        the guests of his booking.
+        """
+        if self._use is None or not self._use.states_owners:
+            return False
+        around = (element[:end] for end in range(len(element) - 1, -1, -1))
+        return next((self._owners[record] for record in around if record in self._owners), None) is False
 
     def _trusts(self, pointer: str) -> bool:
         if self._is_worse or self._use is None:

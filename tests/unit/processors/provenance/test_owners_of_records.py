@@ -88,3 +88,23 @@ def test_what_only_says_that_it_is_an_id_may_be_that_of_the_record(owner: str, a
     talking = Talk(starter_source().files, (*ENTRIES, find), scopes=("desk:read", "desk:write"))
     talking.say("What about the lake?")
     assert ("PROV-002" in fired(talking, find, {argument: "lake"})) is asked
+
+
+CONTRACT = tool_entry("desk", "contract", **READS, output_label=TRUSTED, output_owners=("/login", "/stays/*/login"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "own", "asked"),
+    [
+        (ME, {}, False),
+        # What is listed in somebody else's record is theirs,
+        (OTHER, {}, True),
+        # unless it says itself whose it is.
+        (OTHER, {"login": ME}, False),
+    ],
+)
+def test_what_a_record_of_somebody_else_lists_is_theirs(owner: str, own: dict[str, str], *, asked: bool) -> None:
+    talking = Talk(starter_source().files, (*ENTRIES, CONTRACT, END), scopes=("desk:read", "desk:write"))
+    talking.say("I have lost the key of the room 12. End the stay.")
+    talking.read(CONTRACT, {"room": "12"}, {"login": owner, "stays": [{"stay": "ST-48213", **own}]})
+    assert ("PROV-030" in fired(talking, END, {"stay": "ST-48213"})) is asked
