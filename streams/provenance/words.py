@@ -238,6 +238,12 @@ def _parts_of(name: str) -> list[str]:
     return LETTERS.findall(CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
 
 
+def names_several(name: str) -> bool:
+    """Return whether the last word of a name is an English plural, as far as its ending shows it: `bags`."""
+    parts = _parts_of(name)
+    return bool(parts) and singular(parts[-1]) != parts[-1]
+
+
 def singular(word: str) -> str:
     """Return the singular of an English noun, as far as its ending shows it."""
     if word.endswith("ies") and len(word) > LETTERS_MIN:

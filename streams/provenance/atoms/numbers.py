@@ -9,7 +9,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from streams.provenance.atoms.found import AtomKind
-from streams.provenance.words import STOP_WORDS, UNTYPED, listed, names_an_id, thing_of
+from streams.provenance.words import STOP_WORDS, UNTYPED, listed, names_an_id, names_several, singular, thing_of
 
 _BEFORE_CHARS_MAX = 64
 _LONG_DIGITS_MIN = 7
@@ -68,6 +68,8 @@ ORDERED = "?"
 """The thing of a number without a currency in an instruction. No field and no word has this name."""
 WORKED_OUT = f"{ORDERED}:*"
 """Stands for the number that an order only says how to work out."""
+COUNTED = "+"
+"""Behind a thing: how many of it there are. No field and no word ends so."""
 _FEW_DIGITS = re.compile(r"\d{1,5}")
 """One more than a year has. To look further would take quadratic time in a text that is one long number."""
 _ISO = re.compile(
@@ -106,6 +108,10 @@ _AMOUNT = re.compile(
 _CENTS = re.compile(r"[.,]\d\d\Z")
 """Two digits behind a point make an amount, also if they are zeros."""
 _PLAIN = re.compile(r"#?(\d{1,19})(?![\w]|[.,:]\d)")
+_WORD_BEHIND = re.compile(r" ?([^\W\d_]{2,24})(?!\w)")
+"""The word behind a number, which may be what it counts."""
+UNITS = {"gb": "gigabyte", "mb": "megabyte", "tb": "terabyte", "kwh": "kwh", "km": "kilometer", "kg": "kilogram"}
+"""Units as they are written, and what the arguments are called that state them."""
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
 """Digits alone, or with one point. A short one is neither a date nor a time, and too short for an account."""
 _BEFORE_WORD = re.compile(r"[^\W_]+|#")
@@ -304,7 +310,10 @@ def _short_at(
     if plain is not None:
         digits, end = plain.group(1).lstrip("0") or "0", plain.end()
         things = _things(text, start, chain((before,), earlier) if before else (), field, loose=loose)
-        readings = [(AtomKind.NUMBER, f"{thing}:{digits}") for thing in things]
+        if not loose and (counted := _WORD_BEHIND.match(text, end)) is not None:
+            # Each number that the user says is an amount anyway.
+            things = [*things, _counted_thing(counted.group(1))]
+        readings = [(AtomKind.NUMBER, f"{thing}:{digits}") for thing in dict.fromkeys(filter(None, things))]
         if len(digits) >= _ID_DIGITS_MIN:
             readings.append((AtomKind.ID, digits))
     amount = _AMOUNT.match(text, start)
@@ -317,6 +326,22 @@ def _short_at(
     if end == start:
         return None
     return Numeric(tuple(readings), start, end)
+
+
+def _counted_thing(word: str) -> str:
+    """Return what a number in front of a word counts: bags of "9 bags"; empty if the word is not a plural or a unit.
+
+    It is another thing than that of an id: "17 orders" names no order 17.
+    """
+    lowered = word.lower()
+    is_noun = lowered not in STOP_WORDS and lowered not in _CURRENCIES and names_several(lowered)
+    unit = UNITS.get(lowered) or (singular(lowered) if is_noun else "")
+    return f"{unit}{COUNTED}" if unit else ""
+
+
+def _counts(field: str, thing: str) -> bool:
+    """Return whether an argument says by its name how many of a thing there are."""
+    return not names_an_id(field) and (names_several(field) or thing in UNITS.values())
 
 
 def _is_money(field: str) -> bool:
@@ -341,6 +366,8 @@ def _things(text: str, start: int, before: Iterable[str], field: str, *, loose: 
         if start or not field:
             return [UNTYPED] if field or text[start] == "#" else []
         thing = thing_of(field) or UNTYPED
+        if loose and thing != UNTYPED and _counts(field, thing):
+            return [thing, f"{thing}{COUNTED}"]
         return [thing, UNTYPED] if loose and thing != UNTYPED and names_an_id(field) else [thing]
     things = []
     for word in before:

@@ -69,19 +69,19 @@ IMPERATIVES = listed(
     "transfer transform translate transmit trigger triple trust try turn tweak tweet unassign unblock undo unenroll "
     "unenrol unfollow unfreeze unfriend unhide uninstall unlock unmute unpin unprotect unregister unshare unsubscribe "
     "unsuspend update upgrade upload use utilise utilize verify view visit void vote wait waive warn watch whitelist "
-    "wipe wire withdraw write zero comment fund"
+    "wipe wire withdraw write zero comment fund label tick"
 )
 _ALSO_LABELS = listed(
     "act address bill book call charge check contact count credit deposit display dock double email end exchange "
     "extract feature file fire flag gift help hire hold invoice lease lift link list mail note offer order phone pin "
     "play point post record register rent report request review ring roll scale set show silence sound star start tag "
-    "test text tip top trade triple view void zero comment fund"
+    "test text tip top trade triple view void zero comment fund label tick"
 )
 """Imperatives that are as often the name of a field, or begin one."""
 _CLEAR_VERBS = IMPERATIVES - _ALSO_LABELS
 _AFTER_VERBS = listed(
-    "a all an and any at back both by down each every everyone everything for from her him his in it me my no now off "
-    "on only our out over that the their them these this those to up us what whether with your "
+    "a all an and any at back both by down each every everyone everything for from her him his in it its me my no now "
+    "off on only our out over that the their them these this those to up us what whether with your "
     "http https www one two three four five six seven eight nine ten eleven twelve twenty fifty hundred thousand"
 )
 _POLITE = listed(
@@ -121,6 +121,22 @@ _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
 _ID = r"[A-Za-z]{1,8}[-_]?\d[\w-]{0,24}"
+_THEN = r"(?:^\W{0,4}|[,;:] )(?:(?:please|also|then|now|and) ){0,2}"
+_OF_ORDERS = "waits|comes|goes|calls|asks|looks|leaves|stands|pays|stays|lacks|needs|awaits"
+"""What is said of an order 17: a verb, and not several of something."""
+_QUOTED = re.compile(rf"{_THEN}([a-z]{{2,24}}) [\"\u201c\u201e\u00ab][^\W_]")
+"""A verb, and its object in quotes: "Add \"Let Max in\" on Friday"."""
+_COUNTED = re.compile(
+    rf"{_THEN}(?:(?:book|order) \d{{1,6}} (?!(?:is|was|has|{_OF_ORDERS})\b)(?:[a-z]{{2,24}}s|gb|mb|kg) for"
+    rf"|book (?=[a-z]){_ID} (?:for|from|to|on)) [^\W_]"
+)
+"""Labels as well, with how many of something, or with its number, and for whom or when: "order 500 flyers for Max",
+"book WR700 on 1 July". "Order B-12 for Kim" is the subject of a mail."""
+_OF_THING = re.compile(
+    rf"{_THEN}(?:(?:end|exchange) (?!of\b)[a-z]{{2,24}} [\w-]{{0,16}}\d[\w-]{{0,24}}(?: of [^\s]{{1,24}})?"
+    rf" (?:on|at|for|by|against)|label {_ID} as) [^\W_]"
+)
+"""Labels as well, with the number of a thing and more behind it: "end contract 12-9 on 3 May"."""
 _RUN_ON = re.compile(
     r"([A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{1,14})"
     rf" ([^\s@]{{1,64}}@[^\s@]|{_ID}|[a-z]{{1,24}}\b|\d)"
@@ -320,6 +336,10 @@ def _has_verb(match: re.Match[str]) -> bool:
     return match.group(1) in IMPERATIVES
 
 
+def _has_clear_verb(match: re.Match[str]) -> bool:
+    return match.group(1) in _CLEAR_VERBS
+
+
 def _has_verb_of_order(match: re.Match[str]) -> bool:
     return _orders(*match.groups())
 
@@ -335,6 +355,9 @@ _FORMS = SievedSet[Callable[[re.Match[str]], bool]](
         (_ONE_MORE, _has_verb_of_order),
         (_SET_TO, bool),
         (_HAVE_DONE, bool),
+        (_QUOTED, _has_clear_verb),
+        (_COUNTED, bool),
+        (_OF_THING, bool),
         (_WISH, _has_verb),
         (_DUTY, _has_verb_of_duty),
         *((pattern, partial(orders, _CLEAR_VERBS)) for pattern, orders in FACTS),

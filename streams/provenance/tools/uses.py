@@ -21,7 +21,7 @@ from streams.provenance.acts.kinds import ActKind
 from streams.provenance.acts.words import FORMS, TOOL_VERBS
 from streams.provenance.pointers import last_name, unescaped
 from streams.provenance.tools.places import Place, places_of, words_of
-from streams.provenance.words import listed
+from streams.provenance.words import listed, names_several
 
 _TIMES = listed(
     "date time datetime day weekday month year hour minute when deadline due until since expiry expiration duration "
@@ -99,7 +99,7 @@ def propose_roles(input_schema: object, *, reads: bool) -> dict[str, ArgumentRol
     """
     places = places_of(input_schema)
     roles = {place.path: _role(place, reads=reads) for place in places}
-    if ArgumentRole.AMOUNT in roles.values():
+    if any(roles[place.path] is ArgumentRole.AMOUNT and not _is_count(place) for place in places):
         # A call that moves an amount moves it to the account that it names, unless that is where it comes from.
         roles |= {place.path: ArgumentRole.DESTINATION for place in places if _is_payee_account(place.name)}
     return {path: role for path, role in roles.items() if role is not ArgumentRole.UNKNOWN}
@@ -318,12 +318,17 @@ def _role(place: Place, *, reads: bool) -> ArgumentRole:
     length = place.schema.get("maxLength")
     if isinstance(length, int) and length >= _LONG_TEXT_CHARS:
         return ArgumentRole.CONTENT
-    if kind == "number":
+    if kind == "number" or _is_count(place):
         return ArgumentRole.AMOUNT
     described = _described_role(place.schema)
     if described is not ArgumentRole.UNKNOWN:
         return described
     return ArgumentRole.TARGET if place.is_required and len(place.names) == 1 else ArgumentRole.UNKNOWN
+
+
+def _is_count(place: Place) -> bool:
+    """Return whether an argument says how many of something: a whole number that is called after several, `bags`."""
+    return place.schema.get("type") == "integer" and names_several(place.name)
 
 
 def _named_role(place: Place, words: tuple[str, ...], *, reads: bool) -> ArgumentRole:

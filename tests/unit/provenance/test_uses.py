@@ -40,6 +40,8 @@ def schema(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
         ("begins", {"type": "string", "format": "date-time"}, "TIME"),
         ("amount", {"type": "number"}, "AMOUNT"),
         ("celsius", {"type": "number"}, "AMOUNT"),
+        ("bags", {"type": "integer"}, "AMOUNT"),
+        ("status", {"type": "integer"}, None),
         ("order_id", TEXT, "TARGET"),
         ("path", TEXT, "TARGET"),
         ("thing", TEXT | {"description": "The id of what is changed."}, "TARGET"),
@@ -70,6 +72,11 @@ def test_an_account_is_where_an_amount_goes_unless_it_is_where_it_comes_from() -
     assert (roles["/account"], roles["/from_account"]) == (ArgumentRole.DESTINATION, ArgumentRole.TARGET)
     assert propose_owner_args(schema(amount={"type": "number"}, account=TEXT), reads=False) == ()
     assert propose_owner_args(schema(account=TEXT), reads=True) == ("/account",)
+
+
+def test_how_many_there_are_of_something_goes_to_no_account() -> None:
+    roles = propose_roles(schema(bags={"type": "integer"}, account=TEXT, required=("account",)), reads=False)
+    assert roles == {"/bags": ArgumentRole.AMOUNT, "/account": ArgumentRole.TARGET}
 
 
 def test_nested_values_have_places_and_the_roles_of_what_they_are_in() -> None:
