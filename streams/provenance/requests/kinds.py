@@ -59,9 +59,13 @@ _POINTS_TO_DATA = re.compile(
     r"(?:it|he|she|they|the \w+(?: [\w-]+)?|my \w+(?: [\w-]+)?|is|are) "
     r"(?:asks?|asked|says?|said|wants?|wanted|needs?|wrote|names?|lists?|requests?|requested|missing|wrong|broken)\b"
     r"|\b(?:everything|all|whatever) (?:that )?(?:is|are|stands?|'s) on (?:the|that|this|my|his|her|our|their)\b"
+    # Not "Who has asked me something?"
     r"|\b(?:who|that) (?:has |have )?(?:asks?|asked|requests?|requested|wants?|wanted)\b"
+    r"(?! (?:(?:me|us) )?(?:something|anything|questions?)\b)"
     # "Oleg asked to be added", "what the doctor prescribed". Not "a friend recommended 'The Harp'", which says it all
-    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:asks|asked|requests|requested"
+    # Nor "Kim asked in a mail about the boat": she wants to know it.
+    r"|\b(?!(?:i|we|you|who|that)\b)[a-z]+ (?:(?:asks|asked)(?! (?:(?:me|us|you) )?(?:(?:in|by|on) [^.,;!?\n]{1,30} )?"
+    r"(?:about|if|whether|when|where|how|why|what|which|something|anything)\b)|requests|requested"
     r"|(?:proposed|suggested|recommended|prescribed)(?! ?['\"\u201c\u201e\u2018\u00ab]))\b"
     r"|\baccording to\b"
     # "Mail 12 names a library. Try it."
