@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.codec.scalars import check_instant, check_items, check_uuid
-from streams.codec.varints import MalformedError, TruncatedError, read_length, read_long
+from streams.codec.varints import MalformedError, TruncatedError, read_length, read_long, skip_long
 
 Maker = Callable[[Mapping[str, Any]], Callable[..., Any]]
 '''
@@ -39,6 +39,7 @@ _IMPORTED = frozenset(
     {
         "read_long",
         "read_length",
+        "skip_long",
         "check_uuid",
         "check_instant",
         "check_items",

@@ -34,7 +34,7 @@ from streams.codec.schema_types import (
     short_name,
 )
 from streams.codec.source import Compiled, Source
-from streams.codec.varints import MalformedError, TruncatedError, read_length, read_long
+from streams.codec.varints import MalformedError, TruncatedError, read_length, read_long, skip_long
 from streams.model.types import Record
 
 _ONE_BYTE_INDEXES_MAX = 64
@@ -100,7 +100,7 @@ def _source(reader: RecordShape, writer: RecordShape) -> Source:
     if findings:
         raise SchemaError(f"records of this schema cannot be read with today's: {findings[0]}")
     source = Source("b, p", short_name(reader.name))
-    for function in (read_long, read_length, check_uuid, check_instant, MalformedError, TruncatedError):
+    for function in (read_long, read_length, skip_long, check_uuid, check_instant, MalformedError, TruncatedError):
         source.bind(function.__name__, function)
     source.bind("booleans", {0: False, 1: True})
     # To look a byte up takes fewer steps than to take it apart, and every field has one.
@@ -284,16 +284,15 @@ class _Decoder:
                 self._source.line("if n: q = p = p + n")
                 self._source.line("else: n, p = read_length(b, p); q = p = p + n")
             case Primitive():
-                unchecked = Primitive(writer.kind)
-                self._primitive(unchecked, unchecked)
+                self._skip_number(writer)
             case FixedShape(size=size):
                 self._source.line(f"q = p = p + {size}")
             case EnumShape(symbols=symbols):
                 self._assign(f"{self._source.bind_fresh(self._indexes(symbols))}[b[p]]", "p += 1")
             case UnionShape():
-                self._union(writer, self._skip)
+                self._skip_union(writer)
             case ArrayShape(items=items):
-                self._array(lambda: self._skip(items))
+                self._skip_zero(lambda: self._array(lambda: self._skip(items)))
             case MapShape(values=values):
                 self._array(lambda: self._skip_entry(values))
             case RecordShape(fields=fields):
@@ -301,6 +300,27 @@ class _Decoder:
                     with self._source.at(field.name):
                         self._skip(field.shape)
         return "None"
+
+    def _skip_number(self, writer: Primitive) -> None:
+        if writer.kind in ("int", "long"):
+            self._source.line("if b[p] < 128: p += 1")
+            self._source.line("else: p = skip_long(b, p)")
+        else:
+            unchecked = Primitive(writer.kind)
+            self._primitive(unchecked, unchecked)
+
+    def _skip_union(self, writer: UnionShape) -> None:
+        if writer.branches[0] == Primitive("null"):
+            # In most of what is skipped, there is nothing.
+            self._skip_zero(lambda: self._union(writer, self._skip))
+        else:
+            self._union(writer, self._skip)
+
+    def _skip_zero(self, write_rest: Callable[[], object]) -> None:
+        """Write lines that skip a byte if it is 0; `write_rest` writes those for everything else."""
+        self._source.line("if not b[p]: p += 1")
+        with self._source.block("else:"):
+            write_rest()
 
     def _skip_entry(self, values: Shape) -> str:
         self._skip(Primitive("string"))

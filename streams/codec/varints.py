@@ -107,6 +107,15 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
     raise MalformedError("integer has more than 64 bits")
 
 
+def skip_long(data: bytes, at: int) -> int:
+    """Return where the value behind the integer at `at` begins. It raises what `read_long` does."""
+    # Most of what is skipped and takes more than a byte is an instant.
+    six = data[at : at + _SIX]
+    if int.from_bytes(six, "little") & _ALL_MORE == _MORE and len(six) == _SIX:
+        return at + _SIX
+    return read_long(data, at)[1]
+
+
 def read_length(data: bytes, at: int) -> tuple[int, int]:
     """Return a length that the data can contain, and where the value begins.
 

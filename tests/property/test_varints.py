@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.codec.varints import LONG_BYTES_MAX, MalformedError, read_long, write_long
+from streams.codec.varints import LONG_BYTES_MAX, MalformedError, read_long, skip_long, write_long
 
 LONGS = st.integers(-(2**63), 2**63 - 1)
 EDGES = tuple(sign * 2**bits + step for bits in range(63) for sign in (1, -1) for step in (-1, 0, 1))
@@ -44,9 +44,11 @@ def test_what_is_written_is_read_again(value: int, more: bytes) -> None:
     data = write_long(value)
     assert data == written(value)
     assert read_long(more + data + more, len(more)) == (value, len(more) + len(data))
+    assert skip_long(more + data + more, len(more)) == len(more) + len(data)
     for end in range(len(data)):
-        with pytest.raises(IndexError):
-            read_long(data[:end], 0)
+        for function in (read_long, skip_long):
+            with pytest.raises(IndexError):
+                function(data[:end], 0)
 
 
 @given(st.lists(BYTES, max_size=12).map(bytes))
@@ -57,7 +59,9 @@ def test_any_bytes_are_read_as_the_specification_says(data: bytes) -> None:
     try:
         expected = read(data)
     except (IndexError, MalformedError) as error:
-        with pytest.raises(type(error)):
-            read_long(data, 0)
+        for function in (read_long, skip_long):
+            with pytest.raises(type(error)):
+                function(data, 0)
     else:
         assert read_long(data, 0) == expected
+        assert skip_long(data, 0) == expected[1]
