@@ -13,6 +13,8 @@ import msgspec
 
 DIGEST_BYTES = 8
 KEYS_CACHED_MAX = 16_384
+CALLS_CACHED_MAX = 64
+"""Equal calls mostly follow on each other, and others hardly ever come again."""
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 KEPT_DAYS = 45
@@ -177,3 +179,5 @@ def digest_once(text: str) -> int:
 
 digest_of = lru_cache(maxsize=KEYS_CACHED_MAX)(digest_once)
 """The same of texts that come again and again, as names of tools and agents do: digests are remembered."""
+digest_of_call = lru_cache(maxsize=CALLS_CACHED_MAX)(digest_once)
+"""The same of calls: several detectors ask for the digest of one, one after the other."""

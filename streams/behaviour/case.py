@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,7 +27,7 @@ class Case(msgspec.Struct, gc=False):
     events: tuple[str, ...]
     rows: OpenRows
     keys: tuple[bytes | None, ...]
-    pages: list[list[Any]]
+    pages: Sequence[list[Any]]
     changed: int = 0
     matched_count: int = 0
 
@@ -39,13 +41,21 @@ class Case(msgspec.Struct, gc=False):
         return self.pages[slot.shape][slot.number]
 
 
-class _Changed(NamedTuple):
+class _Shape(NamedTuple):
     """A shape whose page has changed, and whether new pages of it are counted."""
 
     number: int
     page_type: type
     is_term: bool
     is_session: bool
+
+
+class _Changed(NamedTuple):
+    """The shapes whose pages have changed: each by itself, what reads the keys of all of them, and their classes."""
+
+    shapes: tuple[_Shape, ...]
+    keys_in: Callable[[tuple[bytes | None, ...]], tuple[bytes, ...]]
+    page_types: tuple[type, ...]
 
 
 class Counted:
@@ -56,7 +66,7 @@ class Counted:
         layout: the pages; one of its places is `GROWTH`.
         """
         self._layout = layout
-        self._changed: dict[int, tuple[_Changed, ...]] = {}
+        self._changed: dict[int, _Changed] = {}
         self._growth = layout.slot(GROWTH)
         self._terms = bits_of(layout, counts_terms)
         self._sessions = bits_of(layout, counts_sessions)
@@ -80,8 +90,14 @@ class Counted:
     def keep(self, case: Case, growth: Growth) -> None:
         """Keep the pages that have changed, new ones only as far as the agent may add some."""
         rows, keys, created, changed = case.rows, case.keys, case.rows.created, case.rows.changed
+        it = self._changed.get(case.changed) or self._known(case.changed)
+        its_keys = it.keys_in(keys)
+        if created.isdisjoint(its_keys) and not case.matched_count:
+            # As mostly. What is changed has a page, so it has a key.
+            changed.update(zip(its_keys, it.page_types, strict=True))
+            return
         terms = sessions = 0
-        for number, page_type, is_term, is_session in self._changed.get(case.changed) or self._known(case.changed):
+        for number, page_type, is_term, is_session in it.shapes:
             key = keys[number]
             if key is None:
                 continue
@@ -100,13 +116,18 @@ class Counted:
             case.put(at, Growth(growth.day, growth.terms + terms, growth.sessions + sessions))
             changed[keys[at.shape] or b""] = self._layout.shapes[at.shape].page_type
 
-    def _known(self, changed: int) -> tuple[_Changed, ...]:
+    def _known(self, changed: int) -> _Changed:
         """Return the shapes with these bits, and remember them: few combinations occur again and again."""
         if len(self._changed) >= PATTERNS_MAX:
             self._changed.clear()
-        made = self._changed[changed] = tuple(
-            _Changed(number, shape.page_type, bool(self._terms >> number & 1), bool(self._sessions >> number & 1))
+        shapes = tuple(
+            _Shape(number, shape.page_type, bool(self._terms >> number & 1), bool(self._sessions >> number & 1))
             for number, shape in enumerate(self._layout.shapes)
             if changed >> number & 1
         )
+        numbers = [shape.number for shape in shapes]
+        keys_in: Callable[..., tuple[bytes, ...]] = (
+            itemgetter(*numbers) if len(numbers) > 1 else lambda keys: tuple([keys[number] for number in numbers])
+        )
+        made = self._changed[changed] = _Changed(shapes, keys_in, tuple(shape.page_type for shape in shapes))
         return made

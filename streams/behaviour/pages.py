@@ -63,8 +63,8 @@ _ALWAYS = frozenset(
 )
 """Fields that every activity has."""
 _FEW_VALUES = frozenset({"tenant", "agent.id", "agent.type", "agent.epoch", "tool.name"})
-_BEFORE: Mapping[str, str] = MappingProxyType({BEFORE_TOOL: PREVIOUS_TOOL})
-"""The keys of pages of both are made together."""
+_TOGETHER: Mapping[str, str] = MappingProxyType({BEFORE_TOOL: PREVIOUS_TOOL, "delegation.root": "session.id"})
+"""Fields that have few values for each value of another one: the keys of pages of both are made together."""
 
 T = TypeVar("T")
 
@@ -152,11 +152,10 @@ class _Keys:
 
     def __init__(self, shapes: Mapping[int, Shape]) -> None:
         """Args:
-        shapes: the shapes by their numbers in the layout. What they need is the same.
+        shapes: the shapes by their numbers in the layout.
         """
         self.numbers = tuple(shapes)
         self._shapes = tuple(shapes.values())
-        self.needs = self._shapes[0].needs
         fields = {field for shape in self._shapes for field in shape.fields}
         plain = attrgetter(*sorted({"tenant", *(_ATTRIBUTES[field] for field in fields if field != TIME_PART)}))
         self.read: Callable[[Activity], Any] = (
@@ -172,7 +171,10 @@ class _Keys:
         return made
 
 
-_Present = tuple[tuple[_Keys, ...], Callable[[list[bytes | None]], tuple[bytes | None, ...]]]
+_Present = tuple[tuple[_Keys, ...], tuple[Shape, ...], Callable[[list[Any]], tuple[Any, ...]]]
+"""The pages of activities that have the same: the shapes with a page, in groups whose keys are made together; these
+shapes in the order of the groups, of which the first stands for all shapes without a page; and what takes one thing for
+each of them, and returns them in the order of the layout's shapes."""
 
 
 class Layout:
@@ -205,7 +207,10 @@ class Layout:
             Shape(fields, suffix, types[fields], its_needs, is_required=is_required)
             for (fields, is_required), its_needs in asked.items()
         )
-        self._groups = _grouped(self.shapes)
+        # Whatever is looked up in a page that there is not, there is nothing.
+        self._blank: list[Any] = [None] * max([len(shape.blank) for shape in self.shapes], default=0)
+        # Many kinds of activities have the same groups.
+        self._groups: dict[tuple[int, ...], _Keys] = {}
         self._of_presence: dict[int, _Present] = {}
 
     def slot(self, place: Place) -> Slot:
@@ -219,22 +224,52 @@ class Layout:
             activity: the activity.
             presence: what it has (`presence_of`).
         """
-        groups, in_order = self._of_presence.get(presence) or self._present(presence)
-        made: list[bytes | None] = [None]
-        for group in groups:
-            read = group.read(activity)
-            made += group.made.get(read) or group.make(activity, read)
-        return in_order(made)
+        groups, _, in_order = self._of_presence.get(presence) or self._present(presence)
+        return in_order(_keys_of(activity, groups))
+
+    def pages(
+        self, rows: OpenRows, activity: Activity, presence: int
+    ) -> tuple[tuple[bytes | None, ...], tuple[list[Any], ...]]:
+        """Return the keys of the pages of an activity, as `keys` does, and the pages. Nobody changes one without a key.
+
+        Args:
+            rows: has the pages; those that are not open yet are opened.
+            activity: the activity.
+            presence: what it has (`presence_of`).
+        """
+        groups, shapes, in_order = self._of_presence.get(presence) or self._present(presence)
+        made, known, blank = _keys_of(activity, groups), rows.rows, self._blank
+        pages = [
+            known.get(key) or (blank if key is None else rows.opened(key, shape))
+            for key, shape in zip(made, shapes, strict=True)
+        ]
+        return in_order(made), in_order(pages)
 
     def _present(self, presence: int) -> _Present:
-        """Return the groups of shapes that activities with these bits have pages of, and what puts keys in order."""
-        groups = tuple(group for group in self._groups if not group.needs & ~presence)
+        """Return what there is of activities with these bits, and remember it."""
+        present = {number: shape for number, shape in enumerate(self.shapes) if not shape.needs & ~presence}
+        groups = []
+        for numbers in _grouped(present):
+            group = self._groups.get(numbers)
+            if group is None:
+                group = self._groups[numbers] = _Keys({number: present[number] for number in numbers})
+            groups.append(group)
         # The first of the keys is that of all shapes without a page.
-        numbers = [-1, *(number for group in groups for number in group.numbers)]
-        places = [numbers.index(number) if number in numbers else 0 for number in range(len(self.shapes))]
+        order = [number for group in groups for number in group.numbers]
+        places = [order.index(number) + 1 if number in present else 0 for number in range(len(self.shapes))]
         in_order = itemgetter(*places) if len(places) > 1 else lambda made: (made[places[0]],)
-        made = self._of_presence[presence] = (groups, in_order)
+        shapes = tuple(present[number] for number in order)
+        made = self._of_presence[presence] = (tuple(groups), (self.shapes[0], *shapes), in_order)
         return made
+
+
+def _keys_of(activity: Activity, groups: tuple[_Keys, ...]) -> list[bytes | None]:
+    """Return None and the keys of the pages of an activity, one group after the other."""
+    made: list[bytes | None] = [None]
+    for group in groups:
+        read = group.read(activity)
+        made += group.made.get(read) or group.make(activity, read)
+    return made
 
 
 def required_by(place: Place) -> int:
@@ -243,17 +278,17 @@ def required_by(place: Place) -> int:
     return reduce(or_, [BITS.get(field, 0) for field in fields if field not in _ALWAYS], 0)
 
 
-def _grouped(shapes: tuple[Shape, ...]) -> tuple[_Keys, ...]:
-    """Return the shapes in groups whose keys are made together.
+def _grouped(shapes: Mapping[int, Shape]) -> list[tuple[int, ...]]:
+    """Return the numbers of shapes in groups whose keys are made together.
 
-    Shapes are in a group if they have the same fields apart from those with few values, and if the same activities have
-    pages of them. So there are few groups, and few different values of the fields of a group.
+    Shapes are in a group if they have the same fields apart from those with few values. So there are few groups, and
+    few different values of the fields of a group.
     """
-    groups: dict[tuple[frozenset[str], int], dict[int, Shape]] = {}
-    for number, shape in enumerate(shapes):
-        fields = frozenset(_BEFORE.get(field, field) for field in shape.fields) - _FEW_VALUES
-        groups.setdefault((fields, shape.needs), {})[number] = shape
-    return tuple(map(_Keys, groups.values()))
+    groups: dict[frozenset[str], list[int]] = {}
+    for number, shape in shapes.items():
+        fields = frozenset(_TOGETHER.get(field, field) for field in shape.fields) - _FEW_VALUES
+        groups.setdefault(fields, []).append(number)
+    return [tuple(numbers) for numbers in groups.values()]
 
 
 def _shape_of(place: Place) -> tuple[tuple[str, ...], bool]:
@@ -310,6 +345,14 @@ class RememberedRows:
             self._older, self._rows = self._rows, {}
         self._rows[key] = (row, decoded)
 
+    def keep_all(self, rows: Mapping[bytes, bytes], decoded: Mapping[bytes | None, Any]) -> None:
+        """Remember the rows of a step, which are among the decoded ones. Likewise."""
+        if len(self._rows) + len(rows) > self._rows_max:
+            for key, row in rows.items():
+                self.keep(key, row, decoded[key])
+        else:
+            self._rows.update([(key, (row, decoded[key])) for key, row in rows.items()])
+
 
 _UNREAD: Any = object()
 
@@ -331,7 +374,7 @@ class OpenRows:
         """
         self._view = view
         self._remembered = remembered
-        self.rows: dict[bytes, Any] = {}
+        self.rows: dict[bytes | None, Any] = {}
         self._read: dict[bytes, bytes] = {}
         self.changed: dict[bytes, type | None] = {}
         self.created: set[bytes] = set()
@@ -353,14 +396,15 @@ class OpenRows:
 
     def opened(self, key: bytes, shape: Shape) -> list[Any]:
         """Return the rows of a page that is not open yet. Likewise."""
-        found = self._fetched(key, shape.page_type)
-        page: list[Any]
+        # As `_fetched` does, without the call: every decision comes here several times.
+        found = self._view.get(key)
         if found is None:
             page = [*shape.blank]
             self.created.add(key)
         else:
+            self._read[key] = found
             # What is remembered is a page as it was when it was open.
-            page = found if isinstance(found, list) else [*astuple(found)]
+            page = self._remembered.take(key, found) or [*astuple(_decoder(shape.page_type)(found))]
         self.rows[key] = page
         return page
 
@@ -388,6 +432,4 @@ class OpenRows:
             row = self.rows[key]
             self._read[key] = encoded = _encode(row if page_type is None else page_type(*row))
             self._view.put(key, encoded)
-        rows, keep = self.rows, self._remembered.keep
-        for key, encoded in self._read.items():
-            keep(key, encoded, rows[key])
+        self._remembered.keep_all(self._read, self.rows)

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+import msgspec
+
 from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity
-from streams.behaviour.correlations import Correlation, Seen, selects
+from streams.behaviour.correlations import Correlation, Seen, Selection, selects
 
 TEXTS_REMEMBERED_MAX = 1_024
 """For how many different values a selector remembers whether they match."""
+
+replace = msgspec.structs.replace
 
 _Matched = list[tuple[Correlation, list[int]]]
 """Correlations with the numbers of those of their rules that select an activity."""
@@ -28,7 +32,7 @@ class Selectors:
         self._by_text: list[tuple[int, int]] = []
         self._asked: list[tuple[int, int]] = []
         """Rules, as correlation and number, that each activity is to be asked for."""
-        self._by_score: dict[str, list[tuple[int, int]]] = {}
+        self._by_score: dict[str, list[tuple[int, int, Selection]]] = {}
         fields: dict[str, None] = {}
         for at, each in enumerate(declared):
             for number, rule in enumerate(each.rules):
@@ -37,7 +41,10 @@ class Selectors:
                 scores = [test.field for test in rule.tests if test.field not in FIELDS and test.field not in MEASURES]
                 tests = (*rule.tests, *rule.filters)
                 if scores:
-                    self._by_score.setdefault(scores[0], []).append((at, number))
+                    # Scores are asked for first: most are too low, and to compare texts takes longer.
+                    in_order = sorted(rule.tests, key=lambda test: test.field in FIELDS)
+                    asked = replace(rule, tests=tuple(in_order))
+                    self._by_score.setdefault(scores[0], []).append((at, number, asked))
                 elif all(test.field in FIELDS for test in tests):
                     self._by_text.append((at, number))
                     fields.update((test.field, None) for test in tests)
@@ -69,14 +76,12 @@ class Selectors:
         if not (self._asked or seen.scores):
             # As of almost all activities.
             return known[1]
-        found = [*known[0]]
-        if self._asked:
-            found += self._selecting(self._asked, seen)
+        found = self._selecting(self._asked, seen) if self._asked else []
         for score in seen.scores:
             asking = self._by_score.get(score)
             if asking is not None:
-                found += self._selecting(asking, seen)
-        return self._in_order(found)
+                found += [(at, number) for at, number, rule in asking if selects(rule, seen)]
+        return self._in_order([*known[0], *found]) if found else known[1]
 
     def _in_order(self, found: Iterable[tuple[int, int]]) -> _Matched:
         """Return the correlations of some rules, in order, with the numbers of these rules."""

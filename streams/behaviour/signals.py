@@ -38,13 +38,21 @@ class Signal(msgspec.Struct, frozen=True, array_like=True, gc=False):
         name: the detector.
         score: how unusual, in the detector's own unit.
         share: the score as a share of the threshold; 1 and more is an alert.
-        explain: the sentence for people.
+        template: the sentence for people, before its names are replaced by what they stand for.
+        activity: the activity, and `words` what explains the score.
     """
 
     name: str
     score: float
     share: float
-    explain: str
+    template: str
+    activity: Activity
+    words: Mapping[str, object]
+
+    @property
+    def explain(self) -> str:
+        """The sentence for people. Almost all signals are faint, and nobody asks for theirs."""
+        return explained(self.template, self.activity, self.words)
 
 
 class Scored(msgspec.Struct, frozen=True, gc=False):

@@ -22,7 +22,7 @@ from streams.behaviour.declarations import Declaration
 from streams.behaviour.pages import Slot
 from streams.behaviour.signals import Rows, Scored
 
-Pages = list[list[Any]]
+Pages = Sequence[list[Any]]
 """The pages of a decision, in the order of the shapes of its layout."""
 
 

@@ -48,7 +48,7 @@ from streams.behaviour.reports import Reports
 from streams.behaviour.risks import NONE_RAISED, RaisedRisk, Risks, risk_places
 from streams.behaviour.selectors import Selectors
 from streams.behaviour.session_tail import EVENTS_MAX, TAIL, SessionTail, activity_after, seen_after, tail_after
-from streams.behaviour.signals import Detector, Scored, Signal, explained
+from streams.behaviour.signals import Detector, Scored, Signal
 from streams.behaviour.straight import Plan, put_back
 
 replace = msgspec.structs.replace
@@ -257,18 +257,12 @@ class Watcher:
 
     def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail, presence: int) -> Case:
         activity = activity_after(tail, activity)
-        keys = self._layout.keys(activity, presence)
-        known, opened = rows.rows, rows.opened
-        pages = [
-            shape.blank if key is None else known.get(key) or opened(key, shape)
-            for key, shape in zip(keys, self._layout.shapes, strict=True)
-        ]
+        keys, pages = self._layout.pages(rows, activity, presence)
         return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages)
 
     def _signal(self, found: tuple[Plan, Scored], case: Case) -> Signal:
         it, scored = found[0].declaration, found[1]
-        text = explained(it.explain, case.activity, scored.words)
-        return Signal(it.name, scored.score, scored.score / it.threshold, text)
+        return Signal(it.name, scored.score, scored.score / it.threshold, it.explain, case.activity, scored.words)
 
     def _correlate(
         self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], grown: Growth

@@ -330,10 +330,10 @@ class RowKind(Kind, Enum):
     BEHAVIOUR_EXPIRY = Kind(
         b"I",
         "day, key of a row of behaviour",
-        "a mark: the row may expire on this day (watch)",
+        "a mark: the row may expire on this day, and so may those that the mark names (watch)",
         "",
         "streams.processors.watch.aging_rows",
-        "at most six of a row of behaviour",
+        "at most six for a row of behaviour, and up to 64 rows have one together",
     )
     LAYOUT = Kind(
         b"L",

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import DAY_MS, Activity, digest_of, digest_once
+from streams.behaviour.activity import DAY_MS, Activity, digest_of, digest_of_call
 from streams.behaviour.declarations import MINUTE_MS, Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, both_learned, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_letter, with_prior
@@ -135,7 +135,7 @@ class NewContact(Keyed):
         if not is_new:
             # Of what is known, nothing more is counted.
             return Scored(rows if rows[0] is not None else (before, *rows[1:]))
-        call = digest_once(activity.call) if activity.call else 0
+        call = digest_of_call(activity.call) if activity.call else 0
         if before.has_counted(call, now_ms):
             return Scored(rows)
         meeting, amount = self._goes_on(before, activity, call, (met.peak, None if rows[2] is None else rows[2].peak))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.activity import Activity, digest_of, digest_of_call, digest_once
 from streams.behaviour.acts import asks_for_state, is_grave, only_reads
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import (
@@ -118,9 +118,9 @@ class Loop(Keyed):
         whole = None
         if self._term:
             call = digest_of(f"{activity.tool} {self._term(activity)} {activity.destination or ''}")
-            whole = digest_once(activity.call) if activity.previous_tool == activity.tool else 0
+            whole = digest_of_call(activity.call) if activity.previous_tool == activity.tool else 0
         else:
-            call = digest_once(activity.call)
+            call = digest_of_call(activity.call)
         ring = before.after(call, activity.time_ms, self.declaration.window_ms, KEPT_MAX, whole)
         kept, count = (ring, rows[1], rows[2]), repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
@@ -264,7 +264,7 @@ class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return it with one more call."""
         if tool != self.tool:
             return Onward(tool, 1)
-        count, call = self.count + 1, digest_once(activity.call) if activity.call else 0
+        count, call = self.count + 1, digest_of_call(activity.call) if activity.call else 0
         again = self.again + (call == self.last != 0)
         # Rows of earlier versions have no last call, so nobody knows whether one has come again.
         is_back = self.is_back or not call or call in self.seen.digests or (self.count > 1 and not self.last)

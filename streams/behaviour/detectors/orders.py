@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.activity import Activity, digest_of, digest_of_call
 from streams.behaviour.acts import only_reads
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import compared, learned
@@ -111,7 +111,7 @@ class SeqSurprise(Keyed):
         if usual.weight >= it.min_support:
             step = bits - usual.mean - usual.var**0.5 - it.allowance
             if step > 0.0:
-                before, last = last, digest_once(activity.call)
+                before, last = last, digest_of_call(activity.call)
                 step = 0.0 if activity.call and last == before else step
             elif is_row:
                 # Whoever reads on has not gone back to the usual order.

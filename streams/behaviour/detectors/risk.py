@@ -51,11 +51,16 @@ class Risk(NamedTuple):
 def accumulated(row: RiskRow | None, signals: Iterable[Signal], now_ms: int, half_life_ms: int) -> RiskRow:
     """Return the evidence with new signals."""
     known = {each.name: each for each in row.evidence} if row is not None else {}
+    is_sorted = True
     for signal in signals:
         share, before = min(signal.share, SHARE_MAX), known.get(signal.name)
-        if before is None or before.left(now_ms, half_life_ms) < share:
-            known[signal.name] = Evidence(signal.name, share, max(now_ms, before.at_ms if before is not None else 0))
-    return RiskRow(tuple(known[name] for name in sorted(known))[:CAUSES_MAX])
+        if before is None:
+            known[signal.name], is_sorted = Evidence(signal.name, share, max(now_ms, 0)), False
+        elif before.left(now_ms, half_life_ms) < share:
+            known[signal.name] = Evidence(signal.name, share, max(now_ms, before.at_ms))
+    # What replaces something in a dictionary stands where that stood.
+    found = known.values() if is_sorted else [known[name] for name in sorted(known)]
+    return RiskRow(tuple(found)[:CAUSES_MAX])
 
 
 def risk_of(
@@ -72,6 +77,9 @@ def risk_of(
     """
     strongest: dict[str, tuple[float, str]] = {}
     for each in row.evidence:
+        if each.share <= allowance:
+            # As most of it: it fades, and is never more than that.
+            continue
         part = each.left(now_ms, half_life_ms) - allowance
         incident = incidents.get(each.name, each.name)
         if part > 0 and (incident not in strongest or (part, each.name) > strongest[incident]):

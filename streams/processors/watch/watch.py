@@ -48,7 +48,7 @@ from streams.processors.rows import (
     timer_payload,
 )
 from streams.processors.settings import WatchSettings
-from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
+from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingOpenRows, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
 from streams.processors.watch.features import SOURCE, activity_of
 from streams.processors.watch.long_names import check_whose, with_short_names
@@ -181,7 +181,7 @@ class Watch(ReportingProcessor):
         return outputs
 
     def _open_rows(self, state: StateView, now_ms: int) -> OpenRows:
-        return OpenRows(AgingRows(state, now_ms, self._short_lived), self._remembered)
+        return AgingOpenRows(AgingRows(state, now_ms, self._short_lived), self._remembered)
 
     def _judged(self, event: BehaviourEvent, rows: OpenRows, state: StateView, now_ms: int) -> list[Output]:
         activity = activity_of(event)

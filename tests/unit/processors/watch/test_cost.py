@@ -24,7 +24,7 @@ from tests.unit.behaviour.kit import START_MS, Rows, activity
 from tests.unit.processors.watch.watch_bench import SHIPPED
 
 COUNTED = 200
-DETECTORS_CALLS_MAX = 272
+DETECTORS_CALLS_MAX = 263
 KEYING_CALLS_MAX = 304
 
 
