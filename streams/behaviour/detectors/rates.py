@@ -60,7 +60,8 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The running window's counts, all and those that were learned from, and what windows over usually hold.
 
-    `batch` are the calls of sessions that do nothing else, and `whose` is the last of these: others are not to blame.
+    `batch` are about the calls of sessions that do nothing else and have read nothing by others, and `whose` is the
+    last of these: others are not to blame.
     """
 
     index: int = -1
@@ -198,7 +199,7 @@ class RateNb(Keyed):
             own = rolled(own, index, it.window_ms, it.history_ms)
         past, count, batch, whose = own.past, own.count + 1, own.batch, own.whose
         peer = EMPTY if rows[1] is None else rows[1]
-        if activity.is_batch:
+        if activity.is_batch and activity.is_trusted:
             before, whose = whose, digest_of(activity.session)
             batch += 1 if whose == before else 1 + BATCH_FROM
         kept = (Bucket(own.index, count, own.good, past, batch, whose), peer, rows[2], rows[3])

@@ -43,8 +43,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     A window that has reached the threshold is `spoiled`: nothing learns from it, and `added` says how many values
     sessions have added since, sorted by digest. `by` are the sessions that have added to what is written to, but for
-    the first values. `batch` is about how many values sessions have added that do nothing else, and `whose` is the last
-    of these: others are not to blame.
+    the first values. `batch` is about how many values sessions have added that do nothing else and have read
+    nothing by others, and `whose` is the last of these: others are not to blame.
     """
 
     index: int = -1
@@ -93,7 +93,7 @@ class FanOut(Keyed):
                 added = counted_up(added, digest_of(activity.session), ADDING_MAX)
             if self._term is not None and seen.digests[APART_FROM:] and only_writes(activity.tool):
                 by = by.with_digest(digest_of(activity.session))
-            if activity.is_batch:
+            if activity.is_batch and activity.is_trusted:
                 before, whose = whose, digest_of(activity.session)
                 # The calls before it was a batch, too: half of them, if it takes turns.
                 earlier = BATCH_FROM if activity.previous_tool == activity.tool else BATCH_FROM // 2

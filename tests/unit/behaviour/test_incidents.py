@@ -187,7 +187,7 @@ def test_a_session_is_not_blamed_for_what_another_one_has_read() -> None:
     worse = declared("two_places", 1, key=("session.id",), window_ms=300_000, severity="low")
     rows, watch = Rows(), watcher(it, worse)
     observe_all(watch, rows, mixed(20))
-    sweep = [activity(AFTER_MS + at * 1_000, session="sweep", object=f"new-{at}") for at in range(40)]
+    sweep = [activity(AFTER_MS + at * 1_000, session="sweep", object=f"new-{at}", is_trusted=False) for at in range(40)]
     assert names_found(observe_all(watch, rows, sweep)) == ["fan_out"]
     passing = [activity(AFTER_MS + 60_000 + at * 1_000, session="passing", object=f"own-{at}") for at in range(2)]
     seen = observe_all(watch, rows, passing)
