@@ -283,9 +283,11 @@ class KafkaConsumer:
         if self._closed:
             return
         try:
-            # A change of the assignment that is already known is handled while that is still possible.
-            with contextlib.suppress(KafkaException, _RevokedError):
-                self._client.poll(0)
+            # A change of the assignment that is already known is handled while that is still possible. Not while a
+            # commit has not returned: the client library (confluent-kafka 2.16) lets a poll wait for it, for good.
+            if not self._offsets.is_stuck:
+                with contextlib.suppress(KafkaException, _RevokedError):
+                    self._client.poll(0)
         finally:
             self._closed = True
             self._leave()

@@ -94,6 +94,11 @@ class GroupOffsets:
                 raise RetriableLogError(f"can't {doing}: {error.str()}; they are assigned again") from exception
             raise call_error(error, doing) from exception
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a commit has not returned: no other call of the client may be waited for."""
+        return self._calls is not None and self._calls.stuck
+
     def close(self) -> None:
         """End the thread of commits, unless it is stuck."""
         if self._calls is not None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer
 
+from streams.kafka import consumer as consumer_module
+from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.settings import client_settings
 from streams.ports import FatalLogError, TopicPartition
@@ -18,6 +20,7 @@ from tests.waiting import until
 GROUP = "given-up"
 # The library looks for the coordinator for that long; a commit is waited for far less.
 SESSION_MS = 1_500
+LONG_SESSION_MS = 15_000
 WAITED = {"session.timeout.ms": 50, "socket.timeout.ms": 50}
 OFFSETS = {TopicPartition("agent.verdict.v1", 0): 7}
 
@@ -44,6 +47,23 @@ def test_the_member_is_given_up_and_its_thread_ends_with_the_call(member: Consum
         offsets.commit(OFFSETS)
     offsets.close()
     until(lambda: not _is_committing(), "the thread ends")
+
+
+def test_a_member_whose_commit_does_not_return_is_closed_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library lets all other calls of a client wait for the commit: to be left, it must not be polled."""
+    monkeypatch.setattr("streams.kafka.group_offsets.LATE_S_MAX", 0.1)
+    monkeypatch.setattr("streams.kafka.bounded_close.CLOSE_S_MAX", 0.1)
+    monkeypatch.setattr(
+        consumer_module, "GroupOffsets", lambda client, group, names, _: GroupOffsets(client, group, names, WAITED)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = "{}:{}".format(*listening.getsockname()[:2])
+        consumer = KafkaConsumer(address, GROUP, extra={"session.timeout.ms": LONG_SESSION_MS})
+        with pytest.raises(FatalLogError, match="has not returned after"):
+            consumer.commit(OFFSETS)
+        consumer.close()
+        assert _is_committing(), "it was waited for"
+        until(lambda: not _is_committing(), "the thread ends")
 
 
 def _is_committing() -> bool:
