@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, cimpl
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.deadline import StuckError, TimedCalls, within
@@ -19,6 +21,17 @@ from streams.ports.open_log import TopicNames
 # Less than it takes until offsets are stable: those of a member that has died in a transaction are only when somebody
 # ends that. The caller may do so as soon as it knows who has died, and does nothing else while it waits here.
 COMMITTED_S_MAX = 2.0
+
+
+# By this, confluent-kafka (2.16) knows who calls: while a thread polls, calls of others wait until the poll has ended,
+# and those of the same thread, from within the poll, do not. Earlier versions let nobody wait, and don't have it.
+_CALLER: ContextVar[int] | None = getattr(cimpl, "_reentry_identity_var", None)
+
+
+def _present(thread: int) -> None:
+    """Let what this thread asks of clients count as asked by another one."""
+    if _CALLER is not None:
+        _CALLER.set(thread)
 
 
 class GroupOffsets:
@@ -108,7 +121,11 @@ class GroupOffsets:
         if self._calls is None:
             self._calls = TimedCalls(f"stoplog commit {self._group}")
 
+        caller = threading.get_ident()
+
         def store() -> Iterable[KafkaPartition]:
+            # INVARIANT: the caller waits here. When it gives partitions up, it is within a poll of the client.
+            _present(caller)
             return self._client.commit(offsets=offsets, asynchronous=False) or ()
 
         for partition in self._calls.call(store, within(self._commit_s_max)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pytest
 from confluent_kafka import Consumer
@@ -13,8 +14,9 @@ from streams.kafka import consumer as consumer_module
 from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.settings import client_settings
-from streams.ports import FatalLogError, TopicPartition
+from streams.ports import FatalLogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES
+from tests.unit.kafka.own_broker import own_broker
 from tests.waiting import until
 
 GROUP = "given-up"
@@ -22,6 +24,7 @@ GROUP = "given-up"
 SESSION_MS = 1_500
 LONG_SESSION_MS = 15_000
 WAITED = {"session.timeout.ms": 50, "socket.timeout.ms": 50}
+LETTERS = TopicPartition("letters", 0)
 OFFSETS = {TopicPartition("agent.verdict.v1", 0): 7}
 
 
@@ -64,6 +67,46 @@ def test_a_member_whose_commit_does_not_return_is_closed_without_it(monkeypatch:
         consumer.close()
         assert _is_committing(), "it was waited for"
         until(lambda: not _is_committing(), "the thread ends")
+
+
+class Leaving:
+    """Commits when its partitions are taken away, within a poll, and notes what came of it."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.consumer = KafkaConsumer(bootstrap, GROUP)
+        self.is_assigned = False
+        self.outcomes: list[str] = []
+        self.consumer.subscribe([LETTERS.topic], self)
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self.is_assigned = True
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        try:
+            self.consumer.commit({LETTERS: 5})
+            self.outcomes.append("stored")
+        except RetriableLogError:
+            self.outcomes.append("refused")
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Commit nothing."""
+
+
+def test_a_commit_of_what_is_taken_away_is_answered() -> None:
+    """The library lets calls of other threads wait for a poll, and the commit is made in a thread of its own."""
+    with own_broker() as broker:
+        broker.write(LETTERS.topic, [b"value"] * 10)
+        first = Leaving(broker.bootstrap)
+        with closing(first.consumer):
+            until(lambda: first.consumer.poll(10, 100) is not None and first.is_assigned, pause_s=0.0)
+            with closing(Leaving(broker.bootstrap).consumer) as second:
+
+                def is_answered() -> bool:
+                    second.poll(10, 100)
+                    first.consumer.poll(10, 100)
+                    return bool(first.outcomes)
+
+                until(is_answered, pause_s=0.0)
 
 
 def _is_committing() -> bool:
