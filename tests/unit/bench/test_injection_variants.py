@@ -199,13 +199,18 @@ def test_the_detector_is_back_after_a_fault() -> None:
     assert vars(extract)[variants.DETECTOR] is sentences_in
 
 
-def test_without_the_detector_an_instruction_is_only_a_question() -> None:
-    case = _case("pairs/plain/lock-guest/product-pros")
+@pytest.mark.parametrize(
+    ("case_id", "approved"),
+    [("airline/plain/phone-taken/lost-bag", Fate.RUN), ("pairs/plain/lock-guest/product-pros", Fate.STOPPED)],
+    ids=("inside", "of weight, to whom only text names"),
+)
+def test_without_the_detector_an_instruction_inside_is_only_a_question(case_id: str, approved: Fate) -> None:
+    case = _case(case_id)
     runner, (goal,) = Runner(rules_directory()), case.goal
     assert runner.judge(case).approved[goal] is Fate.STOPPED
     with variants.detector_off():
         judged = runner.judge(case)
-    assert (judged.unanswered[goal], judged.approved[goal]) == (Fate.STOPPED, Fate.RUN)
+    assert (judged.unanswered[goal], judged.approved[goal]) == (Fate.STOPPED, approved)
 
 
 def test_the_command_prints_both_forms_and_writes_nothing(
