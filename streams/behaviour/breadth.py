@@ -161,10 +161,22 @@ def _signs_of_breadth(kind: str, share: float, activity: Activity) -> Needed | N
     return SIGNS if is_reading and share < ALONE_FACTOR else None
 
 
+def excuses_others(activity: Activity, *, reads_only: bool = False) -> bool:
+    """Return whether a call of a batch is one that other sessions of the agent need not answer for.
+
+    Args:
+        activity: the call.
+        reads_only: whether only reads are. What is written to has to be counted for itself anyway.
+    """
+    is_counted = only_reads(activity.tool) or (
+        not reads_only and only_writes(activity.tool) and activity.object is not None
+    )
+    return is_counted and not is_of_secrets(activity.tool)
+
+
 def _signs_of_busy(it: Declaration, share: float, activity: Activity) -> Needed | None:
     """Return which second sign there has to be of a busy hour. What a batch writes to has to be counted for itself."""
-    is_counted = only_reads(activity.tool) or (only_writes(activity.tool) and activity.object is not None)
-    if activity.is_batch and is_counted and it.window_ms >= HOUR_MS and not is_of_secrets(activity.tool):
+    if activity.is_batch and it.window_ms >= HOUR_MS and excuses_others(activity):
         return SIGNS_OF_BUSY_BATCHES if share < (WRITES_FACTOR if _fills(activity) else BUSY_FACTOR) else None
     if _goes_on_reading(activity):
         return SIGNS_OF_PAGES if share < ALONE_FACTOR else None

@@ -321,7 +321,7 @@ class KafkaConsumer:
                 record = self._received(message)
                 place = record[:2]
                 offset = record[2]
-                if offset < next_offsets.get(place, 0):
+                if offset < next_offsets.get(place, 0) and self._positioned:
                     early[place] = early.get(place, 0) + 1
                     continue
                 next_offsets[place] = offset + 1
@@ -332,7 +332,7 @@ class KafkaConsumer:
                 # The client reports it once for each end that is reached, again after a seek or a pause.
                 place = self._names.own(message.topic() or ""), message.partition() or 0
                 offset = message.offset() or 0
-                if offset < next_offsets.get(place, 0):
+                if offset < next_offsets.get(place, 0) and self._positioned:
                     early.setdefault(place, 0)
                     continue
                 ended[place] = offset
@@ -348,6 +348,7 @@ class KafkaConsumer:
         self._silence.heard(heard)
         if records:
             self._faults.clear()
+        self._positions.settle(heard - early.keys())
         for place, count in early.items():
             self._position_again(TopicPartition(*place), count)
         return records

@@ -11,6 +11,8 @@ a record from before its position is a call that it has decided already.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from confluent_kafka import OFFSET_BEGINNING, Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
@@ -46,6 +48,12 @@ class Positions:
     def put(self, place: Place, offset: int) -> None:
         """Note that a partition is to be read from this offset on, even if it was read further before."""
         self.next_offsets[place] = offset
+
+    def settle(self, places: Iterable[Place]) -> None:
+        """Note that what comes from these places is from behind their positions: a lost seek is over."""
+        if self._again:
+            for place in places:
+                self._again.pop(place, None)
 
     def may_go_again(self, place: Place, dropped_count: int) -> bool:
         """Return whether a client that has returned earlier records is to be positioned again, and log it."""

@@ -134,8 +134,10 @@ class KafkaPublisher:
         waited_s = time.monotonic() - begun_s
         has_stood_still = left > 0 and self._done_count() == done_before_count and waited_s >= STANDSTILL_S
         has_timed_out = self._has_timed_out
+        # Another flush has dropped what this one waits for, and has taken its failures.
+        was_replaced = self._client is not client
         failures, were_refused = self._take_failures()
-        if has_stood_still or has_timed_out:
+        if (has_stood_still or has_timed_out) and not was_replaced:
             self._replace(client)
             # Of what was dropped with it. INVARIANT: this flush raises, whatever they say.
             self._take_failures()
@@ -145,7 +147,7 @@ class KafkaPublisher:
             )
         if failures:
             raise (LogError if were_refused else RetriableLogError)(f"records were not stored: {failures}")
-        if left or has_timed_out:
+        if left or has_timed_out or was_replaced:
             raise RetriableLogError(
                 f"{many(left, 'record')} not stored after {timeout_ms} ms: flush again, or check the brokers"
             )

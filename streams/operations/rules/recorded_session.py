@@ -131,7 +131,7 @@ class SessionReader:
             lines = [*attributes, *lines]
             _check_length(lines)
             lines.sort(key=lambda line: line.time_ms)
-        return RecordedSession(_numbered(lines), verdicts, tuple(sorted(self.hidden)))
+        return RecordedSession(_at_time_of_gate(lines, verdicts), verdicts, tuple(sorted(self.hidden)))
 
     def own_lines(self, key: bytes) -> list[Numbered]:
         """Read a session's inputs as `read` does, without those that every gate reads, whatever the session. Blocking.
@@ -140,7 +140,8 @@ class SessionReader:
             SessionTooLongError, TopicReadError, LogError: see `read`.
         """
         own = [name for name in _IN_ORDER if BY_NAME[name].spread is not Spread.BROADCAST]
-        return _numbered(self._lines(key, own, self._verdicts(key)))
+        verdicts = self._verdicts(key)
+        return _at_time_of_gate(self._lines(key, own, verdicts), verdicts)
 
     def _lines(self, key: bytes, topics: Sequence[str], verdicts: Sequence[Verdict]) -> list[HistoryLine]:
         unproven = {verdict.intent_id for verdict in verdicts if verdict.reason in _UNPROVEN}
@@ -161,7 +162,7 @@ class SessionReader:
                     made = proven_again(intent, self._root_key, self._deployment)
                     lines.append(HistoryLine("", INTENT.name, key, intent.header.time, made))
             lines.sort(key=lambda line: line.time_ms)
-        return _at_time_of_gate(lines, verdicts)
+        return lines
 
     def _verdicts(self, key: bytes) -> list[Verdict]:
         if VERDICT.name in self.hidden:
@@ -268,8 +269,8 @@ def _event_proven_again(event: SessionEvent, root_key: bytes, deployment: str) -
     return event
 
 
-def _at_time_of_gate(lines: list[HistoryLine], verdicts: Iterable[Verdict]) -> list[HistoryLine]:
-    """Return the lines, which are in order, with the times at which the gate processed them.
+def _at_time_of_gate(lines: list[HistoryLine], verdicts: Iterable[Verdict]) -> list[Numbered]:
+    """Return the lines, which are in the order of their own times, with those at which the gate processed them.
 
     Time never goes back in a gate, and the partition of a session has other sessions, too. So an intent can be judged
     at a later time than its own, and a run that went by its own would find the session younger than the gate did.
@@ -280,7 +281,7 @@ def _at_time_of_gate(lines: list[HistoryLine], verdicts: Iterable[Verdict]) -> l
         stated_ms = judged_ms.get(line.record.intent_id, 0) if isinstance(line.record, Intent) else 0
         now_ms = max(now_ms, line.time_ms, stated_ms)
         timed.append(line._replace(time_ms=now_ms))
-    return timed
+    return _numbered(timed)
 
 
 def _first_of_each(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:

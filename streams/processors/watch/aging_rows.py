@@ -71,6 +71,9 @@ class AgingRows:
 
     def put(self, key: bytes, row: bytes) -> None:
         """Set a row, which is kept for a while from now on."""
+        if key not in self._days:
+            # Of a row that nobody has read in this step, it is not known when it expires.
+            self.get(key)
         day = self._days.get(key, b"")
         # None is kept for longer than those that live long: most need not be asked what they are.
         if day < self._long_day:

@@ -195,6 +195,60 @@ def test_others_are_not_to_blame_for_what_a_batch_has_read() -> None:
     assert names_after([*batch, *(replace(each, session="x") for each in others)], FAN, RISK) == {"fan"}
 
 
+def beside(*sessions: str, tool: str = "crm.get_case", number: int = 20) -> list[Activity]:
+    """Batches that take turns, call by call, after a dozen calls each about what they know."""
+    known = [
+        activity(AFTER_MS - 300_000 + at * 2_000, session=session, tool=tool, object="o-1", call=f"w-{session}-{at}")
+        for at in range(12)
+        for session in sessions
+    ]
+    return [
+        *known,
+        *(
+            activity(AFTER_MS + at * 2_000, session=sessions[at % len(sessions)], tool=tool, object=f"n-{at}")
+            for at in range(number)
+        ),
+    ]
+
+
+@pytest.mark.parametrize("batches", [("x",), ("x", "y"), ("x", "y", "z", "v", "w")])
+def test_however_many_batches_there_are_they_hide_no_more_than_one(batches: tuple[str, ...]) -> None:
+    calls = beside(*batches)
+    at_ms = calls[-1].time_ms + 1_000
+    tools = [*TOOLS[1:4], *["crm.get_case"] * 20]
+    turned = [
+        activity(at_ms + at * 1_000, session="turned", tool=tool, object=f"m-{at}", is_trusted=False)
+        for at, tool in enumerate(tools)
+    ]
+    assert names_after([*calls, *turned], FAN, RISK) == {"fan"}
+    busy = [
+        activity(at_ms + at * 4_000, session="turned", tool=TOOLS[at % 4], object="o-1", is_trusted=False)
+        for at in range(100)
+    ]
+    assert names_after([*calls, *busy], RATE, RISK) == {"rate"}
+
+
+@pytest.mark.parametrize("tool", ["vault.get_key", "crm.delete_case"])
+def test_a_batch_that_fetches_secrets_or_deletes_hides_nobody(tool: str) -> None:
+    calls = beside("x", tool=tool, number=2)
+    turned = [
+        activity(AFTER_MS + 10_000 + at * 1_000, session="y", tool=each, object=f"m-{at}", is_trusted=False)
+        for at, each in enumerate([*TOOLS[1:4], *[tool] * 9])
+    ]
+    assert names_after([*calls, *turned], FAN, RISK) == {"fan"}
+
+
+def test_the_first_batch_answers_for_itself_though_another_one_has_called_since() -> None:
+    calls = beside("x", number=24)
+    at_ms = calls[-1].time_ms
+    another = activity(at_ms + 500, session="y", tool="crm.get_case", object="o-1", call="other")
+    own = [
+        activity(at_ms + 1_000 + at * 1_000, session="x", tool=tool, object=f"z-{at}")
+        for at, tool in enumerate([*TOOLS[1:4], *["crm.get_case"] * 5])
+    ]
+    assert names_after([*calls, another, *own], FAN, RISK) == {"fan"}
+
+
 @pytest.mark.parametrize(
     ("sessions", "tool", "number", "wanted"),
     [
