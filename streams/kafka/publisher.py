@@ -78,6 +78,7 @@ class KafkaPublisher:
         self._were_refused = False
         # Of the present client. Guarded by `_lock`, as the failures are.
         self._has_timed_out = False
+        self._replaced_count = 0
         self._closed = False
         self._freed = False
 
@@ -125,7 +126,7 @@ class KafkaPublisher:
             LogError: some records were not stored; names their topic. Only the next flush reports it.
         """
         with self._client_lock:
-            client = self._present()
+            client, replaced_before_count = self._present(), self._replaced_count
         begun_s, done_before_count = time.monotonic(), self._done_count()
         try:
             left = client.flush(timeout_ms / 1000)
@@ -135,7 +136,7 @@ class KafkaPublisher:
         has_stood_still = left > 0 and self._done_count() == done_before_count and waited_s >= STANDSTILL_S
         has_timed_out = self._has_timed_out
         # Another flush has dropped what this one waits for, and has taken its failures.
-        was_replaced = self._client is not client
+        was_replaced = self._replaced_count != replaced_before_count
         failures, were_refused = self._take_failures()
         if (has_stood_still or has_timed_out) and not was_replaced:
             self._replace(client)
@@ -201,6 +202,7 @@ class KafkaPublisher:
             if self._freed or self._client is not old:
                 return
             self._client = Producer(self._settings)
+            self._replaced_count += 1
         old.purge()
         old.flush(DROP_S_MAX)
         with self._lock:

@@ -186,7 +186,7 @@ class ProvenanceKeeper:
                 # Denied calls count, too: what is refused shows what the session is after.
                 row = replace(row, drifts=row.drifts + 1)
             if outcome is _ALLOW:
-                row = _with_allowed(row, examined, case.asked.intent.intent_id)
+                row = _with_allowed(row, examined, case.asked.intent.intent_id, case.session.identity.sub)
         if outcome is _ALLOW and row.has_untrusted and case.tool is not None and case.tool.entry.read_only:
             row = self._with_derived(row, case, state)
         if row is not before:
@@ -215,7 +215,7 @@ def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
     )
 
 
-def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:
+def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str, sub: str) -> ProvenanceRow:
     """Return the row with an allowed call: with its act, or with the read whose result the user has pointed at."""
     if counted := _counted_as(examined):
         row = replace(row, acts={**row.acts, **{name: row.acts.get(name, 0) + 1 for name in counted}})
@@ -223,7 +223,7 @@ def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> Pro
         if row.agreed_acts and not is_requested(examined):
             row = replace(row, agreed_acts=row.agreed_acts - 1)
         return row
-    if len(row.asked_own) < SELECTED_MAX and asks_for_subject(examined.values):
+    if len(row.asked_own) < SELECTED_MAX and asks_for_subject(examined.args, sub):
         row = replace(row, asked_own=(*row.asked_own, intent_id))
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))

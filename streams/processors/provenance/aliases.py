@@ -18,15 +18,13 @@ names say already, and everybody forgets a lookup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from streams.processors.provenance.examined import Value
 from streams.processors.provenance.tools import ToolUse
 from streams.provenance.atoms.found import AtomKind
-from streams.provenance.sources.memory import Seen
-from streams.provenance.tools.uses import persons_in
+from streams.provenance.tools.uses import is_called_as_owner, person_returned
 from streams.provenance.words import UNTYPED, names_an_id, thing_of, words_of_name
 
 NAMES_CACHED_MAX = 4_096
@@ -39,13 +37,13 @@ _SERVED = frozenset(("user", "customer", "client", "member"))
 
 
 class OwnerField(NamedTuple):
-    """A field of a content that names an owner.
+    """A field of a content that names an owner, or is an id.
 
     Attributes:
         steps: of its path.
         kind: of its value.
         digest: of its value.
-        is_subject: whether the value is the subject, as it is known so far.
+        is_subject: whether it names an owner, as the operator states, and that is the subject as it is known so far.
     """
 
     steps: tuple[str, ...]
@@ -54,34 +52,38 @@ class OwnerField(NamedTuple):
     is_subject: bool
 
 
-def asks_for_subject(values: Iterable[Value]) -> bool:
-    """Return whether a call asks for the subject and for nothing else: each of its values is the subject itself."""
-    found = False
-    for value in values:
-        if not value.is_part:
-            if not value.traced.flags & Seen.SUBJECT:
-                return False
-            found = True
-    return found
+def asks_for_subject(args: Mapping[str, Any], sub: str) -> bool:
+    """Return whether a call asks for the subject and for nothing else.
+
+    It has one argument, which is called as owners are and is the subject's name itself: an argument beside it, a
+    pattern or a name such as `spouse_of` may ask for somebody else.
+    """
+    if len(args) != 1:
+        return False
+    ((name, value),) = args.items()
+    if not isinstance(value, str) or not is_called_as_owner(name):
+        return False
+    # Two logins may differ in their case alone, and hardly two mail addresses.
+    return value == sub or ("@" in sub and value.casefold() == sub.casefold())
 
 
 def other_names(fields: Sequence[OwnerField], use: ToolUse, *, is_answer: bool) -> frozenset[bytes]:
     """Return the values by which the subject is known as well.
 
     Args:
-        fields: of a content that is trusted, those that name owners.
+        fields: of a content that is trusted: those that name owners, and ids.
         use: the tool that has returned it.
         is_answer: whether the tool was asked for the subject alone, and has returned one record.
     """
-    persons, is_person = persons_in(use.tool.entry.name)
-    if not use.is_read or not persons:
+    person = person_returned(use.tool.entry.name) if use.is_read else None
+    if person is None:
         return frozenset()
-    assigned = _shallowest(fields) if is_answer else _beside_the_subject(fields, use)
+    assigned = _of_the_record(fields, person) if is_answer else _beside_the_subject(fields)
     things = {field.steps: _thing_named(field.steps) for field in assigned if field.kind in _ASSIGNED}
-    meant = {steps for steps, thing in things.items() if thing in persons}
-    if not meant and is_person:
+    meant = {steps for steps, thing in things.items() if thing == person}
+    if not meant:
         meant = {steps for steps, thing in things.items() if thing == UNTYPED}
-    if not meant and len(things) == 1 and _SERVED.issuperset((*things.values(), *persons)):
+    if not meant and len(things) == 1 and _SERVED.issuperset((*things.values(), person)):
         meant = {*things}
     numbers = {field.steps for field in assigned if field.kind == AtomKind.NUMBER}
     return frozenset(
@@ -91,20 +93,23 @@ def other_names(fields: Sequence[OwnerField], use: ToolUse, *, is_answer: bool) 
     )
 
 
-def _shallowest(fields: Sequence[OwnerField]) -> Sequence[OwnerField]:
-    """Return the fields of the record itself: not those of persons whom it names in objects or lists of its own."""
-    # An element of a list at the top is a record; the caller has seen that there is one only.
-    depths = [len(field.steps) for field in fields if not any(map(str.isdigit, field.steps[1:]))]
-    return [field for field in fields if len(field.steps) == min(depths, default=-1)]
+def _of_the_record(fields: Sequence[OwnerField], person: str) -> Sequence[OwnerField]:
+    """Return the fields of the record itself: not those of persons whom it names in objects or lists of its own.
+
+    The record is the content, the only element of a list, or what stands in a field that is called as the person is. A
+    content with more objects than that may be about several people.
+    """
+    parents = {field.steps[:-1] for field in fields}
+    if len(parents) == 1 and parents <= {("0",), (person,), ("result",), ("data",)}:
+        return fields
+    return [field for field in fields if not field.steps[:-1]]
 
 
-def _beside_the_subject(fields: Sequence[OwnerField], use: ToolUse) -> Sequence[OwnerField]:
-    """Return the fields of objects that have another field which, as the operator says, names the owner: the subject.
+def _beside_the_subject(fields: Sequence[OwnerField]) -> Sequence[OwnerField]:
+    """Return the fields of objects that have another field which names the owner, as the operator says: the subject.
 
     Of two fields that are called alike, such as those of two elements of a list, each may name an owner of its own.
     """
-    if not use.tool.entry.output_owners:
-        return ()
     own = {field.steps[:-1]: field.steps[-1] for field in fields if field.is_subject and field.steps}
     return [
         field

@@ -168,14 +168,14 @@ class _Content:
         himself = memory.subject_digests(sub)
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         named: list[OwnerField] = []
-        answers: list[OwnerField] = []
+        ids: list[OwnerField] = []
         subjects: dict[str, frozenset[bytes]] = {}
         for atom, digest in self.atoms:
             steps = steps_at[atom.path]
             if not atom.whole_field:
                 continue
             if not steps:
-                answers.append(OwnerField(steps, atom.kind, digest, is_subject=False))
+                ids.append(OwnerField(steps, atom.kind, digest, is_subject=False))
                 continue
             self._fields.add((steps[:-1], digest))
             known = memory.find(digest)
@@ -194,11 +194,12 @@ class _Content:
                         subjects[name] = memory.subject_digests(sub, name) | himself
                     is_subject = digest in subjects[name]
                 named.append(OwnerField(steps, atom.kind, digest, is_subject))
-            elif is_own and names_an_id(steps[-1]):
-                answers.append(OwnerField(steps, atom.kind, digest, is_subject=False))
+            elif names_an_id(steps[-1]):
+                ids.append(OwnerField(steps, atom.kind, digest, is_subject=False))
         is_answer = is_own and not self._has_several
-        self._names = self._other_names([*named, *answers] if is_answer else named, is_answer=is_answer)
-        self._owners = self._owners_by(named)
+        self._names = self._other_names(named, ids, is_answer=is_answer)
+        # That an answer has the subject's id makes nothing else in it his: it may name his manager, too.
+        self._owners = self._owners_by(field for field in named if field.is_subject or field.digest not in self._names)
         called = _called_by_name(given, self.atoms, memory)
         self._pointed |= called
         self._by_words |= called
@@ -206,23 +207,25 @@ class _Content:
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
 
-    def _other_names(self, named: Sequence[OwnerField], *, is_answer: bool) -> frozenset[bytes]:
+    def _other_names(
+        self, named: Sequence[OwnerField], ids: Sequence[OwnerField], *, is_answer: bool
+    ) -> frozenset[bytes]:
         """Return the values that turn out to be other names of the subject. What others may write shows none."""
-        if self._use is None or not named or not self._use.is_read:
+        use = self._use
+        if use is None or not (is_answer or (use.tool.entry.output_owners and any(each.is_subject for each in named))):
             return frozenset()
         trusted = {steps_of(atom.path) for atom, _ in self.atoms if self._trusts(atom.path) and is_trusted(atom.label)}
-        return other_names([field for field in named if field.steps in trusted], self._use, is_answer=is_answer)
+        return other_names([each for each in (*named, *ids) if each.steps in trusted], use, is_answer=is_answer)
 
     def _owners_by(self, named: Iterable[OwnerField]) -> dict[tuple[str, ...], bool]:
         """Return the records that name an owner, and whether he is the subject."""
         owners: dict[tuple[str, ...], tuple[int, bool]] = {}
         for field in named:
-            is_own = field.is_subject or field.digest in self._names
             for distance, record in enumerate(self._owned_by(field.steps)):
                 # What stands in the record itself says more than what stands in an object of it.
                 least, own = owners.get(record, (distance, False))
                 if distance <= least:
-                    owners[record] = distance, is_own or (own and distance == least)
+                    owners[record] = distance, field.is_subject or (own and distance == least)
         return {record: is_own for record, (_, is_own) in owners.items()}
 
     def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:

@@ -16,11 +16,12 @@ from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.provenance.pointers import Paths, last_name
 from streams.provenance.sources.memory import Seen
+from streams.provenance.tools.uses import names_person
 from streams.provenance.words import UNTYPED, thing_of
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _DESTINATION, _USER = ArgumentRole.DESTINATION, ValueOrigin.USER
-_OWN, _FOREIGN, _OWNED = Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
+_SUBJECT, _OWN, _FOREIGN, _OWNED = Seen.SUBJECT, Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
 
 
 def owners_of(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: StatedOwners | None) -> Owners:
@@ -46,7 +47,8 @@ def owners_of(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated
         if names_owner:
             text = leaf_at(args, value.pointer)
             named += 1
-            if text == sub or flags & _OWN:
+            # A record of the subject names other people, too: whose manager he is, or who has referred him.
+            if text == sub or flags & (_SUBJECT if names_person(value.pointer) else _OWN):
                 own += 1
             elif use.states_owners or (isinstance(text, str) and has_same_shape(text, sub)):
                 other = True

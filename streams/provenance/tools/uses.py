@@ -71,8 +71,12 @@ _GIVEN_ACCESS = (
 """Words for whoever can get access. A later row says more plainly than an earlier one that it is who gets it."""
 _OWNERSHIP_ENDS = listed("id uid uuid no number ref reference email mail username name login key")
 _NOT_OWNERS = listed("to from new target recipient receiver destination cc bcc other by author sender")
+_PERSONS = _OWNERS - listed("account mailbox holder cardholder tenant owner")
+"""Those of the owners who are one person: an account has several holders, and a tenant many users."""
 _RELATIONS = listed("by of for from with at in on to as via per using given")
 """Words in the name of a tool behind which stands what it goes by."""
+_RECORDS = listed("detail profile record info information data lookup search")
+_ANOTHER = listed("other another parent next last previous first related linked new all any random")
 _SETTINGS = listed("action mode operation op type kind format lang language locale currency unit status")
 
 _TIME_FORMATS = frozenset({"date", "date-time", "time", "duration"})
@@ -253,19 +257,30 @@ def seems_owner(pointer: str) -> bool:
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)
-def persons_in(tool: str) -> tuple[frozenset[str], bool]:
-    """Return the words for persons and accounts by which a tool's name says what it is about.
+def person_returned(tool: str) -> str | None:
+    """Return the word for the person whose record a tool returns, by the tool's name; None if it says no one person.
 
-    `find_customer_by_email` is about a customer; `get_manager_of_employee` is not about the employee.
-
-    Returns:
-        The words, and whether an id without a name that the tool returns is that of the person: not that of one of the
-        orders which `find_customer_orders` returns.
+    `find_customer_by_email` returns a customer. `get_manager_of_employee`, `get_employee_manager` and
+    `get_customer_orders` do not return who is named, and `get_next_user` returns another one.
     """
     words = words_of(tool)
     end = next((place for place, word in enumerate(words) if word in _RELATIONS), len(words))
-    about = [word for word in words[:end] if word not in _OWNERSHIP_ENDS]
-    return _OWNERS.intersection(about), bool(about) and about[-1] in _OWNERS
+    about = [word for word in words[:end] if word not in _OWNERSHIP_ENDS and word not in _RECORDS]
+    if not about or about[-1] not in _PERSONS or len(_PERSONS.intersection(about)) > 1:
+        return None
+    return None if _ANOTHER.intersection(about) else about[-1]
+
+
+def is_called_as_owner(name: str) -> bool:
+    """Return whether a name is that of an owner and of nothing beside: `email`, `customer_id`; not `spouse_of`."""
+    words = words_of(name)
+    return bool(words) and (_OWNERS | _OWNERSHIP_ENDS).issuperset(words)
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def names_person(pointer: str) -> bool:
+    """Return whether an argument that names an owner names one person, by its name: `customer_id`, not `account_id`."""
+    return not _PERSONS.isdisjoint(_last_words(pointer))
 
 
 def seems_money(pointer: str) -> bool:

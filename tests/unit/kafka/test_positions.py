@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka import consumer as consumer_module
 from streams.kafka.consumer import KafkaConsumer
+from streams.kafka.positions import AGAIN_MAX
 from streams.ports import FatalLogError, TopicPartition
 from tests.unit.kafka.own_broker import OwnBroker, own_broker
 from tests.waiting import until
@@ -64,6 +65,19 @@ class Member:
         until(is_read, lambda: f"it has read {self.offsets}", pause_s=0.0)
 
 
+class NoListener:
+    """Of a member that the library positions."""
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """Position nothing."""
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Give nothing up: nothing was done."""
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget nothing."""
+
+
 @pytest.fixture
 def broker() -> Iterator[OwnBroker]:
     with own_broker() as started:
@@ -111,6 +125,41 @@ def test_what_was_returned_is_not_returned_again(broker: OwnBroker) -> None:
         member.offsets.clear()
         member.read_to(24)
     assert member.offsets == list(range(18, 25))
+
+
+def test_lost_seeks_that_are_hours_apart_do_not_add_up(broker: OwnBroker) -> None:
+    """A partition without new records has the same position for as long as nobody writes."""
+    member = Member(broker)
+    with closing(member.consumer):
+        member.read_to(19)
+        for _ in range(AGAIN_MAX + 2):
+            member.consumer._client.seek(KafkaPartition(*AT, 0))
+            # It goes back, is positioned again, and reports its end again.
+            until(lambda: not member.consumer.poll(10, 100) and AT in member.consumer._positions._again, pause_s=0.0)
+            until(lambda: not member.consumer.poll(10, 100) and not member.consumer._positions._again, pause_s=0.0)
+        broker.write(AT.topic, [b"more"])
+        member.read_to(20)
+    assert member.offsets == list(range(START, 21))
+
+
+def test_who_is_not_positioned_takes_what_comes_after_a_log_was_cut_off(broker: OwnBroker) -> None:
+    """The library goes back on purpose: what is new has old offsets."""
+    executor = KafkaConsumer(broker.bootstrap, "executors")
+    offsets: list[int] = []
+
+    def read_to(count: int) -> None:
+        def is_read() -> bool:
+            offsets.extend(record.offset for record in executor.poll(10, 100))
+            return len(offsets) >= count
+
+        until(is_read, pause_s=0.0)
+
+    with closing(executor):
+        executor.subscribe([AT.topic], NoListener())
+        read_to(20)
+        executor._client.seek(KafkaPartition(*AT, 10))
+        read_to(30)
+    assert offsets == [*range(20), *range(10, 20)]
 
 
 def test_a_client_that_goes_back_again_and_again_ends(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from confluent_kafka import Producer
 
 from streams.kafka import publisher as publisher_module
 from streams.kafka.publisher import KafkaPublisher
-from streams.ports import FatalLogError, Outgoing, RetriableLogError
+from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 from tests.unit.kafka.own_broker import own_broker
 
 ROOT = str(Path(__file__).parents[3])
@@ -102,3 +103,39 @@ def test_a_client_whose_records_time_out_is_replaced(monkeypatch: pytest.MonkeyP
         publisher.flush(30_000)
         publisher.close()
     assert len(made) == 2
+
+
+def test_a_flush_whose_client_another_one_has_replaced_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it waited for was dropped with that client, and the other flush has heard of it."""
+    begun, dropped = threading.Event(), threading.Event()
+
+    class Lost(Producer):
+        """A client that has lost its brokers, one of whose flushes ends when another one has replaced it."""
+
+        def flush(self, timeout: float = -1.0) -> int:
+            if threading.current_thread().name == "waiting":
+                begun.set()
+                assert dropped.wait(30)
+                return 0
+            return int(super().flush(timeout))
+
+    monkeypatch.setattr(publisher_module, "Producer", Lost)
+    publisher = KafkaPublisher(NOWHERE, extra={"message.timeout.ms": 500})
+    publisher.publish(Outgoing("letters", 0, None, b"value"))
+    told: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            publisher.flush(30_000)
+        except LogError as error:
+            told.append(error)
+
+    waiting = threading.Thread(target=wait, name="waiting")
+    waiting.start()
+    assert begun.wait(30)
+    with pytest.raises(RetriableLogError, match="timed out"):
+        publisher.flush(30_000)
+    dropped.set()
+    waiting.join(30)
+    assert [type(error) for error in told] == [RetriableLogError]
+    publisher.close()

@@ -156,6 +156,20 @@ def test_a_call_is_explained_at_the_time_at_which_the_gate_judged_it(
     assert found.agrees
 
 
+def test_what_becomes_known_between_the_time_of_a_call_and_its_verdict_stands_behind_it(house: House) -> None:
+    house.say(house.first, "Please pay the rent.")
+    house.wait(1)
+    intent, asked_ms = house.first.intent(PAY, {}, house.now_ms), house.now_ms
+    house.wait(400)
+    house.opened(SessionMaker("ahead"))
+    house.driver.pipe(INTENT.name, house.first.key, intent, asked_ms)
+    assert house.verdict().evaluated_at == asked_ms + 400
+    record = entity("c-9", {"n": 1}, tenant=house.first.tenant)
+    house.driver.pipe(ATTRIBUTES.name, entity_key(house.first.tenant, "customer", "c-9"), record, asked_ms + 100)
+    last = [each.line.record for each in house.reader().read(house.first.key).lines][-2:]
+    assert [type(each) for each in last] == [Intent, type(record)]
+
+
 class TestKeysOfValues:
     """The gate has a root key of its own, and what its sessions have shown is on the log under keys derived from it."""
 

@@ -92,6 +92,18 @@ def test_a_record_of_a_customer_with_his_name_shows_his_number() -> None:
     [
         (lookup(owner_args=()), {"name": OTHER}, FOUND),
         (FIND, {"login": ME, "of": "spouse"}, FOUND),
+        (FIND, {"login": ME, "spouse": True}, FOUND),
+        (FIND, {"login": f"!{ME}"}, FOUND),
+        (FIND, {"login": f"{ME}*"}, FOUND),
+        (lookup(owner_args=()), {"spouse_of": ME}, FOUND),
+        (lookup(owner_args=()), {"not_login": ME}, FOUND),
+        (lookup("get_customer_spouse"), {"login": ME}, FOUND),
+        (lookup("get_next_customer"), {"login": ME}, FOUND),
+        (lookup("get_client_customer"), {"login": ME}, FOUND),
+        (lookup("find_tenant"), {"login": ME}, {"customer_id": MINE}),
+        (FIND, {"login": ME}, {"customer": {"customer_id": THEIRS}, "referrer": FOUND}),
+        (FIND, {"login": ME}, {"login": ME, "referrer": FOUND}),
+        (FIND, {"login": ME}, {"U-1": FOUND}),
         (lookup(output_label=UNTRUSTED), {"login": ME}, FOUND),
         (lookup("find_manager_of_customer"), {"login": ME}, FOUND),
         (lookup("list_household"), {"login": ME}, FOUND),
@@ -109,6 +121,23 @@ def test_what_does_not_name_the_subject_makes_nothing_his(entry: Any, args: dict
     talking = talk(entry)
     talking.read(entry, args, found)
     assert order_is_another_ones(talking)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"customer_id": MINE, "manager_id": THEIRS},
+        {"customer_id": MINE, "household": [THEIRS]},
+        {"customer_id": MINE, "login": ME, "manager": {"id": THEIRS}},
+    ],
+    ids=str,
+)
+def test_whom_his_own_record_names_is_another_person(record: dict[str, Any]) -> None:
+    talking = talk()
+    talking.read(FIND, {"login": ME}, record)
+    assert "PROV-002" not in fired(talking, PROFILE, {"customer_id": MINE})
+    assert "PROV-002" in fired(talking, PROFILE, {"customer_id": THEIRS})
+    assert order_is_another_ones(talking, THEIRS)
 
 
 def test_the_other_side_of_an_order_is_not_the_subject() -> None:

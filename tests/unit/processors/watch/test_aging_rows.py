@@ -99,3 +99,14 @@ def test_rows_that_an_earlier_version_has_marked_one_by_one_expire() -> None:
     use(state, sessions(5)[3:])
     steps_to_delete(state, AFTER_MS)
     assert rows_of(state, RowKind.BEHAVIOUR) == rows_of(state, RowKind.BEHAVIOUR_EXPIRY) == []
+
+
+def test_a_row_that_is_put_without_being_read_leaves_the_others_their_mark() -> None:
+    state, keys = opened(), sessions(40)
+    use(state, keys)
+    rows = AgingRows(state, START_MS, SHORT)
+    rows.put(keys[0], b"row")
+    rows.mark()
+    state.keep_record()
+    steps_to_delete(state, AFTER_MS + 100 * DAY_MS)
+    assert rows_of(state, RowKind.BEHAVIOUR) == []
