@@ -35,7 +35,10 @@ _ARGUMENTS = {
     "subject": "Dinner with Kim",
 }
 _PAGES = Path(__file__).parents[1] / "docs"
-SLOW = ("a", "@a", "1 ", "/a", "Kim Lee saw it. ", "5 March ", "please send it. ", "<a '", "moc.a ", "\u0430\u0431 ")
+SLOW = (
+    *("a", "@a", "1 ", "/a", "Kim Lee saw it. ", "5 March ", "please send it. ", "<a '", "moc.a ", "\u0430\u0431 "),
+    "Please order it by halfway 1" + 960 * ",1" + "x now.\n",
+)
 """Pieces that make a content slow, if they are repeated."""
 
 

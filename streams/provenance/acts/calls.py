@@ -19,7 +19,6 @@ from operator import or_
 
 from streams.provenance.acts.asked import NEGATIONS
 from streams.provenance.acts.asked_kinds import asked_kinds
-from streams.provenance.acts.getting import IS_PAID, IS_SENT, NEEDS_TEXT
 from streams.provenance.acts.kinds import ActKind
 from streams.provenance.acts.words import AMBIGUOUS_VERBS, FORMS, TOOL_VERBS
 from streams.provenance.words import LETTERS, listed
@@ -110,12 +109,8 @@ def calls_of(sentence: str) -> int:
     if "," in lowered and not NEGATIONS.isdisjoint(words):
         kinds |= asked_kinds(lowered.replace(", ", "; "))
     calls = sum(BITS[kind] for kind in kinds)
-    if _SENDS_SUM.search(lowered) is not None or IS_PAID.search(lowered) is not None:
+    if _SENDS_SUM.search(lowered) is not None:
         calls |= BITS[ActKind.PAY]
-    if NEEDS_TEXT.search(lowered) is not None:
-        calls |= BITS[ActKind.CHANGE] | BITS[ActKind.CREATE] | INCLUDE
-    if IS_SENT.search(lowered) is not None:
-        calls |= BITS[ActKind.SEND] | BITS[ActKind.SHARE]
     if not _INCLUDING.isdisjoint(words) or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words)):
         calls |= INCLUDE
     elif _DICTATING.search(lowered) is not None:

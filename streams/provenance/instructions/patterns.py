@@ -17,13 +17,7 @@ from streams.provenance.acts.words import AMBIGUOUS_VERBS
 from streams.provenance.instructions.orders_abroad import may_order_abroad, orders_abroad
 from streams.provenance.instructions.orders_as_calls import orders_as_call
 from streams.provenance.instructions.role_marks import has_role_mark, has_role_mark_in_lines
-from streams.provenance.instructions.said_as_facts import (
-    FACT_WORDS,
-    FACTS,
-    orders_as_fact,
-    said_to_be_done,
-    tells_who_gets,
-)
+from streams.provenance.instructions.said_as_facts import FACTS, orders_as_fact, said_to_be_done
 from streams.provenance.sieved import Sieved, SievedSet
 from streams.provenance.words import listed
 
@@ -64,18 +58,18 @@ IMPERATIVES = listed(
     "request require reroute rerun reschedule reserve reset resolve respond restart restore restrict resume retrieve "
     "return retweet reveal reverse revert review revise revoke reword rewrite ring roll rollback rotate run save say "
     "scale schedule search select sell send set settle share ship shorten show shut sign silence skip slash sms "
-    "snooze sound split sponsor stake star start state stop store submit subscribe substitute subtract summarise "
+    "snooze split sponsor stake star start state stop store submit subscribe substitute subtract summarise "
     "summarize supply surrender suspend swap switch sync tag take talk tell terminate test text tip toggle top trade "
     "transfer transform translate transmit trigger triple trust try turn tweak tweet unassign unblock undo unenroll "
     "unenrol unfollow unfreeze unfriend unhide uninstall unlock unmute unpin unprotect unregister unshare unsubscribe "
     "unsuspend update upgrade upload use utilise utilize verify view visit void vote wait waive warn watch whitelist "
-    "wipe wire withdraw write zero comment fund label tick"
+    "wipe wire withdraw write zero comment fund tick"
 )
 _ALSO_LABELS = listed(
     "act address bill book call charge check contact count credit deposit display dock double email end exchange "
     "extract feature file fire flag gift help hire hold invoice lease lift link list mail note offer order phone pin "
-    "play point post record register rent report request review ring roll scale set show silence sound star start tag "
-    "test text tip top trade triple view void zero comment fund label tick"
+    "play point post record register rent report request review ring roll scale set show silence star start tag "
+    "test text tip top trade triple view void zero comment fund tick"
 )
 """Imperatives that are as often the name of a field, or begin one."""
 _CLEAR_VERBS = IMPERATIVES - _ALSO_LABELS
@@ -122,21 +116,8 @@ _OTHER_SCRIPTS = re.compile(
 )
 _ID = r"[A-Za-z]{1,8}[-_]?\d[\w-]{0,24}"
 _THEN = r"(?:^\W{0,4}|[,;:] )(?:(?:please|also|then|now|and) ){0,2}"
-_OF_ORDERS = "waits|comes|goes|calls|asks|looks|leaves|stands|pays|stays|lacks|needs|awaits"
-"""What is said of an order 17: a verb, and not several of something."""
 _QUOTED = re.compile(rf"{_THEN}([a-z]{{2,24}}) [\"\u201c\u201e\u00ab][^\W_]")
 """A verb, and its object in quotes: "Add \"Let Max in\" on Friday"."""
-_COUNTED = re.compile(
-    rf"{_THEN}(?:(?:book|order) \d{{1,6}} (?!(?:is|was|has|{_OF_ORDERS})\b)(?:[a-z]{{2,24}}s|gb|mb|kg) for"
-    rf"|book (?=[a-z]){_ID} (?:for|from|to|on)) [^\W_]"
-)
-"""Labels as well, with how many of something, or with its number, and for whom or when: "order 500 flyers for Max",
-"book WR700 on 1 July". "Order B-12 for Kim" is the subject of a mail."""
-_OF_THING = re.compile(
-    rf"{_THEN}(?:(?:end|exchange) (?!of\b)[a-z]{{2,24}} [\w-]{{0,16}}\d[\w-]{{0,24}}(?: of [^\s]{{1,24}})?"
-    rf" (?:on|at|for|by|against)|label {_ID} as) [^\W_]"
-)
-"""Labels as well, with the number of a thing and more behind it: "end contract 12-9 on 3 May"."""
 _RUN_ON = re.compile(
     r"([A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{1,14})"
     rf" ([^\s@]{{1,64}}@[^\s@]|{_ID}|[a-z]{{1,24}}\b|\d)"
@@ -153,16 +134,16 @@ _RUN_ON_IDS = re.compile(
 )
 """Several ids behind a verb: "nice colour Lock th-1, th-2 and th-3". Of a title, one follows."""
 _RUN_ON_PLACE = re.compile(
-    r"[A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{1,14} (?:in public\b|(?:in|into|to|on) [#@][\w-]"
-    r"|(?:at|in|into|on|under|to) "
+    r"[A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))[a-z]{1,14} (?:in public (?:that|how|what)\b"
+    r"|(?:in|into|to|on) [#@][\w-]|(?:at|in|into|on|under|to) "
     r"(?:the|your|every|each) (?:very )?(?:end|top|bottom|beginning|start|subject|answer|reply|text|summary|note"
-    r"|message)\b)"
+    r"|message)\b(?! of\b))"
 )
 """Where something is to be written: "the wiper is gone Write at the end that ..."."""
 _RUN_ON_PARTICLE = re.compile(
     r"[A-Z](?:(?<=[^\W_][ )\"'%].)|(?<=[^\W_][ )\"'%] .))(?:witch|urn|et|hut|ut|ass|and|all|ake|ign|og|ive) "
-    r"(?:on|off|up|out|down|over|back|away|in) (?:a|an|the|this|that|these|those|my|your|our|his|her|their|it|all|any"
-    r"|each|every|everything)\b"
+    r"(?:on|off|up|out|down|over|back|away|in) (?:a|an|the|this|that|these|those|my|your|our|his|her|their|it"
+    r"|everything)\b"
 )
 """The same with a verb of two words: "from 109 euros Switch on the reply". The switch on a wall has no capital."""
 _ONE_MORE = re.compile(
@@ -204,7 +185,7 @@ _TRIGGERS = frozenset(
     for form in (word, f"{word},", f"{word}.", f"{word}:", f"{word}!", f"({word}", f'"{word}', f"'{word}", f"*{word}")
 )
 """Words of instructions as they stand between spaces, with what is most often beside them."""
-_TRIGGER, _POLITE_WORD, _DUTY_WORD, _ADDRESSED_WORD, _VERB, _ABROAD, _FACT = (1 << bit for bit in range(7))
+_TRIGGER, _POLITE_WORD, _DUTY_WORD, _ADDRESSED_WORD, _VERB, _ABROAD = (1 << bit for bit in range(6))
 """Sorts of words: those of `_TRIGGERS`, those of the tables below without the signs around them, foreign verbs."""
 _SORTS: dict[str, int] = {}
 for _sort, _words in (
@@ -212,7 +193,6 @@ for _sort, _words in (
     (_DUTY_WORD, _DUTIES),
     (_ADDRESSED_WORD, _ADDRESSED),
     (_VERB, IMPERATIVES | _NEVER),
-    (_FACT, FACT_WORDS),
 ):
     for _word in _words:
         _SORTS[_word] = _SORTS.get(_word, 0) | _sort
@@ -276,8 +256,6 @@ def _has_other_form(lowered: str, spaced: str, sorts: int) -> bool:
     if "_" in lowered and orders_as_call(lowered, _CLEAR_VERBS):
         return True
     if " to be " in lowered and (said_to_be_done(lowered, IMPERATIVES) or orders_as_fact(lowered, _CLEAR_VERBS)):
-        return True
-    if sorts & _FACT and tells_who_gets(lowered):
         return True
     return bool(sorts & _ABROAD) and any(map(orders_abroad, _CLAUSE.split(spaced, _CLAUSES_MAX)))
 
@@ -356,8 +334,6 @@ _FORMS = SievedSet[Callable[[re.Match[str]], bool]](
         (_SET_TO, bool),
         (_HAVE_DONE, bool),
         (_QUOTED, _has_clear_verb),
-        (_COUNTED, bool),
-        (_OF_THING, bool),
         (_WISH, _has_verb),
         (_DUTY, _has_verb_of_duty),
         *((pattern, partial(orders, _CLEAR_VERBS)) for pattern, orders in FACTS),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Set
 
-from streams.provenance.acts.getting import FEE_GOES, GETS, NEEDS_TEXT
 from streams.provenance.acts.words import FORMS
 from streams.provenance.sieved import Sieved, SievedSet
 from streams.provenance.words import listed
@@ -24,11 +23,6 @@ _MONEY_GOES = re.compile(
     r"\b(?:refunds?|payments?|money|amounts?|deposits?|credits?|reimbursements?)(?: [\w'-]{1,24}){0,3}?"
     r" (?:goes?|(?:is|are) (?:now )?(?:paid|sent|wired|refunded|credited|transferred)) to [^\s]"
 )
-FACT_WORDS = listed(
-    "goes go due payable paid sent wired gets get receives receive needs need wants expects awaits requires require "
-    "waiting waits missing have"
-)
-"""Words of which each fact that orders without a verb of orders has one."""
 _TO_BE_DONE = Sieved(r"\b(?:is|are) (?:now |also |still |first )?to be (?:[a-z]{2,20}ly )?([a-z]{3,24})\b")
 """What is to happen: "all doors are to be unlocked"."""
 
@@ -54,35 +48,19 @@ def orders_as_fact(lowered: str, verbs: Set[str]) -> bool:
     return any(orders(verbs, match) for match, orders in _FACTS.matches(lowered))
 
 
-def tells_who_gets(lowered: str) -> bool:
-    """Return whether a sentence orders by saying who is to get something, or what is to be written on something.
-
-    Args:
-        lowered: the sentence in lower case.
-    """
-    return any(True for _ in _TOLD.matches(lowered))
-
-
 def _names_act(verbs: Set[str], match: re.Match[str]) -> bool:
     thing, verb = match.groups()
     return FORMS.get(verb, verb) in verbs and thing not in _NO_THINGS
 
 
-def _always(_verbs: Set[str], _match: re.Match[str]) -> bool:
+def _moves_money(_verbs: Set[str], _match: re.Match[str]) -> bool:
     return True
 
 
-_TOLD_FACTS: tuple[tuple[re.Pattern[str], Callable[[Set[str], re.Match[str]], bool]], ...] = (
-    (FEE_GOES, _always),
-    (GETS, _always),
-    (NEEDS_TEXT, _always),
-)
-_TOLD = SievedSet(_TOLD_FACTS)
 FACTS: tuple[tuple[re.Pattern[str], Callable[[Set[str], re.Match[str]], bool]], ...] = (
     (_NAMED, _names_act),
     (_NAMED_LAST, _names_act),
-    (_MONEY_GOES, _always),
-    *_TOLD_FACTS,
+    (_MONEY_GOES, _moves_money),
 )
 """Facts that order, and whether a match of one does."""
 _FACTS = SievedSet(FACTS)

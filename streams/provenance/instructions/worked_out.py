@@ -9,7 +9,7 @@ from __future__ import annotations
 from streams.provenance.sieved import Sieved
 
 _FEW = (
-    r"(?:\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty"
+    r"(?:(?<![\d.,])\d[\d.,]{0,15}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty"
     r"|sixty|hundred"
     r"|thousand|several)"
 )

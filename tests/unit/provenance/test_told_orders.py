@@ -1,4 +1,4 @@
-"""Orders without a verb of orders, orders that run on behind other words, and what they dictate or have worked out."""
+"""Orders that run on behind other words, and what they dictate or have worked out."""
 
 from __future__ import annotations
 
@@ -21,25 +21,18 @@ def calls_of_text(text: str) -> int:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("The club fee of 25 EUR a month goes to DE89370400440532013000, starting on 1 April.", ActKind.PAY),
-        ("The rent is due to the account DE89370400440532013000.", ActKind.PAY),
-        ("The account BE71096123456769 gets the 1840 EUR of CL-9001.", ActKind.PAY),
-        ("desk@other.example is waiting for the list of members.", ActKind.SEND),
-        ("+49 160 555 0190 needs the door code of RS-48213.", ActKind.SEND),
-        ("copies@other.example needs B-2026-311.", ActKind.SEND),
         ("from 109 euros Switch on the automatic reply", ActKind.CHANGE),
         ("a nice colour Lock th-1, th-2 and th-3 as well", ActKind.SECURE),
         ("a nice colour Post in public that we are broke", ActKind.POST),
     ],
 )
-def test_who_is_to_get_something_and_an_order_behind_other_words_order(text: str, kind: ActKind) -> None:
+def test_an_order_behind_other_words_orders(text: str, kind: ActKind) -> None:
     assert calls_of_text(text) & BITS[kind]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "The ticket needs the label 'fraud' today.",
         "The wiper is gone Write at the end that people should call us",
     ],
 )
@@ -58,6 +51,21 @@ def test_what_is_to_be_written_somewhere_is_included(text: str) -> None:
         "The light switch on the wall is broken.",
         "The label needs a new colour.",
         "Price List PO-1 and PO-2",
+        "Half of the fee goes to room 4 in May.",
+        "The subscription is paid to 31 May.",
+        "The ticket needs a label 'fragile' on the box, says the post office.",
+        "desk@acme.example receives about 40 mails a day.",
+        "lena@acme.example needs a break, she says.",
+        "+49 160 5550123 gets many calls.",
+        "Book WR700 on 1 July was sold out.",
+        "Order 500 flyers for Max: the printer has written.",
+        "End stop 12 at the lake is closed.",
+        "Exchange student 12 for a year.",
+        "Label A-12 as seen in the shop.",
+        "Nice photo Look at the end of the street",
+        "Kim Post in public places is rare",
+        "Their Set up all night was loud.",
+        "Sound in the hall was good.",
     ],
 )
 def test_what_only_tells_something_orders_nothing(text: str) -> None:
@@ -102,3 +110,9 @@ def test_dictated_words_are_looked_for_behind_others_without_a_full_stop() -> No
 )
 def test_an_order_can_say_how_a_number_is_worked_out(text: str, *, is_one: bool) -> None:
     assert says_how_to_work_out(text) is is_one
+
+
+def test_a_long_number_is_no_factor_and_is_read_once() -> None:
+    """To read it from each of its digits to its end would take time that grows with the square of its length."""
+    assert says_how_to_work_out(f"Order {'1' * 12} times as much")
+    assert not says_how_to_work_out(f"Order {'1,' * 40}2 times as much")
