@@ -9,7 +9,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examined import OF_RECORDS, Examined, Value, is_pointed
-from streams.processors.provenance.flow import is_passed_on, is_place_in_thread, is_public_place, leaves_readers
+from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.requested import (
     covers,
     exceeds_sum,
@@ -256,11 +256,7 @@ def flow_facts(examined: Examined) -> dict[str, bool]:
     use, values = examined.use, examined.values
     if use.is_read and not use.is_outward:
         return _NO_FLOW
-    traced = [
-        value.traced
-        for value in values
-        if value.is_shaped and (value.is_part or not (value.is_sink or is_place_in_thread(value.pointer)))
-    ]
+    traced = [value.traced for value in values if value.is_shaped and (value.is_part or not value.is_sink)]
     passed_on = [each for each in (*traced, *examined.pieces) if is_passed_on(each)]
     audiences = [each for each in map(examined.audience_of, passed_on) if not each.is_public]
     is_limited = any(each.readers is not None for each in audiences)

@@ -123,19 +123,6 @@ def is_passed_on(traced: Traced) -> bool:
     return not traced.flags & (Seen.USER | Seen.SUBJECT)
 
 
-_THREADS = listed("thread parent")
-_POINTING = listed("thread parent id ids ts key uid number no ref")
-
-
-def is_place_in_thread(pointer: str) -> bool:
-    """Return whether an argument says below which message another one is written, by its name (`thread_ts`).
-
-    The place has it already: nobody is told anything by it. A `reply` can be a text, and `reply_to` an address.
-    """
-    words = words_of(last_name(pointer))
-    return not _THREADS.isdisjoint(words) and words[-1] in _POINTING
-
-
 def personal_words(path: str) -> tuple[str, ...]:
     """Return the words with which people speak of what a field holds that identifies a person; none of another field.
 

@@ -40,6 +40,26 @@ def talk(*more: ToolCatalogEntry, **fields: Any) -> Talk:
     return Talk(starter_source().files, (*ENTRIES, *more), scopes=scopes, **fields)
 
 
+PERMITTED = """
+apiVersion: rules/v1
+pack: testing
+rules:
+  - {id: TEST-001, effect: permit, match: {tools: ["*"]}, when: "true", reason: no other pack is to decide here}
+"""
+
+
+def permitted_talk(*more: ToolCatalogEntry, **fields: Any) -> Talk:
+    """A talk in which every call is permitted, so that only what denies it or asks about it decides.
+
+    The packs that come with the product permit no act that reaches outside: without this, it is always denied.
+    """
+    scopes = tuple(f"{server}:{right}" for server in ("box", "book", "desk", "files") for right in ("read", "write"))
+    files = dict(starter_source().files)
+    files["bundle.yaml"] = files["bundle.yaml"].replace("provenance, secrets", "provenance, testing, secrets")
+    files["testing/testing.rules.yaml"] = PERMITTED
+    return Talk(files, (*ENTRIES, *more), scopes=scopes, **fields)
+
+
 def rules_fired(verdict: Verdict) -> set[str]:
     """Return the ids of the pack's rules that have fired."""
     return {hit.rule_id for hit in verdict.rules if hit.rule_id.startswith("PROV")}
