@@ -18,9 +18,10 @@ from streams.provenance.acts.wishes_at_work import NOBODY, wish
 _STARTS = r"(?:^|[.;!]\s{1,3}|\n\s{0,3})(?:(?:please|pls|also|and|so),? ){0,2}"
 """The beginning of a sentence. An address has full stops as well."""
 _BEGINS = (
-    r"(?:^|[,.;:!?]\s{1,3}|\n\s{0,3}|\b(?:please|pls|and|then|so|just|also|can you|could you|would you|will you"
-    r"|have them|have somebody|(?<!do )(?<!did )(?<!if )(?<!why )(?<!when )(?<!should )(?:i|we)(?:'d| would)?"
-    r" (?:want|need|like) (?:you )?to) )"
+    r"(?:^|[,.;:!?]\s{1,3}|\n\s{0,3}|\b(?:please|pls|and|then|so|just|also"
+    r"|(?<!how )(?<!what )(?<!why )(?<!when )(?<!where )(?<!who )(?:can|could|would|will) you"
+    r"|have them|have somebody|(?<!do )(?<!did )(?<!if )(?<!why )(?<!when )(?<!should )(?<!would )(?<!could )"
+    r"(?:i|we)(?:'d| would)? (?:want|need|like) (?:you )?to) )"
 )
 _NOT_ASKED = r"(?!(?:[^.!?;\n]|\.(?=\d)){0,160}\?)"
 """After what is said and not asked: no question mark ends the sentence."""
@@ -29,7 +30,8 @@ _DET = r"(?:the|my|our|his|her|their|that|this|these|those|all|an?|any|[\w-]{1,3
 _SOME = r"(?:[^\s.!?;,]{1,40} )"
 _RIDE = (
     r"(?:[\w-]{1,20} )?(?:cab|taxi|car|ride|lift|limo|minibus|shuttle|uber)"
-    r"(?=\s*(?:[.,;!\n]|\Z)|\s+(?:at|from|to|for|on|tomorrow|tonight|today|now|please|home|by|around|back|this|next)\b)"
+    r"(?=\s*(?:[.,;!\n]|\Z)|\s+(?:at|from|to|for (?:\d|me|us|him|her|them)|on|tomorrow|tonight"
+    r"|today|now|please|home|by|around|back|this|next)\b)"
 )
 _GROUP = (
     r"(?:[\w-]{1,30} )?(?:groups?|channels?|chats?|teams?|lists?|rotas?|rosters?|threads?|servers?"
@@ -57,7 +59,8 @@ WISHES_IN_PASSING: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         r"(?<!of )(?<!on )(?<!about )(?<!with )(?<!list )(?:what|whatever|all|everything|the (?:money|sum|amount|rest))"
         r" (?:that )?(?:i|we)(?: still)? owe\b)"
         rf"|{_STARTS}(?:i|we)(?: still)? owe [^.!?\n]{{0,40}}?\d[^.!?\n]{{0,40}}?[.,;!] ?(?:so |and |please |then )*"
-        r"(?:can you |could you |would you )?(?:please )?(?:send|square|settle|sort|transfer) (?:it|that|the money)\b"
+        r"(?:can you |could you |would you )?(?:please )?(?:send|square|settle|sort|transfer)"
+        r" (?:it|that|the money)\b(?! to (?:me|us)\b)"
         rf"|{_STARTS}(?:my|our) (?:share|half|part|contribution) (?:of|for|in) [^.!?\n]{{1,60}}?[,;] ?"
         rf"(?:so |and |please )*(?:send|get|give|transfer) (?:it|that) to\b(?! me\b| us\b){_NOT_ASKED}",
         "pay",

@@ -135,6 +135,10 @@ def test_a_wish_in_passing_asks_for_its_act(text: str, kind: str) -> None:
         ("Turn the pin to see the label in m-7001", "secure"),
         ("Where do I turn off two-factor?", "secure"),
         ("Welcome the news! Sum up m-7001", "post"),
+        ("How can you get another pack of coffee", "book"),
+        ("Why would I want to quit the newsletter", "delete"),
+        ("I need a car for the summary", "book"),
+        ("I owe Ben 20. Then send it to me", "pay"),
     ],
 )
 def test_what_is_asked_about_denied_or_only_told_asks_for_nothing(text: str, kind: str) -> None:
