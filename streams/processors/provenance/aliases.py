@@ -5,14 +5,16 @@ customer up by the address that the token has, gets a number, and finds the numb
 that the number is the subject's, all of his orders are somebody else's. Trusted contents show it in two ways:
 
 - The answer to a question about the subject alone (`find_customer_by_email` with his address) names one customer.
-- The record of a customer has two fields of which the operator says that they name its owner, and one is the subject.
+- The record of a customer has a field of which the operator says that it names the owner, that is the subject, and
+  beside it stands the customer's id.
 
 Only what systems assign counts: ids. An address is what a customer may enter for himself, and he may enter another
 one's. And only the record of a person counts, as the tool's name says that it returns one: an order may have a buyer
 and a seller, and an employee has a manager.
 
 **Rejected.** All owners in a record of the subject: an account may have two holders, and the other one's further
-accounts are not the subject's. A statement in the catalog alone: an operator would have to state for each tool what its
+accounts are not the subject's. All values of a call instead of its one argument: words, patterns and flags have no
+value that is compared (`!alice`, `spouse: true`). A statement in the catalog alone: an operator would have to state for each tool what its
 names say already, and everybody forgets a lookup.
 """
 
