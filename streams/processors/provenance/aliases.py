@@ -14,8 +14,8 @@ and a seller, and an employee has a manager.
 
 **Rejected.** All owners in a record of the subject: an account may have two holders, and the other one's further
 accounts are not the subject's. All values of a call instead of its one argument: words, patterns and flags have no
-value that is compared (`!alice`, `spouse: true`). A statement in the catalog alone: an operator would have to state for each tool what its
-names say already, and everybody forgets a lookup.
+value that is compared (`!alice`, `spouse: true`). A statement in the catalog alone: an operator would have to state for
+each tool what its names say already, and everybody forgets a lookup.
 """
 
 from __future__ import annotations
