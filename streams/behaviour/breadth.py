@@ -41,7 +41,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import NamedTuple
 
-from streams.behaviour.activity import HOUR_MS, Activity
+from streams.behaviour.activity import HOUR_MS, Activity, digest_of
 from streams.behaviour.acts import changes, destroys, is_of_secrets, may_hold_secrets, only_reads, only_writes
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.risk import RiskRow
@@ -161,7 +161,7 @@ def _signs_of_breadth(kind: str, share: float, activity: Activity) -> Needed | N
     return SIGNS if is_reading and share < ALONE_FACTOR else None
 
 
-def excuses_others(activity: Activity, *, reads_only: bool = False) -> bool:
+def _excuses_others(activity: Activity, *, reads_only: bool = False) -> bool:
     """Return whether a call of a batch is one that other sessions of the agent need not answer for.
 
     Args:
@@ -174,9 +174,36 @@ def excuses_others(activity: Activity, *, reads_only: bool = False) -> bool:
     return is_counted and not is_of_secrets(activity.tool)
 
 
+def with_batch(
+    batch: int, whose: int, activity: Activity, earlier: int, *, reads_only: bool = False
+) -> tuple[int, int]:
+    """Return how much of a window is of its batch, and which session that is, after a call of a batch.
+
+    It is the first one of the window, because more than one would hide whoever works beside them.
+
+    Args:
+        batch: how much was of it so far.
+        whose: the digest of its session; 0 if there is none yet.
+        activity: the call.
+        earlier: how many of the calls that the batch has made before count as well.
+        reads_only: whether only what it reads counts. What is written to has to be counted for itself anyway.
+    """
+    if not _excuses_others(activity, reads_only=reads_only):
+        return batch, whose
+    session = digest_of(activity.session)
+    if not whose:
+        return 1 + earlier, session
+    return batch + (whose == session), whose
+
+
+def excused_of(batch: int, whose: int, activity: Activity) -> int:
+    """Return how much of a window a session need not answer for, because it is of the batch of another session."""
+    return 0 if activity.is_batch or digest_of(activity.session) == whose else batch
+
+
 def _signs_of_busy(it: Declaration, share: float, activity: Activity) -> Needed | None:
     """Return which second sign there has to be of a busy hour. What a batch writes to has to be counted for itself."""
-    if activity.is_batch and it.window_ms >= HOUR_MS and excuses_others(activity):
+    if activity.is_batch and it.window_ms >= HOUR_MS and _excuses_others(activity):
         return SIGNS_OF_BUSY_BATCHES if share < (WRITES_FACTOR if _fills(activity) else BUSY_FACTOR) else None
     if _goes_on_reading(activity):
         return SIGNS_OF_PAGES if share < ALONE_FACTOR else None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import BATCH_FROM, DAY_MS, Activity, digest_of
-from streams.behaviour.breadth import LETTER_BYTES, excuses_others, signs_needed
+from streams.behaviour.breadth import LETTER_BYTES, excused_of, signs_needed, with_batch
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import beside_days, both_learned, has_days
 from streams.behaviour.estimators import (
@@ -61,7 +61,7 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The running window's counts, all and those that were learned from, and what windows over usually hold.
 
     `batch` are about the calls of a session that does nothing else and has read nothing by others, and `whose` is that
-    session, the first one of the window: others are not to blame. More than one would hide whoever works beside them.
+    session: others are not to blame.
     """
 
     index: int = -1
@@ -199,15 +199,11 @@ class RateNb(Keyed):
             own = rolled(own, index, it.window_ms, it.history_ms)
         past, count, batch, whose = own.past, own.count + 1, own.batch, own.whose
         peer = EMPTY if rows[1] is None else rows[1]
-        if activity.is_batch and activity.is_trusted and excuses_others(activity):
-            session = digest_of(activity.session)
-            if not whose:
-                whose, batch = session, 1 + BATCH_FROM
-            elif whose == session:
-                batch += 1
+        if activity.is_batch and activity.is_trusted:
+            batch, whose = with_batch(batch, whose, activity, BATCH_FROM)
         kept = (Bucket(own.index, count, own.good, past, batch, whose), peer, rows[2], rows[3])
-        if batch and not activity.is_batch and digest_of(activity.session) != whose:
-            count -= batch
+        if batch:
+            count -= excused_of(batch, whose, activity)
         if past.weight < it.min_support:
             past = peer.past
             if past.weight < it.min_support:

@@ -8,7 +8,7 @@ import msgspec
 
 from streams.behaviour.activity import BATCH_FROM, DAY_MS, HOUR_MS, Activity, digest_of
 from streams.behaviour.acts import only_writes
-from streams.behaviour.breadth import excuses_others
+from streams.behaviour.breadth import excused_of, with_batch
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import NOT_KNOWN, Compared, Sketch, both_learned, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak, count_of, counted_up
@@ -45,8 +45,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     A window that has reached the threshold is `spoiled`: nothing learns from it, and `added` says how many values
     sessions have added since, sorted by digest. `by` are the sessions that have added to what is written to, but for
     the first values. `batch` is about how many values a session has read that does nothing else and has read nothing
-    by others, and `whose` is that session, the first one of the window: others are not to blame. More than one would
-    hide whoever works beside them.
+    by others, and `whose` is that session: others are not to blame.
     """
 
     index: int = -1
@@ -95,14 +94,10 @@ class FanOut(Keyed):
                 added = counted_up(added, digest_of(activity.session), ADDING_MAX)
             if self._term is not None and seen.digests[APART_FROM:] and only_writes(activity.tool):
                 by = by.with_digest(digest_of(activity.session))
-            if activity.is_batch and activity.is_trusted and excuses_others(activity, reads_only=True):
-                session = digest_of(activity.session)
-                if not whose:
-                    # The calls before it was a batch, too: half of them, if it takes turns.
-                    earlier = BATCH_FROM if activity.previous_tool == activity.tool else BATCH_FROM // 2
-                    whose, batch = session, 1 + earlier
-                elif whose == session:
-                    batch += 1
+            if activity.is_batch and activity.is_trusted:
+                # The calls before it was a batch, too: half of them, if it takes turns.
+                earlier = BATCH_FROM if activity.previous_tool == activity.tool else BATCH_FROM // 2
+                batch, whose = with_batch(batch, whose, activity, earlier, reads_only=True)
         return Window(window.index, seen, window.spoiled, added, by, batch, whose)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
@@ -112,9 +107,7 @@ class FanOut(Keyed):
             # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
             return Scored((window, *rows[1:]), noted=window.seen.count())
         is_to_blame = not window.spoiled or count_of(window.added, digest_of(activity.session)) >= BLAMED_FROM
-        of_others = 0
-        if window.batch and not activity.is_batch and digest_of(activity.session) != window.whose:
-            of_others = window.batch
+        of_others = excused_of(window.batch, window.whose, activity) if window.batch else 0
         return self._beside_peaks(window, rows, -of_others, is_to_blame=is_to_blame)
 
     def _beside_peaks(self, window: Window, rows: Rows, more: int = 0, *, is_to_blame: bool = True) -> Scored:

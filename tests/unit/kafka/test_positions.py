@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 
 import pytest
 from confluent_kafka import Consumer
@@ -15,6 +16,7 @@ from streams.kafka import consumer as consumer_module
 from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.positions import AGAIN_MAX
 from streams.ports import FatalLogError, TopicPartition
+from tests.contract.helpers import Recorder
 from tests.unit.kafka.own_broker import OwnBroker, own_broker
 from tests.waiting import until
 
@@ -63,19 +65,6 @@ class Member:
             return bool(self.offsets) and self.offsets[-1] >= offset
 
         until(is_read, lambda: f"it has read {self.offsets}", pause_s=0.0)
-
-
-class NoListener:
-    """Of a member that the library positions."""
-
-    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        """Position nothing."""
-
-    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """Give nothing up: nothing was done."""
-
-    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Forget nothing."""
 
 
 @pytest.fixture
@@ -127,16 +116,24 @@ def test_what_was_returned_is_not_returned_again(broker: OwnBroker) -> None:
     assert member.offsets == list(range(18, 25))
 
 
-def test_lost_seeks_that_are_hours_apart_do_not_add_up(broker: OwnBroker) -> None:
+def test_lost_seeks_that_are_hours_apart_do_not_add_up(broker: OwnBroker, caplog: pytest.LogCaptureFixture) -> None:
     """A partition without new records has the same position for as long as nobody writes."""
     member = Member(broker)
-    with closing(member.consumer):
+
+    def times_back() -> int:
+        return sum("has gone back" in record.getMessage() for record in caplog.records)
+
+    def is_back(before: int) -> bool:
+        return not member.consumer.poll(10, 100) and times_back() > before
+
+    with closing(member.consumer), caplog.at_level(logging.WARNING, logger="streams.kafka"):
         member.read_to(19)
         for _ in range(AGAIN_MAX + 2):
+            before = times_back()
             member.consumer._client.seek(KafkaPartition(*AT, 0))
-            # It goes back, is positioned again, and reports its end again.
-            until(lambda: not member.consumer.poll(10, 100) and AT in member.consumer._positions._again, pause_s=0.0)
-            until(lambda: not member.consumer.poll(10, 100) and not member.consumer._positions._again, pause_s=0.0)
+            # It goes back, is positioned again, and has reached its end again.
+            until(partial(is_back, before), pause_s=0.0)
+            until(lambda: not member.consumer.poll(10, 100) and member.consumer.has_reached_end(AT), pause_s=0.0)
         broker.write(AT.topic, [b"more"])
         member.read_to(20)
     assert member.offsets == list(range(START, 21))
@@ -155,7 +152,7 @@ def test_who_is_not_positioned_takes_what_comes_after_a_log_was_cut_off(broker: 
         until(is_read, pause_s=0.0)
 
     with closing(executor):
-        executor.subscribe([AT.topic], NoListener())
+        executor.subscribe([AT.topic], Recorder())
         read_to(20)
         executor._client.seek(KafkaPartition(*AT, 10))
         read_to(30)

@@ -82,6 +82,13 @@ class House(Office):
         )
 
 
+def hide(monkeypatch: pytest.MonkeyPatch, hidden: Sequence[str]) -> None:
+    """Hide topics from the client, as the access control of Kafka does."""
+    monkeypatch.setattr(
+        MemoryAdmin, "hidden", lambda _, topics, *, configs=False: frozenset(hidden) & frozenset(topics)
+    )
+
+
 @pytest.fixture
 def house() -> House:
     return House()
@@ -120,9 +127,7 @@ def test_own_lines_are_those_that_a_whole_session_has(
     assert house.verdict().reason == Reason.PROOF_MISSING
     rejected = msgspec.structs.replace(first.result(forged, house.now_ms), proof=None)
     house.driver.pipe(REPORT.name, first.key, rejected)
-    monkeypatch.setattr(
-        MemoryAdmin, "hidden", lambda _, topics, *, configs=False: frozenset(hidden) & frozenset(topics)
-    )
+    hide(monkeypatch, hidden)
     whole, own = house.reader().read(first.key), house.reader().own_lines(first.key)
     assert whole.hidden == tuple(hidden)
     assert [each.line for each in own] == [each.line for each in whole.lines if each.line.key == first.key]
@@ -147,9 +152,7 @@ def test_a_call_is_explained_at_the_time_at_which_the_gate_judged_it(
     house.driver.pipe(INTENT.name, house.first.key, intent, house.now_ms - 400)
     verdict = house.verdict()
     assert verdict.evaluated_at == house.now_ms
-    monkeypatch.setattr(
-        MemoryAdmin, "hidden", lambda _, topics, *, configs=False: frozenset(hidden) & frozenset(topics)
-    )
+    hide(monkeypatch, hidden)
     found = house.explained(verdict.intent_id)
     assert [each.time_ms for each in found.judged] == [verdict.evaluated_at]
     assert [each.evaluated_at for each in found.verdicts] == [verdict.evaluated_at]
