@@ -29,7 +29,7 @@ from streams.provenance.contents.readings import is_ordinary, readings_of
 from streams.provenance.extraction.collected import GRAM_WORDS_MAX, Collected
 from streams.provenance.extraction.hidden_words import read_hidden_words
 from streams.provenance.instructions.dictated import dictated, may_dictate
-from streams.provenance.instructions.patterns import IMPERATIVES
+from streams.provenance.instructions.order_words import IMPERATIVES
 from streams.provenance.instructions.sentences import INSTRUCTIONS_READ_MAX, Sentence, sentences_in
 from streams.provenance.instructions.worked_out import says_how_to_work_out
 from streams.provenance.requests.excluded import excluded_in
