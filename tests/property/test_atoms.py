@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bench.counting import calls_of
 from simulation.fuzz import atoms as fuzz
 from streams.provenance.atoms.addresses import host_value
+from streams.provenance.atoms.decimals import decimal_value
 from streams.provenance.atoms.found import Extraction
 from streams.provenance.atoms.ids_and_files import path_value
-from streams.provenance.atoms.numbers import decimal_value
 from streams.provenance.extraction.collected import ATOMS_MAX
 from streams.provenance.extraction.extract import CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
 from streams.provenance.requests.proposed import extract_proposal

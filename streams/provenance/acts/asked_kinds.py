@@ -53,7 +53,7 @@ from streams.provenance.acts.words_abroad import (
     is_french_ne,
     kinds_abroad,
 )
-from streams.provenance.atoms.numbers import MONTHS
+from streams.provenance.atoms.dates import MONTHS
 from streams.provenance.words import STOP_WORDS, WORD_OR_STOP, listed
 
 ID_LETTERS_MAX = 3

@@ -23,7 +23,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple
 
-from streams.provenance.atoms.numbers import decimal_value
+from streams.provenance.atoms.decimals import decimal_value
 from streams.provenance.words import LETTERS
 
 MESSAGE_CHARS_MAX = 20_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -76,6 +77,18 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
     start: int
     end: int
     part: bool = False
+
+
+Readings = tuple[tuple[AtomKind, str], ...]
+
+
+class Numeric(NamedTuple):
+    """A number in a text: what it can mean, and where it is. Of `parts`, each leaves something out."""
+
+    readings: Readings
+    start: int
+    end: int
+    parts: Readings = ()
 
 
 class Extraction(msgspec.Struct, frozen=True, gc=False):

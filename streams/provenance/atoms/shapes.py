@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from streams.provenance.atoms.accounts import iban_end
 from streams.provenance.atoms.addresses import host_value, is_host, url_parts
-from streams.provenance.atoms.found import AtomKind, Shape
+from streams.provenance.atoms.found import AtomKind, Numeric, Shape
 from streams.provenance.atoms.ids_and_files import (
     ACCOUNT_DIGITS_MIN,
     DIGIT,
@@ -30,7 +30,7 @@ from streams.provenance.atoms.ids_and_files import (
     has_digits,
     path_value,
 )
-from streams.provenance.atoms.numbers import Numeric, numeric_at
+from streams.provenance.atoms.numbers import numeric_at
 from streams.provenance.atoms.run_on import name_before_sentence
 from streams.provenance.atoms.usual_forms import shapes_of_usual, usual_path, usual_value
 from streams.provenance.words import plain_case

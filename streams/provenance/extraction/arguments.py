@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from streams.provenance.atoms.decimals import plain_number
 from streams.provenance.atoms.found import AtomKind, Found, Shape, kind_of_words
-from streams.provenance.atoms.numbers import plain_number, short_number
+from streams.provenance.atoms.numbers import short_number
 from streams.provenance.atoms.shapes import may_begin_at, shapes_in
 from streams.provenance.atoms.usual_forms import usual_path, usual_value
 from streams.provenance.contents.leaves import SAYS_NOTHING, Leaf, flat_fields, leaves_of

@@ -16,10 +16,11 @@ import msgspec
 
 from streams.provenance.acts.calls import INCLUDE
 from streams.provenance.atoms.arithmetic import numbers_in_words, results_in
+from streams.provenance.atoms.decimals import plain_number
 from streams.provenance.atoms.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
 from streams.provenance.atoms.groups import in_ascii_letters, joined_groups
 from streams.provenance.atoms.ids_and_files import backwards
-from streams.provenance.atoms.numbers import WORKED_OUT, plain_number
+from streams.provenance.atoms.numbers import WORKED_OUT
 from streams.provenance.atoms.relative_days import days_said
 from streams.provenance.atoms.shapes import shapes_in
 from streams.provenance.atoms.spans import joined_words, names, quoted, without_stop_words

@@ -19,7 +19,7 @@ from collections.abc import Set
 
 from streams.provenance.accents import word_without_accents
 from streams.provenance.atoms.arithmetic import MESSAGE_CHARS_MAX, NUMBER_WORDS
-from streams.provenance.atoms.numbers import MONTHS
+from streams.provenance.atoms.dates import MONTHS
 from streams.provenance.words import STOP_WORDS, listed, singular
 
 COUNTED = "counts:"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from streams.provenance.acts.words import FORMS, REQUEST_KINDS, TOOL_VERBS
-from streams.provenance.atoms.numbers import MONTHS
+from streams.provenance.atoms.dates import MONTHS
 from streams.provenance.tools.places import words_of
 from streams.provenance.words import STOP_WORDS, listed, short_value, singular, text_value
 

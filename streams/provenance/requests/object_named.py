@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from streams.provenance.atoms.numbers import MONTHS
+from streams.provenance.atoms.dates import MONTHS
 from streams.provenance.words import listed
 
 NAMED = "named"

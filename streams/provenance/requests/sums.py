@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from streams.provenance.atoms.numbers import CURRENCY_CODES, CURRENCY_SIGNS, decimal_value
+from streams.provenance.atoms.amounts import CURRENCY_CODES, CURRENCY_SIGNS
+from streams.provenance.atoms.decimals import decimal_value
 from streams.provenance.words import listed
 
 _CODES = CURRENCY_CODES - listed("cop mad pen ron try")

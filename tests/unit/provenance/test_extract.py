@@ -11,7 +11,7 @@ import pytest
 
 from simulation.fuzz.atoms import DISGUISES
 from streams.provenance.acts.calls import BITS, INCLUDE, calls_of
-from streams.provenance.atoms import numbers, shapes
+from streams.provenance.atoms import amounts, dates, numbers, shapes
 from streams.provenance.atoms.found import AtomKind, Extraction, Found
 from streams.provenance.contents import readings
 from streams.provenance.extraction.collected import ATOMS_MAX
@@ -338,7 +338,8 @@ def test_escaped_quotes_and_values_of_usual_forms_are_not_classified(monkeypatch
 def test_a_look_at_one_number_reads_a_bounded_part_of_a_long_one() -> None:
     """A text of digits alone is read as many numbers. With more at each of them, its time would be quadratic."""
     of_short_texts = {"_BARE", "_BEFORE_WORD"}  # a text of a few signs, and what stands before a number
-    patterns = {name: each for name, each in vars(numbers).items() if isinstance(each, re.Pattern)}
+    found = {name: each for module in (amounts, dates, numbers) for name, each in vars(module).items()}
+    patterns = {name: each for name, each in found.items() if isinstance(each, re.Pattern)}
     ends = {name: match.end() for name, each in patterns.items() if (match := each.match("1" * 10_000)) is not None}
     assert of_short_texts < ends.keys()
     assert max(end for name, end in ends.items() if name not in of_short_texts) <= 100
