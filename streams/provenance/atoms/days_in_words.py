@@ -8,24 +8,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
+from streams.provenance.atoms.day_names import DAYS_AHEAD, WEEKDAYS
 from streams.provenance.words import short_value, text_value
 
 AHEAD_MAX = 14
 """Days until which the name of a weekday means a day: "next Friday" can be the one after this week's."""
-_FROM_TODAY = (
-    "today tonight heute aujourd'hui hoy hoje oggi dzisiaj",
-    "tomorrow morgen demain mañana amanhã domani jutro",
-    "overmorrow übermorgen après-demain pasado_mañana depois_de_amanhã dopodomani pojutrze day_after_tomorrow",
-)
-_WEEKDAYS = (
-    "monday montag lundi lunes segunda-feira lunedì",
-    "tuesday dienstag mardi martes terça-feira martedì",
-    "wednesday mittwoch mercredi miércoles quarta-feira mercoledì",
-    "thursday donnerstag jeudi jueves quinta-feira giovedì",
-    "friday freitag vendredi viernes sexta-feira venerdì",
-    "saturday samstag samedi sábado sabato",
-    "sunday sonntag dimanche domingo domenica",
-)
 _EAST, _WEST = timedelta(hours=14), timedelta(hours=12)
 
 
@@ -47,8 +34,8 @@ def words_for_day(day: str, now_ms: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1_024)
 def _words(ahead: tuple[int, ...], weekday: int) -> tuple[str, ...]:
-    told = [word for each in ahead if each < len(_FROM_TODAY) for word in _FROM_TODAY[each].split()]
-    told += _WEEKDAYS[weekday].split() if any(ahead) else []
+    told = [word for each in ahead if each < len(DAYS_AHEAD) for word in DAYS_AHEAD[each].split()]
+    told += WEEKDAYS[weekday].split() if any(ahead) else []
     return tuple(
         dict.fromkeys(value for word in told if (value := text_value(word.replace("_", " ")) or short_value(word)))
     )

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from streams.provenance.accents import without_accents
+from streams.provenance.atoms.day_names import DAYS_AHEAD, WEEKDAYS
 from streams.provenance.words import listed, plain_case
 
 DAYS_MAX = 366
@@ -29,6 +30,12 @@ LOOKS_MAX = 64
 BY = "by"
 """Said somewhere: so far from another day. Without it, no such form need be looked for."""
 WEEK = 7
+
+
+def _plain(names: str) -> list[str]:
+    """Return the names of a row without accents, as the words of a text are compared."""
+    return without_accents(names).split()
+
 
 _UNITS = {
     "d": "day days tag tage tagen tages jour jours dia dias giorno giorni dzien dni dniach",
@@ -65,28 +72,33 @@ _COUNT_OF = {
 _ALSO = {"huit": 7, "quinze": 14, "quince": 14, "quindici": 14}
 """What a count of days may mean as well: who says "in fifteen days" in these languages often means two weeks."""
 _DAY_WORDS = {
-    **dict.fromkeys(listed("today tonight heute hui hoy hoje oggi dzisiaj dzis stasera"), 0),
-    **dict.fromkeys(listed("tomorrow morgen demain manana amanha domani jutro"), 1),
-    **dict.fromkeys(listed("overmorrow uebermorgen dopodomani pojutrze"), 2),
+    **{word: ahead for ahead, names in enumerate(DAYS_AHEAD) for word in _plain(names) if word.isalpha()},
+    **dict.fromkeys(listed("hui dzis stasera"), 0),
     **dict.fromkeys(listed("yesterday gestern hier ayer ontem ieri wczoraj"), -1),
     **dict.fromkeys(listed("vorgestern anteayer anteontem przedwczoraj"), -2),
 }
+"""Single words that say a day. Of "aujourd'hui", the part behind the sign is one."""
 _FURTHER = {
     ("after", "tomorrow"): 2, ("apres", "demain"): 2, ("pasado", "manana"): 2, ("de", "amanha"): 2,
     ("before", "yesterday"): -2, ("avant", "hier"): -2, ("l", "altro"): -2,
     ("this", "evening"): 0, ("this", "afternoon"): 0, ("this", "morning"): 0,
 }  # fmt: skip
 """Two words that say a day, of which the second one alone says another day, or none."""
-_WEEKDAYS = (
-    "monday montag lundi lunes segunda lunedi poniedzialek",
-    "tuesday dienstag mardi martes terca martedi wtorek",
-    "wednesday mittwoch mercredi miercoles quarta mercoledi sroda srode",
-    "thursday donnerstag jeudi jueves quinta giovedi czwartek",
-    "friday freitag vendredi viernes sexta venerdi piatek",
-    "saturday samstag sonnabend samedi sabado sabato sobota sobote",
-    "sunday sonntag dimanche domingo domenica niedziela niedziele",
+_MORE_WEEKDAYS = (
+    "poniedzialek",
+    "wtorek",
+    "sroda srode",
+    "czwartek",
+    "piatek",
+    "sonnabend sobota sobote",
+    "niedziela niedziele",
 )
-_WEEKDAY_OF = {word: number for number, words in enumerate(_WEEKDAYS) for word in words.split()}
+"""Names of Monday to Sunday that only these forms know."""
+_WEEKDAY_OF = {
+    word.partition("-")[0]: day
+    for day, names in enumerate(zip(WEEKDAYS, _MORE_WEEKDAYS, strict=True))
+    for word in _plain(" ".join(names))
+}
 _FEIRA = listed("segunda terca quarta quinta sexta")
 """They are days only before `-feira`."""
 _NEXT = listed(
