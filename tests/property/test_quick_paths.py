@@ -19,8 +19,7 @@ from streams.provenance.extraction import extract
 from streams.provenance.extraction.arguments import arguments_in, extract_part
 from streams.provenance.extraction.digests import atom_digest
 from streams.provenance.extraction.extract import extract_arguments, extract_content
-from streams.provenance.instructions import patterns as instructions
-from streams.provenance.instructions import role_marks, sentences
+from streams.provenance.instructions import order_words, patterns, role_marks, run_on_orders, sentences
 from streams.provenance.sources import origins
 from streams.provenance.sources.origins import SHAPED
 
@@ -69,11 +68,11 @@ _CLAUSES = st.lists(
 def test_clauses_end_where_any_sign_between_them_is(text: str) -> None:
     patient = re.compile(r"(?:[,;:(\[{\"]\s*+)++|\s-\s|\s(?:and|then)\s")
     clauses = patient.split(text, 16)
-    assert instructions._CLAUSE.split(text, 16) == clauses
-    first, *others = instructions._CLAUSE_AND_FIRST_WORD.split(text, 16)
+    assert patterns._CLAUSE.split(text, 16) == clauses
+    first, *others = patterns._CLAUSE_AND_FIRST_WORD.split(text, 16)
     assert [first, *others[1::2]] == clauses
     for word, clause in zip(others[::2], clauses[1:], strict=True):
-        begins = instructions._FIRST_WORD.match(clause)
+        begins = patterns._FIRST_WORD.match(clause)
         assert begins is None or begins.group(1) == word
 
 
@@ -89,9 +88,9 @@ _RUNNING_ON = st.sampled_from(
 def test_an_order_runs_on_behind_any_of_the_signs(text: str) -> None:
     patient = re.compile(
         r"(?<=[^\W_][ )\"'%]) ?([A-Z][a-z]{1,14}) "
-        rf"([^\s@]{{1,64}}@[^\s@]|{instructions._ID}|[a-z]{{1,24}}\b|\d)"
+        rf"([^\s@]{{1,64}}@[^\s@]|{order_words.ID}|[a-z]{{1,24}}\b|\d)"
     )
-    assert instructions._RUN_ON.findall(text) == patient.findall(text)
+    assert run_on_orders._RUN_ON.findall(text) == patient.findall(text)
 
 
 _OF_ROLES = st.sampled_from(
