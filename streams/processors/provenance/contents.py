@@ -28,6 +28,7 @@ from streams.provenance.atoms.found import REACHES, AtomKind
 from streams.provenance.pointers import steps_of
 from streams.provenance.requests.given_names import GIVEN
 from streams.provenance.sources.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
+from streams.provenance.tools.places import names_assignee
 from streams.provenance.tools.uses import seems_owner
 from streams.provenance.words import names_an_id
 
@@ -205,6 +206,7 @@ class _Content:
         self._by_words |= called
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
+        self._assigned = self._assigned_to(himself, steps_at)
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
 
     def _other_names(
@@ -216,6 +218,19 @@ class _Content:
             return frozenset()
         trusted = {steps_of(atom.path) for atom, _ in self.atoms if self._trusts(atom.path) and is_trusted(atom.label)}
         return other_names([each for each in (*named, *ids) if each.steps in trusted], use, is_answer=is_answer)
+
+    def _assigned_to(
+        self, himself: frozenset[bytes], steps_at: Mapping[str, tuple[str, ...]]
+    ) -> frozenset[tuple[str, ...]]:
+        """Return the records of which a trusted field says that the subject has to do them."""
+        if self._use is None or not self._use.states_owners:
+            return frozenset()
+        return frozenset(
+            steps_at[atom.path][:-1]
+            for atom, digest in self.atoms
+            if digest in himself and atom.whole_field and steps_at[atom.path]
+            if names_assignee(steps_at[atom.path][-1]) and self._trusts(atom.path) and is_trusted(atom.label)
+        )
 
     def _owners_by(self, named: Iterable[OwnerField]) -> dict[tuple[str, ...], bool]:
         """Return the records that name an owner, and whether he is the subject."""
@@ -287,9 +302,9 @@ class _Content:
         """Return whether what is around an element of a list belongs to somebody else, as the operator's field says.
 
         The lines of somebody else's contract are his, too. Of the user's own record that proves nothing: it can list
-        the guests of his booking.
+        the guests of his booking. Nor is a task in somebody else's list another one's that is assigned to the user.
         """
-        if self._use is None or not self._use.states_owners:
+        if self._use is None or not self._use.states_owners or element in self._assigned:
             return False
         around = (element[:end] for end in range(len(element) - 1, -1, -1))
         return next((self._owners[record] for record in around if record in self._owners), None) is False

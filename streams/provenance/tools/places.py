@@ -123,3 +123,11 @@ def _resolved(root: Mapping[str, Any], node: object) -> Mapping[str, Any]:
         beside = {name: each for name, each in node.items() if name != "$ref"}
         node = {**target, **beside} if isinstance(target, Mapping) else beside
     return {}
+
+
+_ASSIGNEES = frozenset((("assignee",), ("assigned", "to"), ("assignee", "id"), ("assignee", "email"), ("responsible",)))
+
+
+def names_assignee(name: str) -> bool:
+    """Return whether a field says by its name who has to do something: `assignee`, `assigned_to`."""
+    return words_of(name) in _ASSIGNEES

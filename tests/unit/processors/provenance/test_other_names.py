@@ -164,3 +164,26 @@ def test_an_address_in_a_record_is_no_other_name() -> None:
     talking.read(CARD, {"card": "CA-1"}, {"customer_id": MINE, "login": ME, "email": "kim@home.example"})
     talking.read(stays, {"order_id": "BX-44106"}, {"order_id": "BX-44106", "email": "kim@home.example"})
     assert "PROV-030" in fired(talking, CANCEL, {"order_id": "BX-44106"})
+
+
+BY_NAME = lookup("find_customer_by_name", owner_args=(), output_owners=("/login",))
+
+
+@pytest.mark.parametrize(
+    ("found", "is_another"),
+    [
+        ({"customer_id": MINE, "login": ME}, False),
+        ({"customer_id": MINE, "login": OTHER}, True),
+        # Whoever knows a name and a postcode says them.
+        ({"customer_id": MINE}, True),
+        ({"customer_id": MINE, "name": "Alice Berg", "postcode": "8000"}, True),
+    ],
+    ids=("the user's login", "another login", "only a number", "only what was said"),
+)
+def test_a_lookup_by_name_and_postcode_shows_a_number_where_its_answer_names_the_subject(
+    found: dict[str, str], *, is_another: bool
+) -> None:
+    talking = talk(BY_NAME)
+    talking.say("It's Alice Berg, 8000.")
+    talking.read(BY_NAME, {"name": "Alice Berg", "postcode": "8000"}, found)
+    assert ("PROV-002" in fired(talking, PROFILE, {"customer_id": MINE})) is is_another

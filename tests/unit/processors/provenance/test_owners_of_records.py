@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from simulation.records import TRUSTED, tool_entry
+from simulation.records import TRUSTED, UNTRUSTED, tool_entry
+from streams.model.catalog import OutputLabel
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.tools import ACTS, ENTRIES, READS
 from tests.unit.processors.talk import Talk
@@ -108,3 +109,42 @@ def test_what_a_record_of_somebody_else_lists_is_theirs(owner: str, own: dict[st
     talking.say("I have lost the key of the room 12. End the stay.")
     talking.read(CONTRACT, {"room": "12"}, {"login": owner, "stays": [{"stay": "ST-48213", **own}]})
     assert ("PROV-030" in fired(talking, END, {"stay": "ST-48213"})) is asked
+
+
+BOARD = tool_entry(
+    "desk", "board", **READS, output_label=TRUSTED, output_owners=("/login", "/tasks/*/login"),
+    output_labels=(OutputLabel(path="/tasks/*/remarks", label=UNTRUSTED),),
+)  # fmt: skip
+FINISH = tool_entry("desk", "finish_task", open_world=False, kind="change", sink_args=("/task",))
+
+
+@pytest.mark.parametrize(
+    ("task", "asked"),
+    [
+        ({"assignee": ME}, False),
+        ({"assigned_to": ME}, False),
+        ({"assignee": OTHER}, True),
+        ({}, True),
+        # What others may write assigns nothing, and who has seen a task need not do it.
+        ({"remarks": {"assignee": ME}}, True),
+        ({"seen_by": ME}, True),
+        # A task that says itself whose it is, is theirs.
+        ({"assignee": ME, "login": OTHER}, True),
+    ],
+    ids=("assigned", "in other words", "to another one", "to nobody", "by others", "seen", "with an owner"),
+)
+def test_a_task_in_somebody_elses_list_is_the_users_to_do_if_it_is_assigned_to_them(
+    task: dict[str, Any], *, asked: bool
+) -> None:
+    talking = Talk(starter_source().files, (*ENTRIES, BOARD, FINISH), scopes=("desk:read", "desk:write"))
+    talking.say("Do what is assigned to me on the board of room 12.")
+    talking.read(BOARD, {"room": "12"}, {"login": OTHER, "tasks": [{"task": "ST-48213", **task}]})
+    assert ("PROV-030" in fired(talking, FINISH, {"task": "ST-48213"})) is asked
+
+
+def test_the_list_itself_stays_somebody_elses() -> None:
+    talking = Talk(starter_source().files, (*ENTRIES, BOARD, FINISH), scopes=("desk:read", "desk:write"))
+    talking.say("Do what is assigned to me on the board of room 12.")
+    content = {"login": OTHER, "task": "ST-50000", "tasks": [{"task": "ST-48213", "assignee": ME}]}
+    talking.read(BOARD, {"room": "12"}, content)
+    assert "PROV-030" in fired(talking, FINISH, {"task": "ST-50000"})
