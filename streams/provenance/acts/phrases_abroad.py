@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from streams.provenance.accents import word_without_accents
 from streams.provenance.acts.asked import NEGATIONS, STOPS_ABROAD
-from streams.provenance.atoms.arithmetic import NUMBER_WORDS
+from streams.provenance.atoms.number_words import NUMBER_WORDS
 from streams.provenance.sieved import Sieved
 from streams.provenance.words import LETTERS, listed
 

@@ -24,7 +24,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from streams.provenance.atoms.decimals import decimal_value
-from streams.provenance.words import LETTERS
+from streams.provenance.atoms.number_words import NUMBER_WORDS, numbers_said
 
 MESSAGE_CHARS_MAX = 20_000
 OPERATIONS_MAX = 8
@@ -83,26 +83,6 @@ _FEWER = re.compile(
     r"|weniger|rabatt|nachlass|skonto)\b"
 )
 _OF = re.compile(r" ?(?:of|on|von|auf|de|du|des|del|da|do|di)\b|\s*(?:vat|tax|tip|fee|deposit|commission)\b")
-NUMBER_WORDS = {
-    word: number
-    for number, words in enumerate(
-        (
-            "two both zwei deux dos duas",
-            "three drei trois tre tres tr\u00eas",
-            "four vier quatre cuatro quatro quattro",
-            "five f\u00fcnf cinq cinco cinque",
-            "six sechs seis sei",
-            "seven sieben sept siete sete sette",
-            "eight acht huit ocho oito otto",
-            "nine neun neuf nueve nove",
-            "ten zehn dix diez dez dieci",
-            "eleven elf",
-            "twelve zw\u00f6lf",
-        ),
-        2,
-    )
-    for word in words.split()
-}
 _ONES = frozenset(("one", "ein", "eine", "un", "une", "uno", "una", "um", "uma", "andert"))
 _HALVES = re.compile(
     rf"(?<![\w.,#/:-])(\d{{1,4}}|{'|'.join((*NUMBER_WORDS, *sorted(_ONES, key=len, reverse=True)))})"
@@ -229,8 +209,7 @@ def operands_of(amount: str, operation: str) -> Iterator[str]:
 def numbers_in_words(message: str) -> tuple[str, ...]:
     """Return the numbers that a user's message says in words, as "two suitcases" and "2 and a half" do."""
     lowered = message[:MESSAGE_CHARS_MAX].lower()
-    said = [str(NUMBER_WORDS[word]) for word in LETTERS.findall(lowered) if word in NUMBER_WORDS]
-    return tuple(dict.fromkeys((*said, *_and_a_half(lowered))))
+    return tuple(dict.fromkeys((*map(str, numbers_said(lowered)), *_and_a_half(lowered))))
 
 
 def _and_a_half(lowered: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from streams.provenance.atoms.decimals import plain_number
 from streams.provenance.atoms.found import WHOLE_KINDS, AtomKind, Extraction, Shape, kind_of_words
 from streams.provenance.atoms.groups import in_ascii_letters, joined_groups
 from streams.provenance.atoms.ids_and_files import backwards
-from streams.provenance.atoms.numbers import WORKED_OUT
+from streams.provenance.atoms.numbers import ORDERED, WORKED_OUT
 from streams.provenance.atoms.relative_days import days_said
 from streams.provenance.atoms.shapes import shapes_in
 from streams.provenance.atoms.spans import joined_words, names, quoted, without_stop_words
@@ -58,6 +58,8 @@ TIED_PATH = "/tied/"
 (`streams.provenance.requests.tied`)."""
 DAYS_PATH = "/days"
 """Where the days are that a user's message says by how far they are away (`streams.provenance.atoms.relative_days`)."""
+_TWO = "2"
+"""Who writes about "the two of them" or "two halves" wants no number set."""
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
@@ -395,9 +397,13 @@ def _read_words(text: str, leaf: Leaf, collected: Collected, reader: _TextReader
 
 
 def _read_said(order: str, leaf: Leaf, collected: Collected, *, decoded: bool, calls_for: int) -> None:
-    """Add the days of which an order speaks in words, and that it says how a number is worked out."""
+    """Add the days and numbers that an order says in words, and that it says how a number is worked out."""
     for form in days_said(order) if collected.may_say_days(order) else ():
         collected.add(AtomKind.DATE, form, leaf, whole=False, decoded=decoded, calls_for=calls_for)
+    for number in numbers_in_words(order):
+        if number == _TWO:
+            continue
+        collected.add(AtomKind.NUMBER, f"{ORDERED}:{number}", leaf, whole=False, decoded=decoded, calls_for=calls_for)
     if says_how_to_work_out(order):
         collected.add(AtomKind.NUMBER, WORKED_OUT, leaf, whole=False, decoded=decoded, calls_for=calls_for)
 

@@ -18,8 +18,10 @@ import re
 from collections.abc import Set
 
 from streams.provenance.accents import word_without_accents
-from streams.provenance.atoms.arithmetic import MESSAGE_CHARS_MAX, NUMBER_WORDS
+from streams.provenance.atoms.arithmetic import MESSAGE_CHARS_MAX
 from streams.provenance.atoms.dates import MONTHS
+from streams.provenance.atoms.number_words import NUMBER_WORDS
+from streams.provenance.atoms.numbers import UNITS
 from streams.provenance.words import STOP_WORDS, listed, singular
 
 COUNTED = "counts:"
@@ -50,6 +52,7 @@ _ABROAD = {
         "star": "sterne sternen stern etoiles etoile estrellas estrella estrelas estrela stelle stella",
         "ticket": "karten tickets billets billet entradas bilhetes biglietti biglietto",
         "bag": "koffer taschen valises bagages maletas malas valigie bagagli",
+        "gigabyte": "gig gigs gigas giga gigabytes",
         "share": "aktie aktien acciones acoes azioni",
         "piece": "stueck stuecke pieces piezas pecas pezzi",
         "pack": "packung packungen paket pakete paeckchen paquet paquets paquete paquetes pacote pacotes pacco pacchi "
@@ -59,7 +62,8 @@ _ABROAD = {
     }.items()
     for word in words.split()
 }
-_NUMBER = rf"(?:\d{{1,6}}|{'|'.join(sorted(set(map(word_without_accents, NUMBER_WORDS))))})"
+_WORDS = "|".join(sorted(set(map(word_without_accents, NUMBER_WORDS))))
+_NUMBER = rf"(?:\d{{1,6}}|(?:(?:{_WORDS})-)?(?:{_WORDS})|dozen|dutzend|docena|duzia|dozzina|tuzin|couple(?: of)?)"
 _NUMBER_BEFORE = re.compile(rf"(?<![\w.,#/-]){_NUMBER} (?:[a-z]{{3,12}} )?([a-z]{{3,16}})\b")
 _OWN = (
     "my|our|the|these|those|meinen?|unseren?|den|diesen|mes|nos|les|ces|mis|nuestr[oa]s|los|las|meus|minhas|noss[oa]s"
@@ -94,7 +98,8 @@ _READINGS = ("reading", "value")
 """What an argument is called that has the number which somebody has read: "the meter says 24903"."""
 _ANY_NUMBER = re.compile(rf"(?<![\w.,#/-]){_NUMBER} ([a-z]{{3,16}})\b")
 
-_PATTERNS = (_ANY_NUMBER, _NUMBER_BEFORE, _NOUN_BEFORE, _OF_HIS)
+_UNIT_BEHIND = re.compile(rf"(?<![\w.,#/-])\d{{1,6}} ?({'|'.join(UNITS)})\b")
+_PATTERNS = (_ANY_NUMBER, _NUMBER_BEFORE, _NOUN_BEFORE, _OF_HIS, _UNIT_BEHIND)
 
 
 def counted_in(plain: str) -> tuple[str, ...]:
@@ -117,7 +122,7 @@ def counted_in(plain: str) -> tuple[str, ...]:
 
 
 def _thing(word: str) -> str:
-    return _ABROAD.get(word) or singular(word)
+    return _ABROAD.get(word) or UNITS.get(word) or singular(word)
 
 
 def _mixed_lengths(text: str) -> frozenset[str]:

@@ -123,3 +123,41 @@ def test_all_of_it_is_bounded() -> None:
 def test_numbers_in_words_are_numbers() -> None:
     assert numbers_in_words("Two suitcases, and zw\u00f6lf Karten; two of them are due.") == ("2", "12")
     assert numbers_in_words("One of them, the second.") == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "numbers"),
+    [
+        ("A dozen eggs", ("12",)),
+        ("half a dozen rolls", ("6",)),
+        ("two dozen of them", ("24",)),
+        ("a couple of seats", ("2",)),
+        ("a couple more", ("2",)),
+        ("twenty-five chairs", ("25",)),
+        ("a hundred flyers", ("100",)),
+        ("ein Dutzend Flaschen, f\u00fcnfundzwanzig Gl\u00e4ser", ("25", "12")),
+        ("une douzaine d'oeufs, vingt-cinq verres", ("25", "12")),
+        ("media docena, treinta y cinco", ("35", "6")),
+        ("uma d\u00fazia e vinte e cinco", ("25", "12")),
+        ("mezza dozzina, ventiquattro", ("24", "6")),
+        ("tuzin jajek, pi\u0119\u0107 but\u0142ek", ("12", "5")),
+    ],
+)
+def test_larger_numbers_and_quantities_are_numbers(message: str, numbers: tuple[str, ...]) -> None:
+    assert numbers_in_words(message) == numbers
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The couple has left",
+        "I am a hundred percent sure",
+        "hundert Prozent",
+        "a few of them",
+        "ein paar Flaschen",
+        "one of them",
+        "a pair of shoes",
+    ],
+)
+def test_what_counts_roughly_or_not_at_all_is_no_number(message: str) -> None:
+    assert numbers_in_words(message) == ()
