@@ -132,6 +132,13 @@ ACT = Struct(
             optional=True,
         ),
         flag(
+            "other_matter",
+            "the user has mentioned other matters than the one that the act changes (of a seat, and it is bags), and "
+            "what it sets is neither theirs nor what records hold; missing if not, of messages, and before anything "
+            "untrusted was read",
+            optional=True,
+        ),
+        flag(
             "uncalled",
             "all instructions by others in what the session has read call for other kinds of acts; missing if one may "
             "call for this kind, or if there is none",
@@ -140,13 +147,13 @@ ACT = Struct(
         flag(
             "agreed",
             "the user's last message agrees to what the agent has proposed, or answers it, and nothing that others "
-            "may write was read since; missing if not, and if the act is requested",
+            "may write was read since; missing if not, and if the act is requested and not of another matter",
             optional=True,
         ),
         flag(
             "stated",
             "the user has said where it goes or which amount it moves, and every sink is theirs or a field of a record "
-            "that they have pointed at; missing if not, and if the act is requested",
+            "that they have pointed at; missing if not, and if the act is requested and not of another matter",
             optional=True,
         ),
         flag(

@@ -19,6 +19,7 @@ from streams.processors.provenance.mentioned import (
     counted_elsewhere,
     is_left_to,
     is_mentioned,
+    is_of_other_matter,
     is_of_other_thing,
     is_unspoken,
     is_worded,
@@ -44,6 +45,8 @@ from streams.provenance.sources.origins import AWAITED, NOWHERE, UNKNOWN, Look
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED, _OTHER_KIND, _OTHER_CALLS = Integrity.TRUSTED, ActKind.OTHER, Calls.OTHER
+_CHANGING = frozenset((ActKind.CHANGE, ActKind.PAY, ActKind.BOOK, ActKind.SECURE, ActKind.CREATE))
+"""Kinds of acts that set something: what is deleted, sent or run says itself what it is."""
 _NOTHING_COUNTED: frozenset[str] = frozenset()
 
 
@@ -149,6 +152,8 @@ def _compare_with_words(examined: Examined, tracer: Tracer) -> None:
     examined.is_mentioned = is_inner_act and row.is_instructed and is_mentioned(told, args, tracer)
     if kind in NEEDING_WORDS and row.is_instructed and row.has_message:
         examined.is_of_other_thing = is_of_other_thing(use, tracer)
+    if (is_tainted or row.has_untrusted) and row.has_message and kind in _CHANGING:
+        examined.is_of_other_matter = is_of_other_matter(examined, tracer)
     examined.is_left_to = use.is_read and is_left_to(row, use, tracer)
 
 

@@ -103,6 +103,9 @@ class Examined(msgspec.Struct):
             False of reads and of outward acts.
         is_of_other_thing: whether the user has said no word for what the tool is about, in an act that ends something,
             changes who may do what, or gives access; False where no instruction by others was read.
+        is_of_other_matter: whether the user has mentioned other matters than the one that the act changes, and nothing
+            that it sets is theirs or in a record; False of reads, of messages and of what only runs, and before
+            anything untrusted was read.
         is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
             acts, and of tools whose results are trusted.
     """
@@ -128,6 +131,7 @@ class Examined(msgspec.Struct):
     is_left_to: bool = False
     is_mentioned: bool = False
     is_of_other_thing: bool = False
+    is_of_other_matter: bool = False
 
     @property
     def has_sinks(self) -> bool:

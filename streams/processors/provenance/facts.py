@@ -186,10 +186,11 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_WORDED if examined.is_worded else {}),
         **(_MENTIONED if examined.is_mentioned else {}),
         **(_OTHER_THING if examined.is_of_other_thing else {}),
+        **(_OTHER_MATTER if examined.is_of_other_matter else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
         **(_WIDENED if not stated.isdisjoint(OBJECTS) and requested and is_widened(examined, stated) else {}),
     }
-    if not requested:
+    if not requested or examined.is_of_other_matter:
         if FOREIGN in stated:
             facts["foreign"] = True
         if is_agreed(examined):
@@ -202,6 +203,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
 _PRICED = {"priced": True}
 _FILLED = {"filled": True}
 _OTHER_THING = {"other_thing": True}
+_OTHER_MATTER = {"other_matter": True}
 _UNCALLED = {"uncalled": True}
 _UNSPOKEN = {"unspoken": True}
 _EXCEEDS = {"exceeds": True}
@@ -228,7 +230,9 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     if weightiest is None:
         return {"source": "none", "inside": True}
     own = [scope for scope in scopes if scope.source == weightiest]
-    covering = [scope for scope in own if covers(scope, examined)]
+    # Most scopes are of other kinds, or say something else of the user's words.
+    kinds = examined.kinds
+    covering = [scope for scope in own if (not scope.kind or scope.kind in kinds) and covers(scope, examined)]
     inside = bool(covering)
     if examined.use.is_read and not any(limits_reads(scope, examined) for scope in own):
         inside = inside or not examined.use.is_outward or weightiest == DERIVED

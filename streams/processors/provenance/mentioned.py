@@ -10,16 +10,19 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
-from streams.processors.provenance.examined import Examined, Value
+from streams.processors.provenance.examined import OF_RECORDS, Examined, Value
 from streams.processors.provenance.flow import is_passed_on, personal_words
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.task_scopes import is_of_matters
 from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, leaf_at
 from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.provenance.acts.kinds import DELEGATE, FILL
-from streams.provenance.pointers import last_name
+from streams.provenance.acts.words import CHANGING_VERBS, GENERIC_VERBS, forms_of
+from streams.provenance.pointers import escaped, last_name
 from streams.provenance.requests.counted import COUNTED, things_like
+from streams.provenance.requests.spoken_of import read_matters
 from streams.provenance.sources.memory import Seen
 from streams.provenance.words import short_value, thing_of
 
@@ -29,6 +32,8 @@ _INSTRUCTED = Seen.INSTRUCTED
 _LEFT = (DELEGATE, FILL)
 _WORD = re.compile(r"[^\W\d_]{4,40}")
 """A word that says enough to name something."""
+_SAY_LITTLE = frozenset(form for verb in GENERIC_VERBS | CHANGING_VERBS for form in (verb, *forms_of(verb)))
+"""Verbs that say nothing of what is changed."""
 _ALL_THINGS = ("everything", "alles", "tout", "todo", "tudo", "tutto", "wszystko")
 """Words for whatever there is, in canonical form."""
 
@@ -91,6 +96,45 @@ def is_of_other_thing(use: ToolUse, tracer: Tracer) -> bool:
     Who says "cancel everything today" has said a word for whatever there is.
     """
     return bool(use.named) and not tracer.has_said_any((*use.named, *_ALL_THINGS))
+
+
+def is_of_other_matter(examined: Examined, tracer: Tracer) -> bool:
+    """Return whether the user has mentioned other matters than the one that an act changes: of a seat, and it is bags.
+
+    Nothing that he has named, and nothing that a record holds, may be what it sets: who says "make it 70" has said
+    enough. What the agent writes, such as a reason, sets nothing. Neither does what only says where or to what.
+    """
+    use = examined.use
+    stated = next((scope.kind for scope in examined.row.scopes if is_of_matters(scope)), None)
+    if stated is None or not use.matters:
+        return False
+    named, meant = read_matters(stated)
+    if not named or not meant.isdisjoint(use.matters):
+        return False
+    is_set = [name for name, value in islice(examined.args.items(), SETTINGS_MAX) if _sets(name, value, use)]
+    if not is_set or not meant.isdisjoint(use.matters_of_settings(is_set)) or _is_set_by_known(examined):
+        return False
+    short = [short_value(value) for name in is_set if isinstance(value := examined.args[name], str)]
+    own = [word for word in use.own_words if word not in _SAY_LITTLE]
+    return not tracer.has_said_any((*own, *use.things_alike, *filter(None, short)))
+
+
+def _sets(name: str, value: object, use: ToolUse) -> bool:
+    """Return whether an argument says what an act sets, and not where, to what, or why."""
+    role, is_sink = use.place_of(f"/{escaped(name)}")
+    return value is not None and not is_sink and role is not _CONTENT
+
+
+def _is_set_by_known(examined: Examined) -> bool:
+    """Return whether a value that is set is the user's, or all of those that are known are in records."""
+    traced = [
+        value.traced
+        for value in examined.values
+        if not value.is_sink and not value.is_part and value.role is not _CONTENT
+    ]
+    if any(each.origin is _USER and not each.flags & Seen.SUBJECT for each in traced):
+        return True
+    return bool(traced) and all(each.origin in OF_RECORDS for each in traced)
 
 
 def is_left_to(row: ProvenanceRow, use: ToolUse, tracer: Tracer) -> bool:

@@ -30,6 +30,7 @@ from streams.provenance.requests.scope import (
     ScopedArgument,
 )
 from streams.provenance.requests.sorts_named import NAMES
+from streams.provenance.requests.spoken_of import SPEAKS, joined
 from streams.provenance.sources.memory import Entry, Seen
 
 replace = msgspec.structs.replace
@@ -62,6 +63,11 @@ def is_sort(scope: Scope) -> bool:
     return scope.source == DERIVED and scope.kind.startswith(NAMES)
 
 
+def is_of_matters(scope: Scope) -> bool:
+    """Return whether a scope says which matters the user has mentioned."""
+    return scope.source == DERIVED and scope.kind.startswith(SPEAKS)
+
+
 def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSource, memory: Memory) -> ProvenanceRow:
     """Return the row with further scopes of a source. Those of the token service replace its earlier ones."""
     number = SOURCES.index(source)
@@ -91,10 +97,20 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
     kept = _with_last(kept, lambda each: is_operation(each.kind), OPERATIONS_KEPT_MAX)
     kept = _with_last(kept, _is_number, NUMBERS_KEPT_MAX)
     kept = _with_last(kept, is_sort, SORTS_KEPT_MAX)
+    kept = _with_one_of_matters(kept)
     if len(kept) > SCOPES_MAX:
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
     return memory.add(replace(row, scopes=_within_values(kept)), entries)
+
+
+def _with_one_of_matters(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    """Return the scopes with one that says which matters all of the user's messages speak of."""
+    such = [scope for scope in scopes if is_of_matters(scope)]
+    if len(such) < 2:
+        return scopes
+    others = tuple(scope for scope in scopes if scope not in such)
+    return (*others, Scope(source=DERIVED, kind=joined(scope.kind for scope in such)))
 
 
 def _with_last(scopes: tuple[Scope, ...], is_such: Callable[[Scope], bool], kept_max: int) -> tuple[Scope, ...]:

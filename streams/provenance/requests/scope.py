@@ -23,6 +23,7 @@ from streams.provenance.requests.kinds import plain_request, request_kinds, spea
 from streams.provenance.requests.languages import FOREIGN, is_foreign
 from streams.provenance.requests.object_named import objects_named
 from streams.provenance.requests.sorts_named import NAMES, SORTS_MAX, sorts_in
+from streams.provenance.requests.spoken_of import spoken_of
 from streams.provenance.requests.sums import largest_sum
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
@@ -81,7 +82,8 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     about (`NAMED`, `NUMBERED`). After the kinds, and in the place of one, come the operations by which the user has
     amounts worked out (`streams.provenance.atoms.arithmetic`), the things of which he says how many
     (`streams.provenance.requests.counted`), the sorts of which it names a value
-    (`streams.provenance.requests.sorts_named`), and last `SUM`, which states the largest amount of money that the
+    (`streams.provenance.requests.sorts_named`), the matters that it speaks of
+    (`streams.provenance.requests.spoken_of`), and last `SUM`, which states the largest amount of money that the
     message names.
     """
     kinds = request_kinds(text)
@@ -104,7 +106,8 @@ def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     largest = largest_sum(plain) if kinds else ""
     named = sorts_in(text)[:SORTS_MAX] if kinds.isdisjoint((FILL, DELEGATE, FOREIGN)) else ()
     sorts = tuple(TaskScope(kind=f"{NAMES}{sort}") for sort in named)
-    return (*stated, *counted, *sorts, *((TaskScope(kind=SUM, amount_max=largest),) if largest else ()))
+    matters = tuple(TaskScope(kind=each) for each in spoken_of(plain))
+    return (*stated, *counted, *sorts, *matters, *((TaskScope(kind=SUM, amount_max=largest),) if largest else ()))
 
 
 def with_derived_scopes(event: SessionEvent, text: str, derive: Deriver = derive_scopes) -> SessionEvent:

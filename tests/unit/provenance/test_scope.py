@@ -16,12 +16,13 @@ def test_scopes_are_read_as_they_are_written() -> None:
 
 
 def test_a_derived_scope_has_kinds_only() -> None:
-    assert derive_scopes("Please cancel it.") == (TaskScope(kind="change"), TaskScope(kind="delete"))
+    assert derive_scopes("Please delete it.") == (TaskScope(kind="change"), TaskScope(kind="delete"))
 
 
 def test_a_message_states_the_scopes_of_its_text_unless_its_writer_has() -> None:
     event = SessionEvent(header=header("m", 0), session_id="s", sequence=0, type=SessionEventType.USER_MESSAGE)
     derived = with_derived_scopes(event, "Pay the bill.")
-    assert derived.task_scopes == (TaskScope(kind="fill"), TaskScope(kind="pay"))
+    spoken = TaskScope(kind="speaks:instalment? money? salary?")
+    assert derived.task_scopes == (TaskScope(kind="fill"), TaskScope(kind="pay"), spoken)
     assert derived.scope_source is ScopeSource.DERIVED
     assert with_derived_scopes(derived, "Delete it.") is derived

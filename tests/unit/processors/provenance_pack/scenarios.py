@@ -25,6 +25,7 @@ from tests.unit.processors.provenance_pack.tools import (
     HAND_OVER,
     IBANS,
     LIST,
+    LUGGAGE,
     MAIL_TO,
     NOTE,
     PAY,
@@ -509,6 +510,13 @@ another_number_than_the_user_has_said = after_a_letter(
     {"nights": 3650},
 )
 
+
+def bags_for_who_has_a_meter_read(talk: Talk) -> Verdict:
+    talk.say("The meter of booking 70112 says 19104.")
+    letter(talk, "The heating was checked in March, and all of the seals were in good order.")
+    return talk.judge(LUGGAGE, {"booking": "70112", "pieces": 7})
+
+
 PROVENANCE_RULES: Mapping[str, Scenario] = {
     "PROV-001": read_what_text_names,
     "PROV-002": read_of_another,
@@ -564,6 +572,7 @@ PROVENANCE_RULES: Mapping[str, Scenario] = {
     "PROV-084": unpointed_record_in_an_act_not_asked_for,
     "PROV-085": end_of_what_nobody_has_named,
     "PROV-086": message_to_whom_nobody_has_named,
+    "PROV-087": bags_for_who_has_a_meter_read,
     "PROV-090": more_than_the_record_states,
     "PROV-091": payment_that_only_others_name,
     "PROV-092": amount_that_an_instruction_states,

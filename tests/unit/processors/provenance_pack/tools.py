@@ -49,6 +49,7 @@ NOTE = tool_entry(
         ArgumentUse(path="/note", role=ArgumentRole.CONTENT), ArgumentUse(path="/until", role=ArgumentRole.TIME),
     ),
 )  # fmt: skip
+LUGGAGE = tool_entry("desk", "add_luggage", **INNER, kind="change", sink_args=("/booking",))
 BOARD = tool_entry("board", "post", **ACTS)
 EVENT = tool_entry(
     "cal", "create_event", **ACTS, arg_roles=(ArgumentUse(path="/title", role=ArgumentRole.CONTENT),)
@@ -95,6 +96,7 @@ ENTRIES = (
     PRESS,
     LETTER,
     LIST,
+    LUGGAGE,
     BOOK,
     RECORD,
     FILE,
