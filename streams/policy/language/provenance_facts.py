@@ -56,7 +56,8 @@ ORIGIN = Struct(
             "proposed",
             "what the agent has proposed, and the user has let stand, says of a value of an act that text by others "
             "names and the user does not: it was proposed (`this`), or another one of its sort that the call lacks "
-            "(`other`), or neither (`none`); missing of all other values, and where no proposal is known",
+            "(`other`), or neither (`none`); an amount of money that nothing shows is `this` or `none` where amounts "
+            "were proposed; missing of all other values, and where no proposal is known",
             *("this", "other", "none"),
             optional=True,
         ),
