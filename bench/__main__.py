@@ -8,46 +8,46 @@ import sys
 import time
 from pathlib import Path
 
-from bench import printed_measurements
-from bench.machine import describe_machine, forget_settings
-from bench.report import RESULTS, save
+from bench.harness import printed_measurements
+from bench.harness.machine import describe_machine, forget_settings
+from bench.harness.report import RESULTS, save
 
 # Modules with a function `run(quick=...)`.
 MODULES = {
-    "gate": "bench.gate",
-    "faust": "bench.against_faust",
-    "latency": "bench.latency",
-    "sessions": "bench.sessions",
-    "many_sessions": "bench.many_sessions",
-    "disk": "bench.disk",
-    "rebalance": "bench.rebalance",
-    "takeover": "bench.takeover",
-    "kill": "bench.kill",
-    "executor": "bench.executor",
-    "identity": "bench.identity",
-    "floods": "bench.floods",
-    "cli": "bench.cli",
+    "gate": "bench.gates.gate",
+    "faust": "bench.faust.against_faust",
+    "latency": "bench.gates.latency",
+    "sessions": "bench.gates.sessions",
+    "many_sessions": "bench.gates.many_sessions",
+    "disk": "bench.gates.disk",
+    "rebalance": "bench.faults.rebalance",
+    "takeover": "bench.faults.takeover",
+    "kill": "bench.executors.kill",
+    "executor": "bench.executors.executor",
+    "identity": "bench.parts.identity",
+    "floods": "bench.faults.floods",
+    "cli": "bench.parts.cli",
     "injection": "bench.injection.measure",
     "behaviour": "bench.behaviour.measure",
 }
 # Short commands of their own, whose output is the result.
 PRINTED = {
-    "codec": "bench.codec",
-    "rules": "bench.rules",
-    "budgets": "bench.budgets",
-    "leases": "bench.leases",
-    "swap": "bench.swap",
-    "attributes": "bench.attributes",
-    "used_tokens": "bench.used_tokens",
-    "audit": "bench.audit",
-    "extraction": "bench.extraction",
-    "provenance": "bench.provenance",
-    "replay": "bench.replay",
+    "codec": "bench.parts.codec",
+    "rules": "bench.parts.rules",
+    "budgets": "bench.parts.budgets",
+    "leases": "bench.parts.leases",
+    "swap": "bench.parts.swap",
+    "attributes": "bench.parts.attributes",
+    "used_tokens": "bench.parts.used_tokens",
+    "audit": "bench.parts.audit",
+    "extraction": "bench.parts.extraction",
+    "provenance": "bench.parts.provenance",
+    "replay": "bench.parts.replay",
 }
 # The same, but so long that they are run only when they are named.
 LONG = {
-    "tampering": "bench.tampering",
-    "kills": "bench.kills",
+    "tampering": "bench.parts.tampering",
+    "kills": "bench.faults.kills",
 }
 
 

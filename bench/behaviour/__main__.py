@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from bench.behaviour.measure import run
-from bench.machine import describe_machine, forget_settings
-from bench.report import RESULTS, save
+from bench.harness.machine import describe_machine, forget_settings
+from bench.harness.report import RESULTS, save
 from bench.tables.behaviour import printed
 
 

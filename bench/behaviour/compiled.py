@@ -1,8 +1,8 @@
 """`python -m bench.behaviour.compiled`: what compiled modules give the watch, and whether it writes the same.
 
 The checkout is copied, and the modules that `pyproject.toml` lists are compiled there (`scripts.compiled`), which needs
-a C compiler. Both versions judge the same fleet in turns (`bench.turns`), and the median of the ratios counts. Then
-both play two fleets to their ends, and everything that they write is compared (`bench.behaviour.outcomes`).
+a C compiler. Both versions judge the same fleet in turns (`bench.harness.turns`), and the median of the ratios counts.
+Then both play two fleets to their ends, and everything that they write is compared (`bench.behaviour.outcomes`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from bench.checkouts import environment_of
-from bench.child import Child
-from bench.environments import REPOSITORY
-from bench.turns import take_turns
+from bench.harness.checkouts import environment_of
+from bench.harness.child import Child
+from bench.harness.environments import REPOSITORY
+from bench.harness.turns import take_turns
 from scripts.compiled import make_compiled
 
 SEED = 101

@@ -8,10 +8,10 @@ from contextlib import closing
 from statistics import median
 from typing import Any
 
-from bench.gate import reports_in_turns
-from bench.gate_process import ServedGate, served_gate
-from bench.workload import SIGNALS
-from bench.world import PARTITIONS, World, open_world
+from bench.gates.gate import reports_in_turns
+from bench.harness.gate_process import ServedGate, served_gate
+from bench.harness.workload import SIGNALS
+from bench.harness.world import PARTITIONS, World, open_world
 from simulation.fleet.agents import Planned
 from simulation.fleet.records import audit_of, verdict_of
 from streams.behaviour.activity import Activity

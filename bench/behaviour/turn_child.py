@@ -11,7 +11,7 @@ from collections.abc import Callable
 from bench.behaviour.engine_cost import play_on, prepared
 from bench.behaviour.judges import Detectors
 from bench.behaviour.measure import QUICK_PLAN
-from bench.child import await_begin, read_order, say
+from bench.harness.child import await_begin, read_order, say
 from simulation.fleet.fleet import make_fleet
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour

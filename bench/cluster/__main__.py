@@ -10,8 +10,8 @@ from pathlib import Path
 from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, CONTROLLERS, GATES_AS_RECOMMENDED, REPLICATION, Run
 from bench.cluster.faults import FAULTS, QUICK
 from bench.cluster.measurement import RATE, VERDICT_LIFE_S, measure
-from bench.machine import describe_machine, forget_settings
-from bench.report import RESULTS, save
+from bench.harness.machine import describe_machine, forget_settings
+from bench.harness.report import RESULTS, save
 from bench.tables.faults import cluster_table, nodes_text
 from simulation.broker.cluster import NODES
 

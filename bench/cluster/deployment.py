@@ -17,10 +17,10 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 from bench.cluster.calls import Ran
 from bench.cluster.executor_child import RunningExecutor, notes_path, read_notes
 from bench.cluster.reading import Topics
-from bench.gate import session_records
-from bench.gate_process import ServedGate
-from bench.workload import bundle_record, catalog_records, credential
-from bench.world import PARTITIONS, ROOT_KEY, World
+from bench.harness.gate_process import ServedGate
+from bench.harness.records import session_records
+from bench.harness.workload import bundle_record, catalog_records, credential
+from bench.harness.world import PARTITIONS, ROOT_KEY, World
 from simulation.broker.cluster import ADMINISTRATOR, NODES, KafkaCluster
 from streams.model.catalog_signature import entry_key
 from streams.model.topics import AUDIT, CATALOG, GATE_CHANGELOG, INTENT, RULESET, VERDICT

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench.child import READY, Child, ending, read_order, say
 from bench.cluster.calls import Ran
-from bench.workload import TEXTS
-from bench.world import ROOT_KEY, World
+from bench.harness.child import READY, Child, ending, read_order, say
+from bench.harness.workload import TEXTS
+from bench.harness.world import ROOT_KEY, World
 from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import (

@@ -9,9 +9,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from bench.child import Child, await_begin, ending, paced, read_order, say
-from bench.workload import credential, intent
-from bench.world import ROOT_KEY, World, reopen
+from bench.harness.child import Child, await_begin, ending, paced, read_order, say
+from bench.harness.workload import credential, intent
+from bench.harness.world import ROOT_KEY, World, reopen
 from streams.model.topics import INTENT
 
 # Agents wait out a lost quorum here, so that no intent is lost before it reaches the log.

@@ -16,7 +16,7 @@ from bench.cluster.load import loading
 from bench.cluster.reading import Arrival, Observer, Stored, instant_ms
 from bench.cluster.stillness import Noted, busy_share, noted_of, stood_still_ms, watching_machine
 from bench.cluster.verifier import NAMED_MAX, Finding, reasons, silences, stored_again, verify
-from bench.world import PARTITIONS
+from bench.harness.world import PARTITIONS
 from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, REPORT, VERDICT
 
 # Two cores carry it. With twice as much, brokers, gates and executors use all of them without any fault, and verdicts

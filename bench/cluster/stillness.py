@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.child import READY, Child, ending, say
+from bench.harness.child import READY, Child, ending, say
 
 SLEEP_S = 0.001
 # A busy system lets a sleeper wait for some milliseconds as a matter of course.

@@ -1,4 +1,4 @@
-"""A Faust agent that does the least work (`bench.minimal_work`) with each intent, and says what it cost.
+"""A Faust agent that does the least work (`bench.gates.minimal_work`) with each intent, and says what it cost.
 
 Not a command for people: `python -m bench.faust.agent JSON` writes a JSON file. At least once, as Faust comes.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import faust  # type: ignore[import-not-found]  # of another environment
 import uvloop  # type: ignore[import-not-found]  # likewise
 
-from bench.minimal_work import advance, answer
+from bench.gates.minimal_work import advance, answer
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
 from streams.codec.schemas import CommittedSchemas

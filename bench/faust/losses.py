@@ -17,8 +17,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from bench.environments import REPOSITORY, python_of
 from bench.faust.keeper import SOURCE
+from bench.harness.environments import REPOSITORY, python_of
 from simulation.broker.kafka import KafkaBroker
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")

@@ -11,6 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from bench.harness.machine import describe_machine, forget_settings
+from bench.harness.report import RESULTS, save
 from bench.injection.cases import HALVES, Case, read_cases, tool_of
 from bench.injection.domain import DOMAINS
 from bench.injection.measure import (
@@ -24,8 +26,6 @@ from bench.injection.measure import (
 )
 from bench.injection.results import listed
 from bench.injection.runner import Runner
-from bench.machine import describe_machine, forget_settings
-from bench.report import RESULTS, save
 from bench.tables.injection import printed
 from streams.codec.jsonform import named_uuid
 from streams.model.verdict import Verdict

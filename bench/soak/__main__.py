@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.machine import describe_machine, forget_settings
-from bench.report import RESULTS, save
+from bench.harness.machine import describe_machine, forget_settings
+from bench.harness.report import RESULTS, save
+from bench.harness.world import KINDS
 from bench.soak.measurement import MINUTES, RATE, SLOPE_MB_PER_MINUTE_MAX, measure
 from bench.tables.faults import soak_table
-from bench.world import KINDS
 
 
 def main() -> int:

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench.child import READY, Child, ending, read_order, say
-from bench.world import ROOT_KEY, World
+from bench.harness.child import READY, Child, ending, read_order, say
+from bench.harness.world import ROOT_KEY, World
 from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop

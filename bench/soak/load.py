@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from bench.child import Child, ending, paced, read_order, say
-from bench.workload import credential, ended, established, intent
-from bench.world import ROOT_KEY, World, reopen
+from bench.harness.child import Child, ending, paced, read_order, say
+from bench.harness.workload import credential, ended, established, intent
+from bench.harness.world import ROOT_KEY, World, reopen
 from streams.model.topics import INTENT, SESSION
 from streams.sdk.agent.credential import SessionCredential
 

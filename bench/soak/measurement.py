@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bench.child import Child
-from bench.gate_process import served_gate
+from bench.harness.child import Child
+from bench.harness.gate_process import served_gate
+from bench.harness.workload import TEXTS
+from bench.harness.world import Kind, open_world
 from bench.soak.executor_child import TOOLS, executing
 from bench.soak.load import CALLS_PER_SESSION, SESSIONS_LIVE, loading
 from bench.soak.slopes import S_PER_MINUTE, second_half, slope_per_minute
-from bench.workload import TEXTS
-from bench.world import Kind, open_world
 
 MINUTES = 30
 RATE = 100
@@ -41,7 +41,7 @@ def measure(kind: Kind, minutes: float, rate: int, told: Callable[[str], None] =
         told: called with a line once a minute.
 
     Returns:
-        The result for `bench.report`. `flat` says whether both slopes are below the bound.
+        The result for `bench.harness.report`. `flat` says whether both slopes are below the bound.
 
     Raises:
         RuntimeError: the load or the executor has ended before its time, or the executor has run too few calls.

@@ -12,7 +12,7 @@ from bench.cluster.deployment import AGENTS, Run, deployed
 from bench.cluster.load import loading
 from bench.cluster.reading import Observer, instant_ms
 from bench.cluster.verifier import silences, stored_again, verify
-from bench.world import PARTITIONS
+from bench.harness.world import PARTITIONS
 from streams.kafka.timeouts import BROKER_MISSED_MS, ELECTION_MS, SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.model.topics import AUDIT, INTENT, VERDICT
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from bench.event_waits import Observation, answered_twice, waits
-from bench.gate import intent_records, session_records
-from bench.gate_process import served_gate
-from bench.latency import read_to_end
-from bench.workload import credential, now_ms
-from bench.world import PARTITIONS, ROOT_KEY, World, open_world
+from bench.faults.event_waits import Observation, answered_twice, waits
+from bench.harness.gate_process import served_gate
+from bench.harness.reading import read_to_end
+from bench.harness.records import intent_records, session_records
+from bench.harness.workload import credential, now_ms
+from bench.harness.world import PARTITIONS, ROOT_KEY, World, open_world
 from streams.model.topics import INTENT, VERDICT
 from streams.ports import Outgoing, Received
 

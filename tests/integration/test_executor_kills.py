@@ -14,11 +14,11 @@ import pytest
 from bench.cluster.calls import Calls, Ran, verify_calls
 from bench.cluster.executor_child import RunningExecutor, notes_path, read_notes
 from bench.cluster.reading import Stored, fields_of
-from bench.gate import session_records
-from bench.gate_process import served_gate
-from bench.latency import read_to_end
-from bench.workload import credential, intent
-from bench.world import PARTITIONS, ROOT_KEY, World, open_world
+from bench.harness.gate_process import served_gate
+from bench.harness.reading import read_to_end
+from bench.harness.records import session_records
+from bench.harness.workload import credential, intent
+from bench.harness.world import PARTITIONS, ROOT_KEY, World, open_world
 from streams.model.topics import AUDIT_REPORTED, INTENT, REPORT, VERDICT, Topic
 from streams.ports import Outgoing, TopicPartition
 

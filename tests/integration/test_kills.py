@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from bench import killed_gate, kills
-from bench.killed_gate import killed
-from bench.world import open_world
+from bench.faults import killed_gate, kills
+from bench.faults.killed_gate import killed
+from bench.harness.world import open_world
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.counting import calls_of
+from bench.parts.counting import calls_of
 from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.cel import strings, work
 from streams.policy.cel.pattern_costs import UNFOLDED_FREE_MAX, unfolded_positions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.child import await_begin, ending, read_order, say
+from bench.harness.child import await_begin, ending, read_order, say
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from bench.behaviour.measure import _figures, _rules
 from bench.behaviour.missed import missed
 from bench.behaviour.outcomes import outcomes_of
 from bench.behaviour.stops import Stops
+from bench.harness.workload import SIGNALS, bundle_record
 from bench.tables.behaviour import behaviour_table, printed
-from bench.workload import SIGNALS, bundle_record
 from simulation.bureau.bureau import Size, make_bureau
 from simulation.bureau.desks import DESKS
 from simulation.bureau.extras import ABUSES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.child import Child, paced
+from bench.harness.child import Child, paced
 
 MODULE = "tests.unit.bench.echo_child"
 

@@ -14,9 +14,9 @@ import pytest
 from bench.cluster.calls import Ran, runs_as_arrivals, verify_calls
 from bench.cluster.executor_child import notes_path, read_notes
 from bench.cluster.reading import Stored
-from bench.workload import TEXTS, credential
-from bench.workload import intent as made_intent
-from bench.world import ROOT_KEY
+from bench.harness.workload import TEXTS, credential
+from bench.harness.workload import intent as made_intent
+from bench.harness.world import ROOT_KEY
 
 ARGS = {"order": "25", "amount": 3}
 DIGEST = hashlib.sha256(b'{"amount":3,"order":"25"}').digest()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.gate import load_intents, open_sessions, run_child
-from bench.world import open_world
+from bench.gates.gate import load_intents, open_sessions, run_child
+from bench.harness.world import open_world
 from streams.model.topics import VERDICT
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.report import RESULTS, page
+from bench.harness.report import RESULTS, page
 
 
 def test_the_page_has_the_committed_results() -> None:

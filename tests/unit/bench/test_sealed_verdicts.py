@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.sealed_verdicts import SealedVerdicts
-from bench.world import ROOT_KEY
+from bench.harness.sealed_verdicts import SealedVerdicts
+from bench.harness.world import ROOT_KEY
 from streams.audit.seal_keys import SealKeys
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas

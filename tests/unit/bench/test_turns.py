@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from bench.turns import take_turns
+from bench.harness.turns import take_turns
 
 
 def measured(turns: int, *, warm_up: int = 1) -> tuple[list[tuple[int, ...]], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bench.counting import calls_of
+from bench.parts.counting import calls_of
 from simulation.fleet.records import audit_of, verdict_of
 from streams.behaviour.activity import HOUR_MS, Activity
 from streams.behaviour.pages import OpenRows, RememberedRows

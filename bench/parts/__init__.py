@@ -1,0 +1,1 @@
+"""Single parts without a gate around them: records, rules, budgets, values in contents, seals, replay, commands."""
