@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.counting import calls_of
+from bench.parts.counting import calls_of
 from simulation.fuzz import atoms as fuzz
 from streams.provenance.atoms.addresses import host_value
 from streams.provenance.atoms.decimals import decimal_value
