@@ -37,6 +37,8 @@ _IN_WORDS = (
     r"(?:an? )?(?:(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fou?rty|fifty"
     r"|sixty|seventy|eighty|ninety|couple|few|hundred|thousand|million)[ -](?:of |and )?){1,4}"
 )
+_NAME = r"[^\W\d_]+"
+"""A person, or what is his of one: "him", "Tom", "(my) flatmate"."""
 _SUM = (
     rf"(?:[$€£] ?{_DIGITS} ?(?:k|m|thousand|grand|million)?"
     rf"|(?:{_DIGITS} ?(?:k|m|thousand|million)? ?|{_IN_WORDS})"
@@ -100,8 +102,29 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         (
             r"\b(?:send|give|wire|lend|slip) (?:[^\s.,!?;]+ ){1,3}"
             r"(?:(?:(?:an )?(?:extra|additional)|another|a further) \d|(?:the|those|his|her|their) \d\d)"
-            r"\d*(?:[.,]\d+)?(?=\s*(?:[.,!?;\n]|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
+            r"\d*(?:[.,]\d+)?(?=\s*(?:[.,!?;\n](?!\d)|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
             "pay",
+        ),
+        # "Send him 15.50 back", "give Tom his 8 back", "send her 12.40 for the cake": nobody is sent a number else
+        (
+            rf"\b(?:send|give|pay|wire|transfer|hand) (?:my )?(?!(?:me|us|the|a|an)\b){_NAME} "
+            rf"(?:(?:his|her|their|the) )?(?:{_DIGITS} back\b"
+            r"|\d+[.,]\d\d(?=\s*(?:[.,!?;]\s|[!?;\n]|\.?\Z)|\s+(?:for|to (?:the|his|her|their)) ))",
+            "pay",
+        ),
+        # "Send the same amount to the printer", "send a third of the rent to Jo"
+        (
+            r"\b(?:send|give|wire|transfer) (?:[^\s.,!?;]+ ){0,2}?(?:the|that) (?:very )?(?:same|exact|full|whole) "
+            r"(?:amount|sum)\b(?! of (?!money\b))[^.!?;\n]{0,80}?\bto (?!me\b|us\b)"
+            r"|\b(?:send|give|wire|transfer) (?:a|one) (?:half|third|quarter|fifth|sixth|tenth) of "
+            r"(?:it|that|the (?:rent|bill|cost|costs|price|amount|total|sum|money)) to\b",
+            "pay",
+        ),
+        # "Move 200 from my savings to my current account"
+        (
+            rf"\b(?:move|shift|put) (?:{_SUM}|{_DIGITS}) (?:more |over )?(?:from|to|into|onto) (?:my|our|the) "
+            r"(?:[\w-]+ ){0,3}?(?:account|savings|pot|wallet)\b",
+            "pay change",
         ),
         (
             r"\b(?:send|give|lend|loan|hand|slip|shoot|spot|pass|venmo|zelle|paypal|cashapp) "

@@ -104,7 +104,7 @@ _CONTENT = (
 _VALUE_IN_DATA = re.compile(
     # "The text is in /hr/easter.txt", "the address is in ticket T-5540"
     r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on) (?:\w+ )?"
-    r"(?:[#/~]\w|\w+\.\w{2,4}\b|\w+-\d)|"
+    r"['\"\u2018\u201c]?(?:[#/~]\w|[\w-]{1,60}\.[a-z]{2,4}\b|\w+-\d)|"
     # "She wrote the address in her mail", "he left it on the ticket"
     r"\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|gave|left|mentioned|stated|named|noted) (?:it|the|his|her|their|a|an|all)"
     r" (?:[\w'-]+ ){0,4}(?:in|on)\b"
