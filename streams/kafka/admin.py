@@ -23,8 +23,8 @@ from confluent_kafka.admin import (
 )
 
 from streams.kafka.acls import acl_binding, acl_specs
-from streams.kafka.await_visible import await_visible
 from streams.kafka.errors import call_error, error_of
+from streams.kafka.lookups.await_visible import await_visible
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import AclSpec, LogError, RetriableLogError, TopicSpec, TopicState
 from streams.ports.open_log import PLAIN_NAMES, TopicNames

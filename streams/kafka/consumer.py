@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka.bounded_close import close_in_time
-from streams.kafka.deadline import require_few_stuck
+from streams.kafka.bounded.bounded_close import close_in_time
+from streams.kafka.bounded.deadline import require_few_stuck
 from streams.kafka.errors import call_error, error_of, is_gone
 from streams.kafka.fetched import fetched
-from streams.kafka.group_members import GroupMembers
-from streams.kafka.group_offsets import GroupOffsets
-from streams.kafka.group_questions import GroupQuestions
-from streams.kafka.joining import JoinWatch
-from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
+from streams.kafka.groups.joining import JoinWatch
+from streams.kafka.groups.members import GroupMembers
+from streams.kafka.groups.offsets import GroupOffsets
+from streams.kafka.groups.questions import GroupQuestions
+from streams.kafka.lookups.offset_lookup import EndsLookup, OffsetLookup
+from streams.kafka.noticing.positions import Positions, assign_paused
+from streams.kafka.noticing.silence import SilenceWatch
 from streams.kafka.partitions import all_from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
-from streams.kafka.positions import Positions, assign_paused
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, READING_DEFAULTS, Settings, client_settings
-from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS, SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.ports import (
     AssignmentListener,
@@ -146,8 +146,8 @@ class KafkaConsumer:
         An exception of the listener is raised here, once the assignment is consistent again.
 
         Raises:
-            UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence` and
-                `streams.kafka.joining`.
+            UnansweredError: the client reads nothing more although the brokers answer; see
+                `streams.kafka.noticing.silence` and `streams.kafka.groups.joining`.
             FatalLogError: the client can't continue.
         """
         # Before anything is taken from the client: an error then loses no record.

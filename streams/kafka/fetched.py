@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer, Message
 
-from streams.kafka.silence import SilenceWatch
+from streams.kafka.noticing.silence import SilenceWatch
 
 
 def fetched(client: Consumer, silence: SilenceWatch, max_records: int, wait_s: float) -> list[Message]:

@@ -9,11 +9,11 @@ from functools import partial
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
-from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck
+from streams.kafka.bounded.deadline import StuckError, TimedCalls, require_few_stuck
+from streams.kafka.bounded.retry import persist
 from streams.kafka.errors import error_of, is_gone, transaction_error
-from streams.kafka.lost_brokers import BrokerWatch
+from streams.kafka.noticing.lost_brokers import BrokerWatch
 from streams.kafka.partitions import on_log, to_client
-from streams.kafka.retry import persist
 from streams.kafka.settings import LOGGER, NO_SETTINGS, Settings, client_settings
 from streams.kafka.timeouts import (
     HURRIED_S_MAX,
@@ -171,8 +171,8 @@ class KafkaProducer:
         """Commit the group's offsets (next to be read) with this transaction; fenced by `group`.
 
         Blocks for up to OFFSETS_S_MAX (and LATE_S_MAX) seconds, or as long as the deployment's `session.timeout.ms` if
-        that is shorter; less once the cluster has dropped a broker (see `streams.kafka.lost_brokers`). If there is no
-        answer, a new client takes over (see `_go_on`), in a hurry only in `begin`.
+        that is shorter; less once the cluster has dropped a broker (see `streams.kafka.noticing.lost_brokers`). If
+        there is no answer, a new client takes over (see `_go_on`), in a hurry only in `begin`.
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.

@@ -7,17 +7,17 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from streams.kafka.bounded_close import close_in_time
+from streams.kafka.bounded.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.fetched import fetched
-from streams.kafka.offset_lookup import READER_GROUP, EndsLookup, OffsetLookup
+from streams.kafka.lookups.offset_lookup import READER_GROUP, EndsLookup, OffsetLookup
+from streams.kafka.lookups.transaction_lookup import TransactionLookup
+from streams.kafka.noticing.silence import SilenceWatch
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, READING_DEFAULTS, Settings, client_settings
-from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS
-from streams.kafka.transaction_lookup import TransactionLookup
 from streams.ports import LogError, OpenTransaction, Received, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
@@ -85,7 +85,8 @@ class KafkaReader:
         Returns early, possibly without records, when a partition's end is reached.
 
         Raises:
-            UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence`.
+            UnansweredError: the client reads nothing more although the brokers answer; see
+                `streams.kafka.noticing.silence`.
             FatalLogError: the client can't go on.
         """
         # Before anything is taken from the client: an error then loses no record.

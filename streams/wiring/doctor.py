@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from streams.kafka.rights import KafkaRights
+from streams.kafka.lookups.rights import KafkaRights
 from streams.model.errors import SettingsError
 from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, failed

@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing
 
 from confluent_kafka import KafkaException
 
-from streams.kafka.group_members import GroupMembers
-from streams.kafka.group_questions import GroupQuestions, Question
+from streams.kafka.groups.members import GroupMembers
+from streams.kafka.groups.questions import GroupQuestions, Question
 from streams.kafka.settings import NO_SETTINGS
 
 ANSWER_S_MAX = 10.0

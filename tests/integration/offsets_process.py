@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.lookups.offset_lookup import OffsetLookup
 from streams.kafka.settings import NO_SETTINGS
 from streams.ports import RetriableLogError, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES

@@ -13,14 +13,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from simulation.broker.cluster import KafkaCluster
-from streams.kafka import joining
 from streams.kafka.admin import KafkaAdmin
 from streams.kafka.consumer import KafkaConsumer
+from streams.kafka.groups import joining
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader
 from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
-from tests.contract.helpers import Recorder
+from tests.contract.log_under_test import Recorder
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker

@@ -12,8 +12,9 @@ import pytest
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from simulation.broker.kafka import KafkaBroker
-from streams.kafka import joining, silence
+from streams.kafka.groups import joining
 from streams.kafka.log import KafkaLog
+from streams.kafka.noticing import silence
 from streams.kafka.timeouts import SESSION_TIMEOUT_MS
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict

@@ -101,7 +101,7 @@ def test_a_takeover_ends_what_is_open_however_late_it_learns_who_is_gone(
     deployment: Deployment, kafka_bootstrap: str
 ) -> None:
     first, second, theirs = two_gates(deployment, 1)
-    askers = children(first, "streams.kafka.group_questions_child")
+    askers = children(first, "streams.kafka.groups.questions_child")
     for asker in askers:
         os.kill(asker, signal.SIGSTOP)
     second.kill()

@@ -10,7 +10,7 @@ import pytest
 
 from simulation.broker.kafka import KafkaBroker
 from streams.kafka.admin import KafkaAdmin
-from streams.kafka.rights import KafkaRights
+from streams.kafka.lookups.rights import KafkaRights
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import GrantAccess, Step
 from streams.ports import AclSpec

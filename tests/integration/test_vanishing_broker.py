@@ -27,7 +27,7 @@ from streams.ports import (
     TopicSpec,
     UnansweredError,
 )
-from tests.contract.helpers import Recorder, committed, poll_values
+from tests.contract.log_under_test import Recorder, committed, poll_values
 from tests.integration.deployment import ROOT, environment_of
 from tests.waiting import until
 

@@ -23,8 +23,8 @@ from streams.ports import (
     TopicPartition,
     TopicSpec,
 )
-from tests.contract.helpers import FLUSH_MS, Recorder, committed
 from tests.contract.kafka_log import KafkaLog
+from tests.contract.log_under_test import FLUSH_MS, Recorder, committed
 
 WAIT_S = 30.0
 # Whatever happens to a member, the others go on by then: one that is gone has left within its session, and what it had

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from simulation.broker.kafka import KafkaBroker
-from streams.kafka import offset_lookup
 from streams.kafka.consumer import KafkaConsumer
+from streams.kafka.lookups import offset_lookup
 from streams.kafka.producer import END_S_MAX, KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.ports import AclSpec, LogError, Outgoing, RetriableLogError, TopicPartition, TopicSpec
-from tests.contract.helpers import FLUSH_MS
 from tests.contract.kafka_log import KafkaLog
+from tests.contract.log_under_test import FLUSH_MS
 from tests.integration.kafka_adapter.members import WAIT_S, Member, fill, make_topics, read_all, within
 
 pytestmark = pytest.mark.broker

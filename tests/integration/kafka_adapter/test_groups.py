@@ -15,8 +15,8 @@ import pytest
 from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.timeouts import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.ports import FencedError, Outgoing, TopicPartition
-from tests.contract.helpers import Recorder, committed, poll_records
 from tests.contract.kafka_log import KafkaLog
+from tests.contract.log_under_test import Recorder, committed, poll_records
 from tests.integration.kafka_adapter.members import (
     WAIT_S,
     Member,

@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient
 
 from streams.kafka.consumer import KafkaConsumer
 from streams.ports import FatalLogError, LogError, Outgoing, Received, TopicPartition
-from tests.contract.helpers import Recorder, poll_records
 from tests.contract.kafka_log import KafkaLog
+from tests.contract.log_under_test import Recorder, poll_records
 from tests.integration.kafka_adapter.members import WAIT_S, Member, fill, make_topics, read_from, read_until, within
 from tests.integration.kafka_raw import produce_raw
 

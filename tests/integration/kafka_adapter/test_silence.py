@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka import joining, silence
+from streams.kafka.groups import joining
+from streams.kafka.noticing import silence
 from streams.ports import Outgoing, Received, TopicPartition, UnansweredError
-from tests.contract.helpers import FLUSH_MS
 from tests.contract.kafka_log import KafkaLog
+from tests.contract.log_under_test import FLUSH_MS
 from tests.integration.kafka_adapter.members import WAIT_S, fill, join, make_topics, read_from, read_until, within
 
 pytestmark = pytest.mark.broker

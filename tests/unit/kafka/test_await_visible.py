@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from streams.kafka.await_visible import await_visible
+from streams.kafka.lookups.await_visible import await_visible
 from streams.ports import RetriableLogError
 
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from streams.kafka import bounded_close
-from streams.kafka.bounded_close import close_in_time
+from streams.kafka.bounded import bounded_close
+from streams.kafka.bounded.bounded_close import close_in_time
 
 
 def test_it_waits_for_the_end_and_hands_on_what_goes_wrong() -> None:

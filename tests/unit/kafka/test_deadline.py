@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.kafka import deadline, producer
+from streams.kafka import producer
+from streams.kafka.bounded import deadline
+from streams.kafka.bounded.deadline import StuckError, TimedCalls, require_few_stuck, within
 from streams.kafka.consumer import KafkaConsumer
-from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck, within
 from streams.kafka.producer import KafkaProducer
 from streams.ports import FatalLogError, RetriableLogError
 from tests.waiting import until

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.kafka.deadline import within
+from streams.kafka.bounded.deadline import within
+from streams.kafka.bounded.retry import persist
 from streams.kafka.errors import call_error, error_of, transaction_error
 from streams.kafka.poll_errors import ERRORS_IN_A_ROW_MAX, FaultCounter
-from streams.kafka.retry import persist
 from streams.ports import (
     AbortableTransactionError,
     DeniedLogError,

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer
 
 from streams.kafka import consumer as consumer_module
 from streams.kafka.consumer import KafkaConsumer
-from streams.kafka.group_offsets import GroupOffsets
+from streams.kafka.groups.offsets import GroupOffsets
 from streams.kafka.settings import client_settings
 from streams.ports import FatalLogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES
@@ -31,7 +31,7 @@ OFFSETS = {TopicPartition("agent.verdict.v1", 0): 7}
 @pytest.fixture
 def member(monkeypatch: pytest.MonkeyPatch) -> Iterator[Consumer]:
     """A member whose broker takes connections and answers nothing, as one that was stopped by SIGSTOP."""
-    monkeypatch.setattr("streams.kafka.group_offsets.LATE_S_MAX", 0.1)
+    monkeypatch.setattr("streams.kafka.groups.offsets.LATE_S_MAX", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = "{}:{}".format(*listening.getsockname()[:2])
         fixed = {"group.id": GROUP, "session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": 250}
@@ -54,8 +54,8 @@ def test_the_member_is_given_up_and_its_thread_ends_with_the_call(member: Consum
 
 def test_a_member_whose_commit_does_not_return_is_closed_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library lets all other calls of a client wait for the commit: to be left, it must not be polled."""
-    monkeypatch.setattr("streams.kafka.group_offsets.LATE_S_MAX", 0.1)
-    monkeypatch.setattr("streams.kafka.bounded_close.CLOSE_S_MAX", 0.1)
+    monkeypatch.setattr("streams.kafka.groups.offsets.LATE_S_MAX", 0.1)
+    monkeypatch.setattr("streams.kafka.bounded.bounded_close.CLOSE_S_MAX", 0.1)
     monkeypatch.setattr(
         consumer_module, "GroupOffsets", lambda client, group, names, _: GroupOffsets(client, group, names, WAITED)
     )

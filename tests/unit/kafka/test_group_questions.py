@@ -13,8 +13,8 @@ from contextlib import closing
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.kafka import group_questions
-from streams.kafka.group_questions import RESTART_PAUSE_S, GroupQuestions, Question
+from streams.kafka.groups import questions as group_questions
+from streams.kafka.groups.questions import RESTART_PAUSE_S, GroupQuestions, Question
 from streams.kafka.settings import NO_SETTINGS
 
 UNREACHABLE = "127.0.0.1:1"

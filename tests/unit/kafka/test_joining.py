@@ -5,24 +5,15 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.kafka import joining
-from streams.kafka.group_questions import Group, GroupQuestions, Question
-from streams.kafka.joining import ASK_AFTER_S, ASK_PAUSE_S, JOIN_S_MAX, JoinWatch
+from streams.kafka.groups import joining
+from streams.kafka.groups.joining import ASK_AFTER_S, ASK_PAUSE_S, JOIN_S_MAX, JoinWatch
+from streams.kafka.groups.questions import Group, GroupQuestions, Question
 from streams.kafka.settings import NO_SETTINGS
 from streams.ports import UnansweredError
+from tests.unit.kafka.clock import Clock
 
 GROUP = "gates"
 GIVEN_UP_AFTER_S = ASK_AFTER_S + JOIN_S_MAX
-
-
-class Clock:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
 
 
 class Coordinator(GroupQuestions):

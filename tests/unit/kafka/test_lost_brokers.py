@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.kafka import lost_brokers
-from streams.kafka.lost_brokers import FOUND_S_MAX, QUICK_S_MAX, BrokerWatch
+from streams.kafka.noticing import lost_brokers
+from streams.kafka.noticing.lost_brokers import FOUND_S_MAX, QUICK_S_MAX, BrokerWatch
 from tests.waiting import until
 
 SOON_S = 5.0

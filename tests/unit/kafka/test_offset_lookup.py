@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka import offset_lookup
-from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
+from streams.kafka.lookups import offset_lookup
+from streams.kafka.lookups.offset_lookup import EndsLookup, OffsetLookup
 from streams.kafka.settings import LOGGER, NO_SETTINGS
 from streams.ports import LogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES

@@ -14,9 +14,9 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka import consumer as consumer_module
 from streams.kafka.consumer import KafkaConsumer
-from streams.kafka.positions import AGAIN_MAX
+from streams.kafka.noticing.positions import AGAIN_MAX
 from streams.ports import FatalLogError, TopicPartition
-from tests.contract.helpers import Recorder
+from tests.contract.log_under_test import Recorder
 from tests.unit.kafka.own_broker import OwnBroker, own_broker
 from tests.waiting import until
 

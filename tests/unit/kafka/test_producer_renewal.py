@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka import producer as producer_module
-from streams.kafka.lost_brokers import FOUND_S_MAX, SLOW_S
+from streams.kafka.noticing.lost_brokers import FOUND_S_MAX, SLOW_S
 from streams.kafka.producer import OFFSETS_S_MAX, KafkaProducer
 from streams.kafka.settings import NO_SETTINGS, Settings
 from streams.kafka.timeouts import HURRIED_S_MAX

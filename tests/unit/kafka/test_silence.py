@@ -6,25 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streams.kafka import silence
-from streams.kafka.silence import ASK_PAUSE_S, QUIET_S, SILENT_S_MAX, SilenceWatch
+from streams.kafka.noticing import silence
+from streams.kafka.noticing.silence import ASK_PAUSE_S, QUIET_S, SILENT_S_MAX, SilenceWatch
 from streams.ports import RetriableLogError, TopicPartition, UnansweredError
+from tests.unit.kafka.clock import Clock
 
 AT = TopicPartition("letters", 0)
 BESIDE = TopicPartition("letters", 1)
 SILENT_AFTER_S = QUIET_S + SILENT_S_MAX
 LATE_S = 3 * ASK_PAUSE_S + 1
 """What questions and their pauses may add."""
-
-
-class Clock:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
 
 
 class Brokers:

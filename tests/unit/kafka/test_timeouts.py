@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streams.kafka import consumer, group_offsets, producer, publisher, reader
+from streams.kafka import consumer, producer, publisher, reader
+from streams.kafka.groups import offsets as group_offsets
 from streams.kafka.settings import client_settings
 from streams.kafka.timeouts import (
     BROKER_MISSED_MS,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from streams.kafka.lookups.transaction_lookup import UnmappedError, library_settings
 from streams.kafka.reader import KafkaReader
 from streams.kafka.settings import Settings
-from streams.kafka.transaction_lookup import UnmappedError, library_settings
 from streams.ports import LogError, TopicPartition
 
 PLACE = TopicPartition("agent.intent.v1", 0)

@@ -2,7 +2,7 @@
 
 After brokers that stood still for longer than a group's session, librdkafka (2.16) sometimes leaves a client silent for
 good: it keeps its partitions and fetches nothing of them. No error reports it, and only a new client helps. (For a
-member that is not assigned anything again, see `streams.kafka.joining`.)
+member that is not assigned anything again, see `streams.kafka.groups.joining`.)
 
 So another client is asked. A partition that is read to its end stands still as well, and so does everything while the
 brokers are away. A partition is silent only if the brokers say that it has more to read, and nothing of it comes. The

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streams.kafka.deadline import StuckError, TimedCalls, within
+from streams.kafka.bounded.deadline import StuckError, TimedCalls, within
 from streams.kafka.settings import LOGGER, Setting, Settings, connection_settings
 from streams.ports import LogError, OpenTransaction, RetriableLogError, TopicPartition
 from streams.ports.open_log import TopicNames

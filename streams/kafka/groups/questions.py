@@ -34,7 +34,7 @@ RESTART_PAUSE_S = 0.5
 """Between two processes, should they die."""
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
-_MODULE = "streams.kafka.group_questions_child"
+_MODULE = "streams.kafka.groups.questions_child"
 _READ_BYTES = 65_536
 
 

@@ -4,7 +4,7 @@ A consumer's own connection answers such requests only after its current fetch, 
 `read_committed` it would not return the true end.
 
 The client is a consumer that reads nothing, not an `AdminClient`: what that does when brokers vanish has ended
-processes (see `streams.kafka.group_questions`).
+processes (see `streams.kafka.groups.questions`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
-from streams.kafka.deadline import within
+from streams.kafka.bounded.deadline import within
+from streams.kafka.bounded.retry import persist
 from streams.kafka.errors import call_error
 from streams.kafka.partitions import from_client, to_client
-from streams.kafka.retry import persist
 from streams.kafka.settings import READING_DEFAULTS, Settings, client_settings, connection_settings
 from streams.ports import LogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import TopicNames

@@ -9,10 +9,10 @@ from contextvars import ContextVar
 from confluent_kafka import Consumer, KafkaException, cimpl
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka.deadline import StuckError, TimedCalls, within
+from streams.kafka.bounded.deadline import StuckError, TimedCalls, within
+from streams.kafka.bounded.retry import persist
 from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of
 from streams.kafka.partitions import from_client, to_client
-from streams.kafka.retry import persist
 from streams.kafka.settings import Settings
 from streams.kafka.timeouts import LATE_S_MAX, REQUEST_TIMEOUT_MS, SESSION_TIMEOUT_MS
 from streams.ports import FatalLogError, RetriableLogError, TopicPartition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streams.kafka.deadline import StuckError, TimedCalls, within
+from streams.kafka.bounded.deadline import StuckError, TimedCalls, within
 from streams.kafka.settings import LOGGER
 
 CLOSE_S_MAX = 10.0

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from streams.kafka.errors import call_error, error_of
-from streams.kafka.group_questions import GroupQuestions, Question
+from streams.kafka.groups.questions import GroupQuestions, Question
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import RetriableLogError
 

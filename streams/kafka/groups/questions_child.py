@@ -1,4 +1,4 @@
-"""The process that asks coordinators about groups: see `streams.kafka.group_questions`.
+"""The process that asks coordinators about groups: see `streams.kafka.groups.questions`.
 
 Reads an order and then questions from standard input, a line each, writes an answer for each question to standard
 output, and ends with its input.
@@ -14,7 +14,7 @@ from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient, ConsumerGroupDescription
 
 from streams.kafka.errors import error_of
-from streams.kafka.group_questions import ANSWER_S_MAX, Group, Order, Question
+from streams.kafka.groups.questions import ANSWER_S_MAX, Group, Order, Question
 from streams.kafka.settings import LOGGER, client_settings
 
 

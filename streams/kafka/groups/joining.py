@@ -1,9 +1,9 @@
 """Notice members of groups that are never assigned partitions again, and report no error.
 
 After brokers that stood still for longer than a group's session, librdkafka (2.16) sometimes leaves a member whose
-session has ended without partitions for good: see `streams.kafka.silence`. A member also waits while the group's
-coordinator is away, and goes on by itself once that is back. Only the coordinator assigns partitions, so it is asked,
-and not the leader of some partition: either may be away without the other.
+session has ended without partitions for good: see `streams.kafka.noticing.silence`. A member also waits while the
+group's coordinator is away, and goes on by itself once that is back. Only the coordinator assigns partitions, so it is
+asked, and not the leader of some partition: either may be away without the other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 
 from confluent_kafka import KafkaException
 
-from streams.kafka.group_questions import GroupQuestions, Question
+from streams.kafka.groups.questions import GroupQuestions, Question
 from streams.ports import UnansweredError
 
 ASK_AFTER_S = 10.0

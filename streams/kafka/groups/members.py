@@ -5,7 +5,7 @@ from __future__ import annotations
 from confluent_kafka import KafkaException
 
 from streams.kafka.errors import call_error, error_of
-from streams.kafka.group_questions import Group, GroupQuestions, Question
+from streams.kafka.groups.questions import Group, GroupQuestions, Question
 from streams.kafka.settings import Settings
 from streams.ports import Membership, RetriableLogError
 
