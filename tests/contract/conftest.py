@@ -11,7 +11,7 @@ from streams.ports import StoreProvider
 from streams.stores.memory import MemoryStores
 from streams.stores.rocks import RocksStores
 from tests.contract.embedded_log import EmbeddedUnderTest
-from tests.contract.helpers import LogUnderTest
+from tests.contract.log_under_test import LogUnderTest
 from tests.contract.memory_log import MemoryUnderTest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streams.embedded import EmbeddedLog
-from tests.contract.helpers import LocalLogUnderTest, WallClock
+from tests.contract.log_under_test import LocalLogUnderTest, WallClock
 
 
 class EmbeddedUnderTest(LocalLogUnderTest):

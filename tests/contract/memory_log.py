@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.inmemory.log import MemoryLog
-from tests.contract.helpers import LocalLogUnderTest, WallClock
+from tests.contract.log_under_test import LocalLogUnderTest, WallClock
 
 
 class MemoryUnderTest(LocalLogUnderTest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.ports import Admin, LogError, TopicSpec
-from tests.contract.helpers import LogUnderTest
+from tests.contract.log_under_test import LogUnderTest
 
 CONFIG = {
     "cleanup.policy": "compact",

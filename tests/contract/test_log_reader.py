@@ -8,7 +8,7 @@ import time
 import pytest
 
 from streams.ports import LogError, Outgoing, Reader, Received, TopicPartition
-from tests.contract.helpers import (
+from tests.contract.log_under_test import (
     FLUSH_MS,
     POLL_MS,
     LogUnderTest,

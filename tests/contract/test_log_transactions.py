@@ -18,7 +18,7 @@ from streams.ports import (
     Producer,
     TopicPartition,
 )
-from tests.contract.helpers import (
+from tests.contract.log_under_test import (
     LogUnderTest,
     Partitions,
     Recorder,

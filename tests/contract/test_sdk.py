@@ -47,7 +47,7 @@ from streams.sdk import (
 )
 from streams.sdk.connection.single_records import outgoing, publish
 from streams.sdk.executor.seal_checks import UNPROVEN
-from tests.contract.helpers import WallClock
+from tests.contract.log_under_test import WallClock
 from tests.unit.sdk.hands import (
     ACTOR,
     ISSUER,

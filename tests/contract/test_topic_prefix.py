@@ -15,7 +15,7 @@ from streams.kafka.log import KafkaLog
 from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
 from streams.ports.open_log import Log
 from streams.wiring.clock import SystemClock
-from tests.contract.helpers import FLUSH_MS, committed, poll_records, poll_values
+from tests.contract.log_under_test import FLUSH_MS, committed, poll_records, poll_values
 
 PLACE = TopicPartition("words", 0)
 _count = itertools.count()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.embedded import EmbeddedLog
-from tests.unit.embedded.helpers import LEASE_MS, ManualClock
+from tests.unit.embedded.reading_writing import LEASE_MS, ManualClock
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.embedded import EmbeddedLog
 from streams.embedded.steady_time import JUMP_MS_MIN, SETTLED_MS, SteadyTime
-from tests.unit.embedded.helpers import START_MS, ManualClock, create, put, read_all, write
+from tests.unit.embedded.reading_writing import START_MS, ManualClock, create, put, read_all, write
 
 FAR_MS = 30 * 24 * 3_600_000
 

@@ -18,8 +18,8 @@ from streams.ports import (
     Received,
     TopicPartition,
 )
-from tests.contract.helpers import WallClock
-from tests.unit.embedded.helpers import create, put, read_all, read_so_far, write
+from tests.contract.log_under_test import WallClock
+from tests.unit.embedded.reading_writing import create, put, read_all, read_so_far, write
 from tests.waiting import until
 
 PARTITIONS = 4

@@ -35,8 +35,8 @@ from streams.ports import (
     TopicPartition,
     TopicSpec,
 )
-from tests.contract.helpers import Recorder, WallClock
-from tests.unit.embedded.helpers import ManualClock, create, put, read_all, write
+from tests.contract.log_under_test import Recorder, WallClock
+from tests.unit.embedded.reading_writing import ManualClock, create, put, read_all, write
 
 ROOM_BYTES = 400_000
 
@@ -381,7 +381,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from streams.embedded import EmbeddedLog
 from streams.ports import LogError, Outgoing, TopicPartition
-from tests.contract.helpers import WallClock
+from tests.contract.log_under_test import WallClock
 
 at = TopicPartition("t", 0)
 ended = []

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from streams.embedded import EmbeddedLog
 from streams.embedded.assignor import assign_ranges
 from streams.ports import Consumer, FatalLogError, FencedError, LogError, RetriableLogError, TopicPartition
-from tests.contract.helpers import Recorder
-from tests.unit.embedded.helpers import LEASE_MS, ManualClock, create, put, read_all, write
+from tests.contract.log_under_test import Recorder
+from tests.unit.embedded.reading_writing import LEASE_MS, ManualClock, create, put, read_all, write
 
 
 def joined(log: EmbeddedLog, instance: str, topics: Sequence[str], recorder: Recorder) -> Consumer:

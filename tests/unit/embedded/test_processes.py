@@ -10,8 +10,8 @@ from pathlib import Path
 
 from streams.embedded import EmbeddedLog
 from streams.ports import TopicPartition
-from tests.contract.helpers import Recorder, WallClock, poll_values
-from tests.unit.embedded.helpers import create, read_all
+from tests.contract.log_under_test import Recorder, WallClock, poll_values
+from tests.unit.embedded.reading_writing import create, read_all
 from tests.waiting import until
 
 ROOT = str(Path(__file__).parents[3])
@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from streams.embedded import EmbeddedLog
 from streams.ports import Outgoing
-from tests.contract.helpers import Recorder, WallClock
+from tests.contract.log_under_test import Recorder, WallClock
 log = EmbeddedLog(Path(sys.argv[1]), clock=WallClock(), lease_ms=int(sys.argv[3]))
 consumer = log.consumer("group", "writer")
 recorder = Recorder()
@@ -101,7 +101,7 @@ def test_reader_follows_a_writer_in_another_process(path: Path) -> None:
 def test_many_processes_may_make_the_file_at_once(path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2]);"
-        "from streams.embedded import EmbeddedLog; from tests.contract.helpers import WallClock;"
+        "from streams.embedded import EmbeddedLog; from tests.contract.log_under_test import WallClock;"
         "EmbeddedLog(Path(sys.argv[1]), clock=WallClock()).close()"
     )
     children = [subprocess.Popen([sys.executable, "-c", code, str(path), ROOT]) for _ in range(4)]

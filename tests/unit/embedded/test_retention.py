@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams.embedded import EmbeddedLog, retention
 from streams.ports import Received, TopicPartition
-from tests.unit.embedded.helpers import ManualClock, create, put, read_all, read_so_far, write
+from tests.unit.embedded.reading_writing import ManualClock, create, put, read_all, read_so_far, write
 from tests.waiting import until
 
 DAY_MS = 86_400_000

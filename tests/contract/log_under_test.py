@@ -1,4 +1,4 @@
-"""What the contract suites share: a real clock, a listener that remembers, and loops that end."""
+"""A log under test, and what contract suites do with it: a real clock, a listener that remembers, loops that end."""
 
 from __future__ import annotations
 

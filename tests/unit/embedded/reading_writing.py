@@ -1,4 +1,4 @@
-"""What the tests of the embedded log share."""
+"""Reads and writes an embedded log, with a clock that the test moves."""
 
 from __future__ import annotations
 
