@@ -7,6 +7,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from simulation.auditor import place_of
 from simulation.records import SessionMaker, entry_key, revocation, ruleset
 from streams.model.audit import AuditEventType
 from streams.model.errors import RecordError
@@ -79,7 +80,7 @@ def test_any_bytes_on_any_input_lead_to_something_and_stop_nothing(records: list
     assert sorted(audited) == sorted(letters)
     assert len(set(letters)) == len(letters)
     for received in sent:
-        assert _place(received) in letters or _is_readable(received), f"{_place(received)} vanished"
+        assert place_of(received) in letters or _is_readable(received), f"{place_of(received)} vanished"
     bench.verdicts()
     other = SessionMaker("s-after", tenant="globex")
     bench.establish(other)
@@ -92,10 +93,6 @@ def _letters(bench: GateBench) -> list[str]:
     found = [dict(letter.headers) for letter in bench.driver.read_raw(*topics)]
     parts = ("topic", "partition", "offset")
     return ["/".join(headers[f"__connect.errors.{part}"].decode() for part in parts) for headers in found]
-
-
-def _place(received: Received) -> str:
-    return f"{received.topic}/{received.partition}/{received.offset}"
 
 
 def _is_readable(received: Received) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from simulation.auditor import place_of
 from simulation.vandal import ACTS, Vandal, flipped
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
@@ -305,10 +306,6 @@ def sealed_by_hand(log: Log, verdicts: list[bytes], audits: list[bytes]) -> Log:
             Received(AUDIT_CHECKPOINT.name, 0, 0, 1, b"0", CODEC.encode(AUDIT_CHECKPOINT.name, head))
         ],
     }
-
-
-def place_of(received: Received) -> str:
-    return f"{received.topic}/{received.partition}/{received.offset}"
 
 
 def seals_before(log: Log, topic: str, at: int) -> int:

@@ -8,6 +8,7 @@ from random import Random  # noqa: TID251 - it is seeded
 import pytest
 from msgspec.structs import replace
 
+from simulation.auditor import place_of
 from simulation.vandal import Log, Vandal, flipped
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint, Note
@@ -75,10 +76,6 @@ def check(
 
 def head_after(log: Log, count: int) -> Checkpoint:
     return Checkpoint.parse(Note.parse(check({**log, SEALS: log[SEALS][:count]}, is_whole=True).head).text)
-
-
-def place_of(received: Received) -> str:
-    return f"{received.topic}/{received.partition}/{received.offset}"
 
 
 class TestCleanLogs:

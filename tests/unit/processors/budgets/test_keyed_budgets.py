@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from simulation.records import SessionMaker
-from streams.inmemory.faults import Call, NoFaults
+from streams.inmemory.faults import NoFaults
 from streams.model.budget import BudgetAnswer, BudgetOp, family_of, keyed
 from streams.model.topics import BUDGET_CHANGELOG, BUDGET_GRANT, BUDGET_REQUEST
-from streams.ports import RetriableLogError
 from streams.processors.budgets.allocator import GRACE_MS
 from streams.processors.budgets.leases import RECHECK_MS, UNANSWERED_MS
 from streams.processors.row_kinds import RowKind
 from tests.keeping import LOOKUP, REFUND, SEND, CountingBench
 from tests.kit import GATE_SETTINGS, HOUR_MS, MINUTE_MS
+from tests.unit.processors.absent_allocator import Absent
 from tests.unit.processors.budgets.budget_hand import grants, not_run, requests
 
 PERMIT = """
@@ -59,14 +59,6 @@ def allocator_rows(bench: CountingBench, kind: RowKind) -> dict[bytes, bytes]:
 
 def counts(bench: CountingBench) -> list[int]:
     return [int.from_bytes(row, "big") for row in allocator_rows(bench, RowKind.KEY_COUNT).values()]
-
-
-class Absent(NoFaults):
-    """The allocator reads nothing."""
-
-    def before(self, client: str, call: Call) -> None:
-        if client == "driver-budgets" and call is Call.POLL:
-            raise RetriableLogError("no answer")
 
 
 class TestEachValue:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from simulation.records import ROOT_KEY, SessionMaker, agent, revocation, ruleset, tool_entry
-from streams.inmemory.faults import Call, NoFaults
 from streams.model.approval import ApprovalStatus
 from streams.model.catalog import EntryState
 from streams.model.control import RulesetBundle
@@ -21,7 +20,6 @@ from streams.model.topics import APPROVAL_DECISION, DELEGATION, REVOCATION, RULE
 from streams.model.types import Actor, Model, Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.policy import CompiledRuleset, Facts, PolicyResult, bundle_from_files
-from streams.ports import RetriableLogError
 from streams.processors.settings import GateSettings
 from tests.kit import (
     ADMIN_WIPE,
@@ -37,6 +35,7 @@ from tests.kit import (
     compile_published,
 )
 from tests.unit.delegation.denials import DENIALS
+from tests.unit.processors.absent_allocator import Absent
 
 replace = msgspec.structs.replace
 Case = Callable[[], Verdict]
@@ -464,11 +463,6 @@ def a_budget_is_used_up() -> Verdict:
 
 @case(Reason.BUDGET_UNAVAILABLE)
 def the_owner_of_a_shared_budget_does_not_answer() -> Verdict:
-    class Absent(NoFaults):
-        def before(self, client: str, call: Call) -> None:
-            if client == "driver-budgets" and call is Call.POLL:
-                raise RetriableLogError("no answer")
-
     bench = with_budget("user")
     bench.driver.log.faults = Absent()
     bench.propose()

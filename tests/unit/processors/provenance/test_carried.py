@@ -21,6 +21,7 @@ from streams.provenance.extraction.events import described
 from streams.provenance.sources.carried import CARRIED_MAX
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import HOUR_MS
+from tests.unit.processors.absent_allocator import Absent
 from tests.unit.processors.office import (
     COMMIT,
     DROP,
@@ -31,7 +32,6 @@ from tests.unit.processors.office import (
     STAFF,
     WIPE,
     WORDS,
-    Absent,
     Office,
     apart,
 )

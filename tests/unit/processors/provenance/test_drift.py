@@ -24,7 +24,7 @@ from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.row_kinds import RowKind
 from tests.kit import BUNDLE, MINUTE_MS
 from tests.starter import starter_source
-from tests.unit.processors.office import Absent
+from tests.unit.processors.absent_allocator import Absent
 from tests.unit.processors.provenance_pack.tools import BOOK, DROP, ENTRIES, EVIL, LETTER, SEND, TRAIN
 from tests.unit.processors.talk import Talk
 

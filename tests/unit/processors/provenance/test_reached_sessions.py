@@ -22,7 +22,8 @@ from streams.processors.provenance import reached
 from streams.provenance.sources.carried import SOURCES_MAX
 from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, HOUR_MS
-from tests.unit.processors.office import ENTRIES, EVIL, PARTITIONS, SESSIONS, STAFF, WORDS, Absent, Office, apart
+from tests.unit.processors.absent_allocator import Absent
+from tests.unit.processors.office import ENTRIES, EVIL, PARTITIONS, SESSIONS, STAFF, WORDS, Office, apart
 
 RESET = tool_entry("git", "reset")
 COPY = tool_entry("wiki", "save")

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from simulation.records import SessionMaker
-from streams.inmemory.faults import Call, NoFaults
+from streams.inmemory.faults import NoFaults
 from streams.model.budget import BudgetOp
 from streams.model.keys import partition_for
 from streams.model.session import SessionEventType
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, SESSION
-from streams.ports import RetriableLogError
 from streams.processors.row_kinds import RowKind
 from tests.keeping import LOOKUP, PURGE, REFUND, CountingBench
 from tests.kit import GATE_SETTINGS, HOUR_MS, MINUTE_MS
+from tests.unit.processors.absent_allocator import Absent
 from tests.unit.processors.budgets.budget_hand import grants, requests
 
 PARTITIONS = 3
@@ -41,14 +41,6 @@ rules:
 """
 ALICE = [SessionMaker(f"desk-{number}") for number in range(6)]
 BOB = SessionMaker("desk-6", sub="bob", act="other-agent")
-
-
-class Absent(NoFaults):
-    """The allocator reads nothing."""
-
-    def before(self, client: str, call: Call) -> None:
-        if client == "driver-budgets" and call is Call.POLL:
-            raise RetriableLogError("no answer")
 
 
 @pytest.fixture
