@@ -226,7 +226,7 @@ def _read(log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]) 
 
 
 def _is_in_place(record: Record, received: Received, partitions: int) -> bool:
-    """Whether an intent has its session's key and lies on the partition of that key."""
+    """Return whether an intent has its session's key and lies on the partition of that key."""
     if not isinstance(record, Intent):
         return False
     key = f"{record.header.tenant_uid}|{record.session_id}".encode()

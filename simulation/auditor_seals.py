@@ -62,7 +62,7 @@ def read_seals(log: MemoryLog, wire: Wire, number: int) -> list[Seal]:
 
 
 def _partition_faults(number: int, written: Sequence[Entry], seals: Sequence[Seal]) -> Iterator[str]:
-    """Every record of the partition is in the next seal that follows it, in order, and in its transaction."""
+    """Check that every record is in the next seal that follows it, in order, and in its transaction."""
     count, chain = 0, START_OF_CHAIN
     for seal in seals:
         where = f"seal at {AUDIT_CHECKPOINT.name}/{number}/{seal.entry.offset}"
@@ -84,7 +84,7 @@ def _partition_faults(number: int, written: Sequence[Entry], seals: Sequence[Sea
 
 
 def _elsewhere_faults(log: MemoryLog, sealed: Counter[_Elsewhere]) -> Iterator[str]:
-    """What went to other partitions is in a seal of whoever wrote it, in the same transaction."""
+    """Check that what went to other partitions is in a seal of whoever wrote it, in the same transaction."""
     written: Counter[_Elsewhere] = Counter()
     for topic in ELSEWHERE_TOPICS:
         for number in range(log.partition_count(topic.name)):

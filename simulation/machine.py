@@ -87,7 +87,7 @@ class Machine:
         return self._worker is not None and not self._worker.restoring
 
     def new_restores(self) -> dict[int, Restored]:
-        """How partitions were restored that the process has taken over since the last call."""
+        """Return how partitions were restored that the process has taken over since the last call."""
         restored = {} if self._worker is None else dict(self._worker.restored)
         new = {number: how for number, how in restored.items() if how is not self._restored.get(number)}
         self._restored = restored

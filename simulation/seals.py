@@ -149,29 +149,29 @@ class SealedProcessor(Processor):
     def process(
         self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.process(topic, key, record, state, received_ms, now_ms)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.on_timer(payload, state, now_ms)
 
     def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.on_dead_letter(record, error, state, now_ms)
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.on_timer_failed(partition, due_ms, payload, error)
 
     def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.on_input_deleted(deleted, now_ms)
 
     def takes_effect_ahead(self, record: Record) -> bool:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.takes_effect_ahead(record)
 
     def on_time_reset(self, reset: TimeReset) -> list[Output]:
-        """As the processor does it."""
+        """Pass it to the processor."""
         return self._processor.on_time_reset(reset)

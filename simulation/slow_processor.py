@@ -52,6 +52,6 @@ class SlowProcessor(SealedProcessor):
     def process(
         self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """As the processor does it, but not at once."""
+        """Pass it to the processor, but not at once."""
         self._work.on_record()
         return super().process(topic, key, record, state, received_ms, now_ms)

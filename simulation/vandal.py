@@ -15,12 +15,12 @@ Log = dict[str, list[Received]]
 
 
 def changed(log: Log, topic: str, records: Iterable[Received]) -> Log:
-    """The log with other records on one topic."""
+    """Return the log with other records on one topic."""
     return {**log, topic: list(records)}
 
 
 def flipped(received: Received, bit: int) -> Received:
-    """A record with one other bit in its value."""
+    """Return a record with one other bit in its value."""
     value = bytearray(received.value or b"")
     value[bit // 8 % len(value)] ^= 1 << bit % 8
     return received._replace(value=bytes(value))

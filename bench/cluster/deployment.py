@@ -301,7 +301,7 @@ def _coordinator(metadata: ClusterMetadata, topic: str, name: str) -> int:
 
 
 def _java_hash(text: str) -> int:
-    """Java's `String.hashCode`, by which Kafka finds coordinators."""
+    """Return what Java's `String.hashCode` does, by which Kafka finds coordinators."""
     value = 0
     for char in text:
         value = (31 * value + ord(char)) & 0xFFFFFFFF

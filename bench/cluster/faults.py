@@ -90,7 +90,7 @@ def _stop_gate(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
 
 
 def _kill_executors(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
-    """One is away until another takes its partitions over; then each is killed, and is back at once, several times."""
+    """Kill one until another takes its partitions over; then kill each several times, and start it again at once."""
     name = next(iter(EXECUTORS))
     deployment.executors[name].kill()
     time.sleep(EXECUTOR_AWAY_S)

@@ -154,5 +154,5 @@ def _schema(name: str) -> Any:
 
 
 def instant_ms(instant: Any) -> float:
-    """Milliseconds since the epoch; the decoder reads Avro's timestamps as `datetime`."""
+    """Return milliseconds since the epoch; the decoder reads Avro's timestamps as `datetime`."""
     return instant.timestamp() * 1_000 if hasattr(instant, "timestamp") else float(instant)

@@ -144,7 +144,7 @@ def _is_record_of(record: Stored, verdict: Stored) -> bool:
 
 
 def _out_of_order(intents: Sequence[Stored], final: Mapping[str, list[Stored]]) -> list[str]:
-    """Sessions in which a later intent's verdict stands before an earlier one's. What was stored first counts."""
+    """Return the sessions in which a later intent's verdict was first stored before an earlier one's."""
     last: dict[str, tuple[int, int]] = {}
     wrong: set[str] = set()
     seen: set[str] = set()

@@ -230,7 +230,7 @@ def _memory(report: dict[str, Any]) -> dict[str, float]:
 
 
 def _mixed(world: World, count: int, own_every: int) -> Iterator[Outgoing]:
-    """Verdicts of which one in `own_every` is an own one; made as they are asked for."""
+    """Yield verdicts of which one in `own_every` is an own one; made as they are asked for."""
     for number in range(count):
         turn, rest = divmod(number, own_every)
         yield _verdict(world, turn, OWN, LIFE_MS) if rest == 0 else _verdict(world, number, OTHER, LIFE_MS)
@@ -242,7 +242,7 @@ def _committed(sealed: SealedVerdicts, verdicts: Iterator[Outgoing]) -> Iterator
 
 
 def _paced(transactions: Iterator[list[Outgoing]], rate: float) -> Iterator[Outgoing]:
-    """So many transactions a second, the records of each at once: as they can be read on the log of a gate."""
+    """Yield so many transactions a second, the records of each at once, as they can be read on the log of a gate."""
     began_s = time.monotonic()
     for number, records in enumerate(transactions):
         while (left_s := began_s + number / rate - time.monotonic()) > 0:

@@ -76,7 +76,7 @@ def _write(world: World, state: RevocationState, number: int) -> None:
 
 @contextlib.contextmanager
 def _executors(world: World) -> Iterator[list[Child]]:
-    """Executors that work when this is entered; each reports what it has seen when it is ended."""
+    """Run executors, which work when this is entered; each reports what it has seen when it is ended."""
     with contextlib.ExitStack() as stack:
         executors = [stack.enter_context(_executor(world, number)) for number in range(EXECUTORS)]
         for executor in executors:

@@ -130,7 +130,7 @@ def _measure(world: World, gate: ServedGate, honest: _Honest, flood: str, rate: 
 
 
 def _finite(wait_ms: float) -> float | None:
-    """None for what was not answered at all."""
+    """Return how long the wait was; None if there was no answer at all."""
     return None if wait_ms == float("inf") else wait_ms
 
 

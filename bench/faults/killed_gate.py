@@ -101,7 +101,7 @@ class Lives:
     """The lives of a gate on a log."""
 
     def __init__(self, world: World, rng: Random) -> None:
-        """Nobody lives yet."""
+        """Start with no gate that lives."""
         self._world = world
         self._rng = rng
         self._context = multiprocessing.get_context("forkserver")

@@ -33,7 +33,7 @@ def _case(event: str, after_s: int) -> dict[str, Any]:
 
 
 def _wait_shared(first: ServedGate, second: ServedGate) -> None:
-    """Both serve a part."""
+    """Wait until both serve a part."""
     while len(second.wait_serving()) == PARTITIONS:
         continue
     while len(first.wait_serving()) == PARTITIONS:

@@ -103,7 +103,7 @@ def _changelog(sessions: int) -> Iterator[Outgoing]:
 
 
 def _restore(world: World, written: _Written) -> dict[str, Any]:
-    """One gate restores all partitions from nothing. The time is what it logs: without the start of the process."""
+    """Let one gate restore all partitions from nothing. The time is what it logs: without the start of the process."""
     gate = ServedGate(world, "gate-1", {})
     gate.wait_serving()
     gate.stop()

@@ -83,7 +83,7 @@ class MinimalProcessor(Processor):
 
 
 def build_minimal(settings: Settings, log: Log, codec: Codec, stores: StoreProvider) -> Worker:
-    """Our engine around this work, with everything else as in a gate."""
+    """Build our engine around this work, with everything else as in a gate."""
     admin = log.admin()
     counts = check_topics(SPEC, admin)
     admin.close()

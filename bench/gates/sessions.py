@@ -146,7 +146,7 @@ def session_rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _intents(world: World, sessions: int, intents: int, calls: int) -> Iterator[Outgoing]:
-    """Turns of as many sessions run beside each other, so that the calls of one come some way apart."""
+    """Yield intents of `TURNS_AT_ONCE` sessions beside each other, so that the calls of one come some way apart."""
     for number in range(intents):
         lane, turn = number % TURNS_AT_ONCE, number // (TURNS_AT_ONCE * calls)
         picked = (turn * TURNS_AT_ONCE + lane) * STRIDE % sessions

@@ -84,11 +84,11 @@ class StagedLog(Log):
 
     @property
     def name(self) -> str:
-        """As the inner log."""
+        """Return what the inner log does."""
         return self._inner.name
 
     def admin(self) -> Admin:
-        """As the inner log."""
+        """Return what the inner log does."""
         return self._inner.admin()
 
     def consumer(self, group: str, instance: str, *, positioned: bool = False) -> Consumer:
@@ -104,11 +104,11 @@ class StagedLog(Log):
         return producer
 
     def publisher(self) -> Publisher:
-        """As the inner log."""
+        """Return what the inner log does."""
         return self._inner.publisher()
 
     def reader(self) -> Reader:
-        """As the inner log."""
+        """Return what the inner log does."""
         return self._inner.reader()
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class StagedStores:
         return store
 
     def wipe(self, partition: int) -> None:
-        """As the inner provider."""
+        """Wipe what the inner provider wipes."""
         self._inner.wipe(partition)
 
 

@@ -46,6 +46,6 @@ def _cpu_model() -> str:
 
 
 def _python_build() -> str:
-    """Python built without profile-guided optimisation is a tenth slower, whatever runs on it."""
+    """Return how this Python was built: without profile-guided optimisation, it is a tenth slower."""
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
     return "optimised build" if "--enable-optimizations" in arguments else "build without profile-guided optimisation"

@@ -115,7 +115,7 @@ def _fate(outcome: Outcome | None) -> Fate:
 
 @contextmanager
 def _with_permits(rules: Path) -> Iterator[Path]:
-    """A copy of a bundle's rules with the pack `bench_permits`."""
+    """Return a copy of a bundle's rules with the pack `bench_permits`."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
         text = (rules / BUNDLE_FILE).read_text("utf-8")

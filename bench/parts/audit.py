@@ -190,7 +190,7 @@ def recorded(codec: Codec, batches: list[Batch]) -> Recorded:
 
 
 def verify_rate(codec: Codec, keys: SealKeys, batches: list[Batch]) -> float:
-    """Records that `audit verify` checks in a second of CPU time, reading them left out."""
+    """Return how many records `audit verify` checks in a second of CPU time, without reading them."""
     log = recorded(codec, batches)
     report = check_partition(log, keys, codec)
     if report.offence is not None or report.unknown:
@@ -199,7 +199,7 @@ def verify_rate(codec: Codec, keys: SealKeys, batches: list[Batch]) -> float:
 
 
 def sink_rates(codec: Codec) -> tuple[float, float]:
-    """Records that `audit export` writes to Parquet in a second of CPU time: as a table, and byte for byte."""
+    """Return the records a second of CPU time that `audit export` writes to Parquet: as a table, and byte for byte."""
     run = Run(SINK_INTENTS)
     log: Log = InMemory(run.driver.log)  # type: ignore[assignment]  # a reader and an admin are enough
     rates = []

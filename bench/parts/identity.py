@@ -163,7 +163,7 @@ def _chain(kind: str, hops: int) -> tuple[Delegation, SessionMaker]:
 
 
 def _proofs(rounds: int) -> dict[str, float]:
-    """Checking one intent's proof: the session's key, and a key of its own."""
+    """Measure the check of one intent's proof, by the session's key and by a key of its own."""
     maker = SessionMaker()
     intent = maker.intent(_READ, {"path": PATH}, START_MS)
     message = proof_message(intent)

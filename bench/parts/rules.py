@@ -117,7 +117,7 @@ def library_judge(ruleset: CompiledRuleset) -> Callable[[], list[bool]]:
 
 
 def per_call_us(call: Callable[[], Any], calls: int, rounds: int) -> float:
-    """Microseconds of CPU a call, the median of some rounds: others may be at work on the machine."""
+    """Return microseconds of CPU a call, the median of some rounds: others may be at work on the machine."""
     found = []
     for _ in range(rounds):
         start = time.process_time()

@@ -95,7 +95,7 @@ class World:
         self._intents = self._make_intents()
 
     def _build(self) -> Worker:
-        """As `streams.wiring.gates` does, with the compiler that is measured."""
+        """Build a gate as `streams.wiring.gates` does, with the compiler that is measured."""
         control = ControlState(self.publications, Catalog(ANYBODY))
         settings = EngineSettings(idle_poll_ms=1)
         return Worker(
@@ -124,7 +124,7 @@ class World:
         self.publisher.flush(FLUSH_MS)
 
     def prepare(self) -> None:
-        """Tools, sessions and the first rules; the gate serves when this returns, and knows every tool."""
+        """Set up tools, sessions and the first rules; the gate serves when this returns, and knows every tool."""
         for entry in self.tools:
             self.put(CATALOG.name, entry_key(entry), entry)
         for session in self.sessions:
@@ -148,7 +148,7 @@ class World:
         return Step((time.perf_counter() - wall_s) * _MS, (time.thread_time() - cpu_s) * _MS)
 
     def serial(self) -> int:
-        """Of the rules in force for all."""
+        """Return the serial of the rules in force for all."""
         return -1 if self.publications.stable is None else self.publications.stable.serial
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ def made_bundle(count: int, serial: int, version: int) -> RulesetBundle:
 
 
 def measure(kind: str, compiler: BundleCompiler, size: int) -> None:
-    """One exchange, and the way back."""
+    """Measure one exchange, and the way back."""
     phases: dict[str, list[Step]] = {name: [] for name in PHASES}
     with tempfile.TemporaryDirectory(prefix="stoplog-bench-") as folder:
         world = World(compiler, Path(folder))

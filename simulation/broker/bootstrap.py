@@ -145,7 +145,7 @@ def start_container(stack: contextlib.ExitStack, port: int, ports: Mapping[str, 
 
 
 def container_properties(port: int) -> dict[str, str]:
-    """The settings of a broker in a container whose listener is `port` of the host.
+    """Return the settings of a broker in a container whose listener is `port` of the host.
 
     The broker talks to itself, too, and can't reach the host's port: hence a listener inside.
     """

@@ -89,7 +89,7 @@ class ConnectWorker:
         return self._process.log_tail()
 
     def __enter__(self) -> ConnectWorker:
-        """The worker, which runs already."""
+        """Return the worker, which runs already."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -157,7 +157,7 @@ class KafkaBroker:
         return self._process.log_tail()
 
     def __enter__(self) -> Self:
-        """The broker, which runs already."""
+        """Return the broker, which runs already."""
         return self
 
     def __exit__(
@@ -231,7 +231,7 @@ def _user_properties(users: Mapping[str, str]) -> dict[str, str]:
 
 
 def free_port(*, other_than: Collection[int] = ()) -> int:
-    """A port of the loopback interface that nobody listens on.
+    """Return a port of the loopback interface that nobody listens on.
 
     Raises:
         BrokerUnavailableError: all that were tried are taken.

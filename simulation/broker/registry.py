@@ -67,7 +67,7 @@ class SchemaRegistry:
         self._process.stop()
 
     def __enter__(self) -> SchemaRegistry:
-        """The registry, which runs already."""
+        """Return the registry, which runs already."""
         return self
 
     def __exit__(self, *_: object) -> None:

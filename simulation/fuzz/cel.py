@@ -64,7 +64,7 @@ class Difference(NamedTuple):
 
 
 def answer(evaluate: Callable[[Mapping[str, Any]], Any], facts: Mapping[str, Any]) -> tuple[str, Any]:
-    """The value, or that there is none."""
+    """Return the value, or that there is none."""
     try:
         return "value", evaluate(facts)
     except EvaluationError as error:
@@ -72,7 +72,7 @@ def answer(evaluate: Callable[[Mapping[str, Any]], Any], facts: Mapping[str, Any
 
 
 def alike(first: tuple[str, Any], second: tuple[str, Any]) -> bool:
-    """Whether two answers are the same; of errors only that both are."""
+    """Return whether two answers are the same; of errors only that both are."""
     if first[0] != second[0]:
         return False
     return first[0] == "error" or _same(first[1], second[1])

@@ -29,7 +29,7 @@ class ExpressionMaker:
         self._variables: list[tuple[str, str]] = []
 
     def make(self, kind: str, depth: int) -> str:
-        """An expression of a kind: bool, int, double, string or list (of texts)."""
+        """Return an expression of a kind: bool, int, double, string or list (of texts)."""
         if depth <= 0 or self._chance.random() < 0.15:
             return self._leaf(kind)
         makers: dict[str, Callable[[int], str]] = {
@@ -116,14 +116,14 @@ class ExpressionMaker:
         return f"{text}.{self._pick('startsWith', 'endsWith', 'contains')}({self.make('string', depth)})"
 
     def searches(self) -> Iterator[str]:
-        """Conditions that do little but look for patterns, and go through lists that depend on it."""
+        """Yield conditions that do little but look for patterns, and go through lists that depend on it."""
         for _ in range(SEARCHES):
             yield self._search()
         chosen = self._pick(*_CHOSEN)
         yield from (f'{chosen}.exists(x, x.startsWith("a"))', f'{chosen}.all(x, x != "b")')
 
     def _search(self) -> str:
-        """Patterns in one of few texts: what is looked for in one text is looked for together."""
+        """Return a search in one of few texts: what is looked for in one text is looked for together."""
         text, patterns = self._pick(*_SEARCHED), self._chance.sample(_PATTERNS, 2)
         if self._chance.random() < 0.5:
             return f'{text}.matches("{patterns[0]}")'
@@ -193,7 +193,7 @@ class FactsMaker:
         self._chance = chance
 
     def make(self) -> dict[str, Any]:
-        """One set of facts."""
+        """Return one set of facts."""
         facts = self._complete()
         for _ in range(self._chance.choice((0, 0, 1, 2, 4))):
             self._damage(facts)

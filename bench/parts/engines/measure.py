@@ -86,7 +86,7 @@ m = r.tool == p.tool && eval(p.condition)
 
 
 def flat(facts: Facts) -> Facts:
-    """Facts without lists of records and decimals."""
+    """Return facts without lists of records and decimals."""
     session, tool = facts["session"], facts["tool"]
     return {
         "agent_id": facts["agent"]["id"],
@@ -107,7 +107,7 @@ def flat(facts: Facts) -> Facts:
 
 
 def cedar(order: dict[str, Any], tool: str | None) -> Judge:
-    """Cedar by cedarpy. With a tool, only its own policies are in the set."""
+    """Return a judge by Cedar (cedarpy). With a tool, only its own policies are in the set."""
     import cedarpy  # type: ignore[import-not-found]  # noqa: PLC0415 - of another environment
 
     texts = []
@@ -135,7 +135,7 @@ def cedar(order: dict[str, Any], tool: str | None) -> Judge:
 
 
 def rego(order: dict[str, Any], tool: str | None) -> Judge:
-    """Rego by regopy, compiled to a bundle. With a tool, only its own rules are in it."""
+    """Return a judge by Rego (regopy), compiled to a bundle. With a tool, only its own rules are in it."""
     import regopy  # type: ignore[import-not-found]  # noqa: PLC0415 - of another environment
 
     lines = [REGO_HELPERS]
@@ -159,7 +159,7 @@ def rego(order: dict[str, Any], tool: str | None) -> Judge:
 
 
 def casbin(order: dict[str, Any]) -> Judge:
-    """Casbin by pycasbin, with a condition in each policy."""
+    """Return a judge by Casbin (pycasbin), with a condition in each policy."""
     import casbin as engine  # type: ignore[import-not-found]  # noqa: PLC0415 - of another environment
 
     model = engine.Model()
@@ -183,7 +183,7 @@ def casbin(order: dict[str, Any]) -> Judge:
 
 
 def per_call_us(judge: Judge, rounds: int) -> float:
-    """Microseconds of CPU a call, the median of some rounds of about a second."""
+    """Return microseconds of CPU a call, the median of some rounds of about a second."""
     start = time.process_time()
     judge()
     calls = max(1, min(CALLS_MAX, int(ROUND_S / max(time.process_time() - start, 1e-6))))

@@ -27,7 +27,7 @@ def _brackets(args: tuple[Any, ...]) -> int:
 
 
 def _lookalike(args: tuple[Any, ...]) -> int:
-    """Each domain above a name is compared, too, and the names of a list are read."""
+    """Return the price of a comparison: each domain above a name is compared, and the names of a list are read."""
     name = args[0][:NAME_CHARS_MAX] if args and args[0].__class__ is str else ""
     return UNITS_PER_SKELETON_CHAR * len(name) * name.count(".") + _names(args)
 
