@@ -93,8 +93,9 @@ class PartitionTask:
         self._read: list[Received] = []
         self._shown_inputs: frozenset[str] = frozenset() if self._hook is None else self._hook.inputs
         self._send = emit
-        # A task without a hook emits directly: the hook must cost nothing where there is none.
-        self._emit = emit if self._hook is None else self._emit_for_hook(self._hook.topics)
+        # Without a hook that is shown what is written, a task emits directly: nothing else may cost anything.
+        shown = frozenset[str]() if self._hook is None else self._hook.topics
+        self._emit = self._emit_for_hook(shown) if shown else emit
         self.steps = RecordSteps(job, partition, state, self._emit)
 
     @property

@@ -313,11 +313,19 @@ class RowKind(Kind, Enum):
     )
     BEHAVIOUR_WAITING = Kind(
         b"B",
-        "instant, event id",
+        "instant, event id, checksum of the row",
         "a decision that waits until earlier ones have come (watch)",
         "",
-        "streams.processors.watch.watch",
+        "streams.processors.watch.waiting",
         "one of a decision, for `grace_ms`",
+    )
+    BEHAVIOUR_PACK = Kind(
+        b"i",
+        "instant, event id, checksum: those of the first decision",
+        "decisions of one transaction that wait, some dozens together, with their keys (watch)",
+        "",
+        "streams.processors.watch.waiting",
+        "one of `PACK_BYTES_MAX` bytes of decisions that wait, for `grace_ms`",
     )
     BEHAVIOUR = Kind(
         b"W",

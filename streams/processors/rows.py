@@ -28,6 +28,7 @@ _NUL_BYTE = 0
 _AFTER_NUL = b"\x01"
 INSTANT_BYTES = 8
 """The length of an instant in a key, which is big-endian, so that keys are in the order of time."""
+CHECKSUM_BYTES = 4
 DAY_BYTES = 4
 """The length of a day in a key: days since 1970, big-endian."""
 _pack_segment = Struct(">QI").pack
@@ -79,6 +80,7 @@ _CONTENT = RowKind.CONTENT.prefix
 _CONTENT_KEYS = RowKind.CONTENT_KEYS.prefix
 _HALF = RowKind.HALF.prefix
 _BEHAVIOUR_WAITING = RowKind.BEHAVIOUR_WAITING.prefix
+_BEHAVIOUR_PACK = RowKind.BEHAVIOUR_PACK.prefix
 
 
 def carried_row_key(budget_key: str) -> bytes:
@@ -159,14 +161,31 @@ def half_row_key(verdict_id: str) -> bytes:
     return _HALF + verdict_id.encode()
 
 
-def behaviour_waiting_key(time_ms: int, event_id: str) -> bytes:
-    """Return the key of a decision that waits to be judged: in the order of time, then of ids."""
-    return _BEHAVIOUR_WAITING + time_ms.to_bytes(INSTANT_BYTES, "big") + event_id.encode()
+def behaviour_waiting_key(time_ms: int, event_id: str, checksum: int) -> bytes:
+    """Return the key of a decision that waits to be judged: in the order of time, of ids, of checksums of its row."""
+    instant, check = time_ms.to_bytes(INSTANT_BYTES, "big"), checksum.to_bytes(CHECKSUM_BYTES, "big")
+    return _BEHAVIOUR_WAITING + instant + event_id.encode() + _NUL + check
+
+
+def behaviour_waiting_all() -> tuple[bytes, bytes]:
+    """Return the key range of all decisions that wait in rows of their own."""
+    return _BEHAVIOUR_WAITING, bytes((_BEHAVIOUR_WAITING[0] + 1,))
 
 
 def behaviour_waiting_until(time_ms: int) -> tuple[bytes, bytes]:
     """Return the key range of the decisions that were made before `time_ms`."""
     prefix = _BEHAVIOUR_WAITING
+    return prefix, prefix + max(0, time_ms).to_bytes(INSTANT_BYTES, "big")
+
+
+def behaviour_pack_key(waiting_key: bytes) -> bytes:
+    """Return the key of the decisions that wait in one row, by the key of the first of them."""
+    return _BEHAVIOUR_PACK + waiting_key[len(_BEHAVIOUR_WAITING) :]
+
+
+def behaviour_packs_until(time_ms: int) -> tuple[bytes, bytes]:
+    """Return the key range of the packs of which a decision was made before `time_ms`."""
+    prefix = _BEHAVIOUR_PACK
     return prefix, prefix + max(0, time_ms).to_bytes(INSTANT_BYTES, "big")
 
 

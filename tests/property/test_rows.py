@@ -29,6 +29,7 @@ TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=4).map("
 TENANT = TEXT.map(lambda text: text.replace("|", "").replace("\x00", ""))
 SESSION = st.builds(session_key_of, TENANT, TEXT)
 DIGEST = st.sampled_from((b"", bytes(16), b"\x00" * 15 + b"\x01", b"\xff" * 16)) | st.binary(min_size=16, max_size=16)
+CHECKSUM = st.integers(0, 2**32 - 1)
 INSTANT = st.integers(0, 2**64 - 1)
 TOPIC = st.sampled_from(("a", "aa", "a.b", "agent.catalog.v1", "x-agent.catalog.v1"))
 
@@ -64,7 +65,13 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.APPROVAL_GRANTS: (rows.approval_grants_row_key, (SESSION,)),
     RowKind.SIGNALS: (rows.signals_row_key, (SESSION,)),
     RowKind.HALF: (rows.half_row_key, (TEXT,)),
-    RowKind.BEHAVIOUR_WAITING: (rows.behaviour_waiting_key, (INSTANT, TEXT)),
+    RowKind.BEHAVIOUR_WAITING: (rows.behaviour_waiting_key, (INSTANT, TEXT, CHECKSUM)),
+    RowKind.BEHAVIOUR_PACK: (
+        lambda time_ms, event_id, checksum: rows.behaviour_pack_key(
+            rows.behaviour_waiting_key(time_ms, event_id, checksum)
+        ),
+        (INSTANT, TEXT, CHECKSUM),
+    ),
     RowKind.BEHAVIOUR: (rows.behaviour_row_key, (st.binary(max_size=40),)),
     RowKind.BEHAVIOUR_EXPIRY: (rows.behaviour_expiry_key, (st.integers(0, 2**31), st.binary(max_size=40))),
     RowKind.CARRIED: (rows.carried_row_key, (TEXT,)),

@@ -1,9 +1,9 @@
 """Watch the behaviour of agents: hold decisions until they are in order, judge them, publish baselines, raise alerts.
 
 **Idea.** Several partitions write decisions to one partition of this processor's input, each in transactions of its
-own, so they come a little out of order. Each is kept as a row, named by its time and id, until `grace_ms` of stream
-time later. Then the rows are judged in order of their names. So order of arrival makes no difference within that time,
-and a record that comes twice is one row, or is known to its session. Timers are set on a grid, so they cost one row for
+own, so they come a little out of order. Each is kept, named by its time and id, until `grace_ms` of stream time later
+(`waiting`). Then they are judged in order of their names. So order of arrival makes no difference within that time, and
+a record that comes twice is kept once, or is known to its session. Timers are set on a grid, so they cost one row for
 many decisions, and what is judged when depends on stream time alone, not on how often the state was committed.
 
 **Rejected.** Judging on arrival: two partitions that are read at different speeds would give different alerts in a
@@ -13,7 +13,6 @@ replay.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import islice
 
 import msgspec
 
@@ -33,7 +32,7 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BASELINE
 from streams.model.types import Header, Record
-from streams.ports.processor import Output, StateView
+from streams.ports.processor import CommitHook, Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.audit import alert_status_event, audit_output
@@ -42,8 +41,6 @@ from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import (
     TimerKind,
-    behaviour_waiting_key,
-    behaviour_waiting_until,
     parse_timer,
     timer_payload,
 )
@@ -54,6 +51,7 @@ from streams.processors.watch.features import SOURCE, activity_of
 from streams.processors.watch.long_names import check_whose, with_short_names
 from streams.processors.watch.new_agents import admitted
 from streams.processors.watch.prompts import with_steady_prompt
+from streams.processors.watch.waiting import Waiting
 
 GRID_MS = 500
 JUDGED_PER_STEP_MAX = 500
@@ -72,7 +70,6 @@ _LOWERED = ControlReason.ALERTS_LOWERED
 _ANNOUNCED = AlertState.ANNOUNCED
 _BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(BehaviourEvent).decode
 replace = msgspec.structs.replace
 
 
@@ -121,8 +118,12 @@ class Watch(ReportingProcessor):
         self._of_agents, self._of_delegations = Watcher(of_agents), Watcher(of_delegations, ".root", "delegation.root")
         self._short_lived = self._of_agents.short_lived | self._of_delegations.short_lived
         self._remembered = RememberedRows()
-        # Most decisions wait for two seconds only. These are still there as they were read.
-        self._waiting = RememberedRows()
+        self._waiting = Waiting()
+
+    @property
+    def commit_hook(self) -> CommitHook:
+        """What writes the decisions together that a transaction leaves waiting."""
+        return self._waiting
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -147,13 +148,10 @@ class Watch(ReportingProcessor):
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong here")
         if record.scope is not _AGENT and record.scope is not _DELEGATION:
             raise RecordError(DeadLetterReason.RECORD_INVALID, f"the scope `{record.scope}` is not known")
-        header = record.header
         check_whose(record)
         record = with_short_names(record)
-        time_ms = max(0, header.time)
-        waiting_key, row = behaviour_waiting_key(time_ms, header.id), _encode(record)
-        state.put(waiting_key, row)
-        self._waiting.keep(waiting_key, row, record)
+        time_ms = max(0, record.header.time)
+        self._waiting.keep(record, time_ms, state)
         state.set_timer(_next_ms(max(time_ms + self._settings.grace_ms, now_ms), GRID_MS), _BEHAVIOUR_TIMER)
         return []
 
@@ -168,13 +166,11 @@ class Watch(ReportingProcessor):
             if not delete_expired(state, now_ms):
                 state.set_timer(now_ms + 1, EXPIRY_TIMER)
             return []
-        waiting = behaviour_waiting_until(now_ms - self._settings.grace_ms + 1)
-        due = list(islice(state.scan(*waiting), JUDGED_PER_STEP_MAX))
+        due = self._waiting.take(state, now_ms - self._settings.grace_ms + 1, JUDGED_PER_STEP_MAX)
         outputs: list[Output] = []
         rows = self._open_rows(state, now_ms)
-        for row_key_, row in due:
-            state.delete(row_key_)
-            outputs += self._judged(self._waiting.take(row_key_, row) or _decode(row), rows, state, now_ms)
+        for event in due:
+            outputs += self._judged(event, rows, state, now_ms)
         rows.close()
         if len(due) == JUDGED_PER_STEP_MAX:
             state.set_timer(now_ms + 1, _BEHAVIOUR_TIMER)

@@ -9,6 +9,7 @@ from simulation.fleet.fleet import Plan, make_fleet
 from streams.history.driver import DRIVER_SETTINGS, Driver
 from streams.model.topics import ALERT, ALERT_OCSF, AUDIT_REPORTED, BASELINE, BEHAVIOUR, WATCH_CHANGELOG
 from streams.ports import Outgoing, Received
+from streams.processors.row_kinds import RowKind
 from streams.processors.watch.watch import Watch
 from streams.topology import WATCH
 from tests.unit.behaviour.kit import START_MS
@@ -34,10 +35,8 @@ def decisions() -> list[Received]:
     return [record for _, record in bench.driver.log.written_since([BEHAVIOUR.name], -1)]
 
 
-def said(
-    decisions: list[Received], *, poll: int, commit: int, restart_every: int = 0
-) -> tuple[list[tuple[str, bytes | None, bytes | None]], dict[bytes, bytes]]:
-    """What a watch writes about decisions, and the rows that it has at the end.
+def judged(decisions: list[Received], *, poll: int, commit: int, restart_every: int = 0) -> Driver:
+    """A watch that has judged decisions.
 
     Args:
         decisions: the decisions.
@@ -62,6 +61,11 @@ def said(
         if restart_every and number % restart_every == restart_every - 1:
             driver.restart(Watch(WIRE, SHIPPED.declared, QUICK))
     driver.advance(driver.clock.now_ms() + LAST_MS)
+    return driver
+
+
+def said(driver: Driver) -> tuple[list[tuple[str, bytes | None, bytes | None]], dict[bytes, bytes]]:
+    """What a watch has written about decisions, and the rows that it has at the end."""
     names = [topic.name for topic in OUTPUTS]
     written = [(record.topic, record.key, record.value) for _, record in driver.log.written_since(names, -1)]
     rows: dict[bytes, bytes | None] = {}
@@ -77,10 +81,35 @@ def said(
 def test_what_a_watch_says_does_not_depend_on_polls_commits_and_restarts(
     decisions: list[Received], poll: int, commit: int, restart_every: int
 ) -> None:
-    expected, rows = said(decisions, poll=50, commit=1_000)
+    expected, rows = said(judged(decisions, poll=50, commit=1_000))
     topics = {topic for topic, _, _ in expected}
     assert {ALERT.name, ALERT_OCSF.name, BASELINE.name} <= topics
     assert len(rows) > 300
-    written, kept = said(decisions, poll=poll, commit=commit, restart_every=restart_every)
+    written, kept = said(judged(decisions, poll=poll, commit=commit, restart_every=restart_every))
     assert written == expected
     assert kept == rows
+
+
+def late(decisions: list[Received]) -> list[Received]:
+    """The decisions as keying writes them when it catches up: many at one time, so many wait for their turn at once."""
+    times = [decisions[start : start + 250][-1].timestamp_ms for start in range(0, len(decisions), 250)]
+    return [each._replace(timestamp_ms=times[number // 250]) for number, each in enumerate(decisions)]
+
+
+@pytest.mark.parametrize(("poll", "commit", "restart_every"), [(50, 1_000, 0), (50, 1_000, 1), (30, 7, 5)])
+def test_what_a_watch_says_of_many_that_wait_does_not_depend_on_them_either(
+    decisions: list[Received], poll: int, commit: int, restart_every: int
+) -> None:
+    many = late(decisions)
+    expected = said(judged(many, poll=250, commit=1))
+    assert said(judged(many, poll=poll, commit=commit, restart_every=restart_every)) == expected
+
+
+def test_decisions_that_wait_at_the_end_of_a_transaction_are_few_rows(decisions: list[Received]) -> None:
+    driver = judged(late(decisions), poll=250, commit=1_000)
+    keys = [record.key or b"" for _, record in driver.log.written_since([WATCH_CHANGELOG.name], -1)]
+    packed = [key for key in keys if key.startswith(RowKind.BEHAVIOUR_PACK.prefix)]
+    alone = [key for key in keys if key.startswith(RowKind.BEHAVIOUR_WAITING.prefix)]
+    assert packed
+    # Each is written and deleted.
+    assert len(packed) + len(alone) < len(decisions) / 5
