@@ -18,6 +18,7 @@ from simulation.fleet.agents import Planned
 from simulation.fleet.announced import notices_of
 from simulation.fleet.fleet import PLAN, Plan, make_fleet
 from simulation.fleet.habits import HABITS, OFFICE
+from streams.cli.version import is_compiled
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.services.gate.heap import settle_heap
@@ -84,6 +85,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "judges": {
             name: _figures(tally) | (_rules(stopped) if name == "detectors" else {}) for name, tally in tallies.items()
         },
+        "is_compiled": is_compiled(),
         "others_on": list(others),
         "others": _other_fleets(files, plan, others, quick=quick),
         "cost": {

@@ -62,8 +62,16 @@ def _starter_to_permit_all(kind: Kind, turns: int) -> dict[str, float]:
     return {name: median(starter[name] / plain[name] for starter, plain in pairs) for name in pairs[0][0]}
 
 
-def reports_in_turns(kind: Kind, rule_sets: Sequence[str], turns: int) -> list[tuple[dict[str, Any], ...]]:
+def reports_in_turns(
+    kind: Kind, rule_sets: Sequence[str], turns: int, *, marked: bool = False
+) -> list[tuple[dict[str, Any], ...]]:
     """Let gates with different rules, on logs of their own, take turns.
+
+    Args:
+        kind: the log.
+        rule_sets: the rules of each gate.
+        turns: how many turns count.
+        marked: whether no two calls are equal; otherwise each session makes one call again and again.
 
     Returns:
         What the gates have reported in each turn (`run_child`), in the order of `rule_sets`.
@@ -73,7 +81,7 @@ def reports_in_turns(kind: Kind, rule_sets: Sequence[str], turns: int) -> list[t
         for world in worlds:
             open_sessions(world, TURN_SESSIONS)
             # A gate processes whole batches, so each turn processes a few more intents than it counts.
-            load_intents(world, TURN_SESSIONS, 0, (turns + 1) * TURN_INTENTS * 5 // 4)
+            load_intents(world, TURN_SESSIONS, 0, (turns + 1) * TURN_INTENTS * 5 // 4, marked=marked)
         return take_turns(worlds, lambda world: run_child(world, count=TURN_COUNTED, warm_up=TURN_WARM_UP), turns)
 
 
@@ -108,9 +116,9 @@ def open_sessions(world: World, sessions: int) -> None:
     run_child(world, count=sessions, warm_up=0)
 
 
-def load_intents(world: World, sessions: int, first: int, end: int) -> None:
-    """Publish intents `first` to `end` of the sessions."""
-    world.publish(intent_records(world, sessions, first, end))
+def load_intents(world: World, sessions: int, first: int, end: int, *, marked: bool = False) -> None:
+    """Publish intents `first` to `end` of the sessions; no two of them are equal if they are `marked`."""
+    world.publish(intent_records(world, sessions, first, end, marked=marked))
 
 
 def run_child(

@@ -62,9 +62,10 @@ def behaviour_table(result: Result) -> str:
             table(("attack", "loud", "stealthy", "minutes to detection"), list(_kinds(result))),
             *_other_fleets(result, columns),
             _WHAT_COUNTS,
-            f"The detectors take {cost['us_per_event']} us of CPU for a decision, in steps of forty (decoding and "
-            f"encoding of rows included); both workers of the watch take {cost['us_per_decision']} us for a decision, "
-            f"with codec, state and transactions, on a log in memory. The detectors keep "
+            f"Measured was {_build(result)}. The detectors take {cost['us_per_event']} us of CPU for a decision, in "
+            f"steps of forty (decoding and encoding of rows included); both workers of the watch take "
+            f"{cost['us_per_decision']} us for a decision, with codec, state and transactions, on a log in memory. The "
+            f"detectors keep "
             f"{cost['bytes_per_agent']:,} bytes of an agent in {cost['rows_per_agent']:,} rows, its sessions included "
             f"({cost['bytes_per_session']} bytes of a session).\n",
             *_processes(result),
@@ -81,8 +82,18 @@ def _processes(result: Result) -> Iterator[str]:
             f"time, {watch['cpu_us_per_decision']} us for each: a verdict and an audit record are read, and what they "
             f"say is written, read and judged. These are {_input_records(watch):,} input records in a second. Rules "
             f"that ask for signals cost a gate {gate['us_of_signals']} us for an intent, {gate['us_with']} instead of "
-            f"{gate['us_without']}.\n"
+            f"{gate['us_without']}, where each session makes one call again and again{_varied(gate)}.\n"
         )
+
+
+def _varied(gate: Mapping[str, Any]) -> str:
+    # Results of earlier versions have none.
+    varied_us = gate.get("us_of_signals_varied")
+    return "" if varied_us is None else f", and {varied_us} us where no two calls are equal"
+
+
+def _build(result: Result) -> str:
+    return "a build with compiled modules" if result.get("is_compiled") else "pure Python"
 
 
 def _input_records(watch: Mapping[str, Any]) -> int:
@@ -101,7 +112,8 @@ def printed(result: Result) -> str:
     lines += [f"{kind:24}{loud:>9}{stealthy:>10}{minutes!s:>10}" for kind, loud, stealthy, minutes in _kinds(result)]
     lines += [
         "",
-        f"{cost['us_per_event']} us a decision in the detectors, {cost['us_per_decision']} us in the whole watch",
+        f"{cost['us_per_event']} us a decision in the detectors, {cost['us_per_decision']} us in the whole watch "
+        f"({_build(result)})",
         f"{cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} decisions",
         *_processes_printed(result),
         "found: an alert names a session of the attack; odd: odd but honest episodes with an alert, in %;",
@@ -126,7 +138,7 @@ def _processes_printed(result: Result) -> Iterator[str]:
             f"{found['watch']['decisions_per_cpu_s']:,} decisions ({_input_records(found['watch']):,} input records) "
             "a second of CPU on Kafka"
         )
-        yield f"{found['gate']['us_of_signals']} us an intent for signals in the gate"
+        yield f"{found['gate']['us_of_signals']} us an intent for signals in the gate{_varied(found['gate'])}"
 
 
 def _stopped_attacks(result: Result) -> Iterator[str]:

@@ -201,7 +201,7 @@ def test_tables_show_every_kind_within_a_screen() -> None:
     }
     processes = {
         "watch": {"decisions": 9, "decisions_per_cpu_s": 4_000, "cpu_us_per_decision": 250.0},
-        "gate": {"us_without": 150.0, "us_with": 165.0, "us_of_signals": 15.0},
+        "gate": {"us_without": 150.0, "us_with": 165.0, "us_of_signals": 15.0, "us_of_signals_varied": 9.0},
     }
     result = {
         "judges": {"detectors": figures},
@@ -219,6 +219,10 @@ def test_tables_show_every_kind_within_a_screen() -> None:
     assert "| a fleet with a name that is too long | 50% | 0% | 0.0 |" in behaviour_table(result)
     assert all(len(line) <= 100 for line in printed(result).splitlines())
     assert "cost a gate 15.0 us for an intent, 165.0 instead of 150.0" in behaviour_table(result)
+    assert "and 9.0 us where no two calls are equal" in behaviour_table(result)
+    assert "and 9.0 us where no two calls are equal" in printed(result)
+    assert "(pure Python)" in printed(result)
+    assert "a build with compiled modules" in behaviour_table({**result, "is_compiled": True})
     assert "4,000 decisions in a second of CPU time" in behaviour_table(result)
     assert "These are 8,000 input records in a second." in behaviour_table(result)
     assert "4,000 decisions (8,000 input records) a second of CPU" in printed(result)
