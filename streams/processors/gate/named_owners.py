@@ -10,12 +10,13 @@ the subject apart: at a desk nobody's data is the subject's, and elsewhere `owne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from streams.behaviour.activity import digest_of
 from streams.model.attributes import OWNER_SUB, entity_id_of
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.attributes import UNKNOWN, Attributes
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.gate.case import Case
 from streams.provenance.contents.leaves import leaves_of
 from streams.provenance.pointers import last_name
@@ -36,22 +37,22 @@ def with_owners(known: tuple[int, ...], case: Case, attributes: Attributes) -> t
         case: the call.
         attributes: what operators' systems say.
     """
-    if len(known) >= OWNERS_MAX or case.tool is None:
+    tool = case.tool
+    if len(known) >= OWNERS_MAX or tool is None:
+        return known
+    kinds = attributes.owner_kinds(case.asked.intent.header.tenant_uid)
+    if not kinds and not tool.uses.owner_args:
+        # As of most tools: nothing says whose anything is.
         return known
     found = dict.fromkeys(known)
-    for owner in _owners_in(case, attributes):
+    for owner in _owners_in(case, tool, kinds, attributes):
         found[digest_of(owner)] = None
     return known if len(found) == len(known) else tuple(found)[:OWNERS_MAX]
 
 
-def _owners_in(case: Case, attributes: Attributes) -> Iterator[str]:
+def _owners_in(case: Case, tool: CatalogTool, kinds: Collection[str], attributes: Attributes) -> Iterator[str]:
     """Yield whose data a call is about, by the names that operators' systems or its arguments have for them."""
-    tool, tenant_uid = case.tool, case.asked.intent.header.tenant_uid
-    if tool is None:
-        return
-    owner_args, kinds = tool.uses.owner_args, attributes.owner_kinds(tenant_uid)
-    if not owner_args and not kinds:
-        return
+    tenant_uid, owner_args = case.asked.intent.header.tenant_uid, tool.uses.owner_args
     for number, leaf in enumerate(leaves_of(case.known_arguments().values)):
         value = entity_id_of(leaf.value)
         if number >= LEAVES_MAX:

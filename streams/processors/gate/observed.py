@@ -69,7 +69,7 @@ class Observed(msgspec.Struct, frozen=True):
         if self.returns:
             text = f"the session came back to an instance after another one had used it, {self.returns} times"
             found.append(Signal(name="returns", score=float(self.returns), explain=text))
-        if self.owners >= TOLD_OWNERS:
+        if len(self.row.owners) > TOLD_OWNERS:
             text = f"the session's calls are about the data of {self.owners} people beside the first one"
             found.append(Signal(name="owners", score=float(self.owners), explain=text))
         return (*found, *self.told)
