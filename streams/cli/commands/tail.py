@@ -12,7 +12,7 @@ from streams.cli.options.groups import takes_groups
 from streams.cli.options.shared import Connection, FollowOption, Output
 from streams.cli.terminal.near_names import warn_unknown
 from streams.cli.terminal.screen import FAIL, WARN, Screen
-from streams.cli.views.rows import Row, event_row, heading, letter_row, line_of, removal_row, row_of
+from streams.cli.views.rows import Row, day_heading, event_row, heading, letter_row, line_of, removal_row, row_of
 from streams.model.revocation import RevocationKind
 from streams.operations.topics.lookup import meant_session
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
@@ -106,8 +106,12 @@ def print_records(
             _warn_unknown(opened, codec, clock, settings, wanted.session)
         screen.rich(heading(subject, screen.width_chars))
         records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
-        count = 0
+        count, day = 0, ""
         for count, seen in enumerate(records, start=1):
+            of_day = day_heading(seen.received.timestamp_ms)
+            if of_day.plain != day:
+                day = of_day.plain
+                screen.rich(of_day)
             _print(screen, seen, connection)
             if count == count_max:
                 break

@@ -27,8 +27,7 @@ _STATES = {
     AlertState.FALSE_POSITIVE: ("false positive", FAINT),
 }
 _WHO_CHARS_MAX = 28
-_TITLE_CHARS_MIN = 20
-_GAP_CHARS = 2
+_TITLE_CHARS_MAX = 240
 _OWN_NAME = "stoplog"
 _STOP_OF_A_SESSION = "kill --session "
 
@@ -93,7 +92,7 @@ def status_fields(handled: Handled) -> dict[str, Any]:
 
 
 def list_alerts(screen: Screen, incidents: Sequence[Incident], ids: dict[str, str], now_ms: int) -> None:
-    """Write incidents as a table, each in a line.
+    """Write incidents as a table, each in a line; on a narrow terminal, what happened goes on below.
 
     Args:
         ids: the ids that are shown, by finding.
@@ -104,24 +103,13 @@ def list_alerts(screen: Screen, incidents: Sequence[Incident], ids: dict[str, st
     if screen.as_json or not incidents:
         return
     head = ("severity", "state", "age", "alert", "agent", "what")
-    rows = [_row(incident, ids, now_ms) for incident in incidents]
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
-    left = screen.width_chars - sum(widths) - _GAP_CHARS * len(widths)
     cells: list[list[str | Text]] = []
-    for (handled, _), row in zip(incidents, rows, strict=True):
+    for incident in incidents:
+        handled, row = incident.face, _row(incident, ids, now_ms)
         style = FAIL if handled.alert.severity_id >= Severity.HIGH and not handled.is_closed else WARN
         style = FAINT if handled.is_closed else style
-        title = _fitting(row[-1], handled.alert, max(_TITLE_CHARS_MIN, left))
-        cells.append([Text(row[0], style), Text(row[1], _STATES[handled.state][1]), *row[2:-1], title])
+        cells.append([Text(row[0], style), Text(row[1], _STATES[handled.state][1]), *row[2:]])
     screen.table(head, cells)
-
-
-def _fitting(title: str, alert: Alert, chars_max: int) -> str:
-    """Return a title as far as it fits. Its tool, which stands at the end, comes first where that would be cut off."""
-    tool = "" if alert.tool is None else printable(tool_text(alert.tool))
-    if tool and len(title) > chars_max and title.endswith(f": {tool}"):
-        title = f"{tool}: {title.removesuffix(f': {tool}')}"
-    return short(title, chars_max)
 
 
 def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int) -> None:
@@ -171,9 +159,19 @@ def _row(incident: Incident, ids: dict[str, str], now_ms: int) -> tuple[str, ...
         state_name(handled),
         age_text(now_ms - alert.last_seen_time, brief=True),
         ids[alert.finding_uid],
-        short("" if alert.act is None else alert.act.sub, _WHO_CHARS_MAX),
-        printable(f"{times}{alert.title}"),
+        short(_agent(alert), _WHO_CHARS_MAX),
+        short(f"{times}{alert.title}", _TITLE_CHARS_MAX),
     )
+
+
+def _agent(alert: Alert) -> str:
+    """Return the agent that an alert is about; nothing if a person or a service did it."""
+    return "" if alert.act is None or _is_of_operator(alert) else alert.act.sub
+
+
+def _is_of_operator(alert: Alert) -> bool:
+    """Return whether somebody who operates stoplog did it, such as an import of tools: they have no issuer."""
+    return alert.act is not None and not alert.act.iss and alert.session_id is None
 
 
 def _documents(alert: Alert) -> str:
@@ -194,7 +192,8 @@ def _rows(alert: Alert, incident: Incident, now_ms: int) -> list[tuple[str, str]
     return [
         ("alert", alert.finding_uid),
         ("tenant", alert.header.tenant_uid),
-        ("agent", "" if alert.act is None else alert.act.sub),
+        ("agent", _agent(alert)),
+        ("by", alert.act.sub if alert.act is not None and _is_of_operator(alert) else ""),
         ("for", alert.sub or ""),
         ("session", alert.session_id or ""),
         ("tool", "" if alert.tool is None else tool_text(alert.tool)),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from streams.cli.terminal.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.terminal.styled import Text
 from streams.cli.terminal.text import printable, short
-from streams.codec.instants import time_text
+from streams.codec.instants import instant_text, time_text
 from streams.model.alert import Alert, Severity, severity_word
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.attributes import EntityAttributes
@@ -112,12 +112,19 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
         (f"{time_text(time_ms)}  ", FAINT),
         (f"{short(row.what, _WHAT_CHARS):<{_WHAT_CHARS}} ", row.style),
         f"{short(row.session, session_chars):<{session_chars}} ",
-        (f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG),
     )
-    first_chars = width_chars - len(line)
+    left_chars = width_chars - len(line)
+    first_chars = left_chars - _CALL_CHARS - 1
     whole = short(row.why, _WHY_CHARS_MAX)
-    # On a narrow terminal, all of it stands below.
-    first = next(iter(textwrap.wrap(whole, first_chars)), "") if first_chars >= _WHY_CHARS_MIN else ""
+    if first_chars < _WHY_CHARS_MIN:
+        # On a narrow terminal, all of the reason stands below, and so does a call that the rest of the line is too
+        # short for.
+        call = short(row.call, _WHY_CHARS_MIN + max(_CALL_CHARS, width_chars))
+        line.append(call if len(call) <= left_chars else f"\n{_INDENT}{call}", STRONG)
+        first = ""
+    else:
+        line.append(f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG)
+        first = next(iter(textwrap.wrap(whole, first_chars)), "")
     line.append(first)
     left = whole[len(first) :].strip()
     if left:
@@ -141,6 +148,11 @@ def heading(subject: str, width_chars: int) -> Text:
     )
     text = " ".join([*(f"{name:<{chars}}" for name, chars in columns), "why"])
     return Text(text[:width_chars], FAINT)
+
+
+def day_heading(time_ms: int) -> Text:
+    """Return the line that stands before the first record of a day: the records themselves have the time only."""
+    return Text(instant_text(time_ms).partition(" ")[0], FAINT)
 
 
 def _session_chars(width_chars: int) -> int:

@@ -169,7 +169,7 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def _document(view: SessionView, document: Document) -> dict[str, Any]:
-    return {**asdict(document), "args_json": _args_of(view, document)}
+    return {**asdict(document), "label": view.label_of(document), "args_json": _args_of(view, document)}
 
 
 def _args_of(view: SessionView, document: Document) -> str | None:
@@ -237,9 +237,9 @@ def _show_documents(screen: Screen, view: SessionView, lines_max: int) -> None:
     for document in documents:
         name = document.name or short(_args_of(view, document) or "", _DOCUMENT_CHARS_MAX)
         times = f" x{document.times}" if document.times > 1 else ""
-        label = f"  {document.label}" if document.label else ""
+        label = f"  {view.label_of(document)}".rstrip()
         told = Text.assemble(
-            (printable(document.how), STRONG), printable(f"{times}  {name}"), (printable(label), FAINT)
+            (printable(document.how), STRONG), (printable(f"{times}{label}"), FAINT), printable(f"  {name}")
         )
         rows.append((Text(time_text(document.first_ms), FAINT), told))
     screen.table(("", ""), rows)

@@ -128,6 +128,7 @@ class Document:
     how: str
     label: str
     intent_id: str | None
+    event_id: str
     first_ms: int
     last_ms: int
     times: int = 1
@@ -165,6 +166,7 @@ class SessionView:
     waiting: dict[str, Outcome] = field(default_factory=dict)
     active_ms: int = 0
     _counted: set[str] = field(default_factory=set)
+    _origins: dict[str, str] = field(default_factory=dict)
 
     @property
     def sub(self) -> str:
@@ -227,14 +229,14 @@ class SessionView:
         elif isinstance(record, AuditEvent):
             self._take_audit(record, time_ms)
 
+    def label_of(self, document: Document) -> str:
+        """Return as what a document counts: its own label, or else that of the catalog, as verdicts name it."""
+        return document.label or self._origins.get(document.event_id, "")
+
     def forget_lines(self) -> None:
         """Forget the single calls and inputs, of which only the counts are of interest."""
-        self.read.clear()
-        self.did.clear()
-        self.intents.clear()
-        self.answers.clear()
-        self.documents.clear()
-        self._counted.clear()
+        for lines in (self.read, self.did, self.intents, self.answers, self.documents, self._counted, self._origins):
+            lines.clear()
 
     def _take_audit(self, record: AuditEvent, time_ms: int) -> None:
         if is_of_a_gate(record):
@@ -340,11 +342,15 @@ class SessionView:
             if known is None:
                 while len(self.documents) >= LINES_MAX:
                     del self.documents[next(iter(self.documents))]
-                self.documents[source, how] = Document(name, how, label, event.intent_id, time_ms, time_ms)
+                self.documents[source, how] = Document(
+                    name, how, label, event.intent_id, event.header.id, time_ms, time_ms
+                )
             else:
                 known.last_ms, known.times, known.label = time_ms, known.times + 1, label or known.label
 
     def _take_verdict(self, verdict: Verdict, time_ms: int) -> None:
+        for influence in verdict.influences:
+            self._origins[influence.event_id] = influence.origin.value.lower()
         self._take_decision(verdict, verdict.evaluated_at, time_ms, verdict.args_json)
 
     def _take_decision(self, record: Verdict | AuditEvent, judged_ms: int, time_ms: int, args_json: str | None) -> None:

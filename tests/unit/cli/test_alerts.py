@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -121,6 +122,16 @@ def test_for_a_person_the_list_is_a_line_each_with_the_next_command(desk: Stoplo
     assert "7 times: The same call again and again: mailer" in lines[1]
     assert f"stoplog alerts show {MAILER[:8]}" in lines[-1]
     assert "and 2 further incidents" in desk("alerts", "list", "--max", "1", "--no-json").out
+
+
+def test_a_person_who_has_caused_an_alert_is_not_shown_as_an_agent(desk: Stoplog) -> None:
+    """An import of tools has no session, and whoever runs it no issuer."""
+    imported = again(ALERTS[1], 1)
+    raise_(msgspec.structs.replace(imported, dedup_key="import", session_id=None, act=Actor(iss="", sub="zoe")))
+    assert "zoe" not in desk("alerts", "list", "--no-json").out
+    shown = desk("alerts", "show", imported.finding_uid, "--no-json").out
+    assert re.search(r"^by +zoe *$", shown, re.MULTILINE)
+    assert not re.search("^agent ", shown, re.MULTILINE)
 
 
 def test_who_replaces_what_somebody_has_done_is_told(desk: Stoplog) -> None:

@@ -66,6 +66,13 @@ def test_long_reasons_go_on_below(width_chars: int, word: str) -> None:
     assert lines[-1].endswith("…")
 
 
+def test_a_long_name_is_not_cut_off_on_a_narrow_terminal() -> None:
+    row = Row("ALERT HIGH", "", "s-1", "delegation_arguments_not_granted", "why")
+    lines = line_of(row, TIME_MS, 80).plain.split("\n")
+    assert [line.strip() for line in lines[1:]] == ["delegation_arguments_not_granted", "why"]
+    assert "some_reason_of_26_letters_" in line_of(row._replace(call="some_reason_of_26_letters_"), TIME_MS, 80).plain
+
+
 def test_what_people_do_with_an_alert_has_its_alert_and_who_and_why() -> None:
     status = AlertStatus(
         header=header("status", TIME_MS),

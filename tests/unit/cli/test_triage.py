@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -327,9 +328,10 @@ class TestSession:
         assert all(each["ran_ms"] >= each["evaluated_ms"] > 0 for each in ran)
         read = [json.loads(each["args_json"]).get("revision") for each in shown["documents"]]
         assert "HEAD:docs/vendor-notes.md" in read
+        assert {each["label"] for each in shown["documents"][:-1]} == {"untrusted"}, "as the catalog says"
         text = triage("session", "show", alert["session_id"], "--no-json").out
         assert f"intent {denied[0]['intent_id']}" in text
-        assert "what it read" in text
+        assert re.search(r"what it read\n.* git/git_show  untrusted  ", text)
 
     def test_every_id_of_a_session_shows_it(self, triage: Triage) -> None:
         """The settings name another tenant than the demonstration has."""
@@ -592,16 +594,27 @@ class TestOver:
         assert "stoplog kill --session" in text
 
 
-def test_a_narrow_list_of_alerts_names_the_tool(triage: Triage, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a title is cut off; what was called is what tells one alert from another."""
+def test_a_narrow_list_of_alerts_cuts_nothing_off(triage: Triage, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     asked = ("alerts", "list", "--no-json", "--state-dir", str(state))
-    lines = written_to_terminal(monkeypatch, lambda: assert_success(run(asked))).decode().splitlines()
-    (line,) = [line for line in lines if "office-assistant" in line]
-    assert len(line) <= 80
-    assert "mail/send: tool call" in line
+    written = written_to_terminal(monkeypatch, lambda: assert_success(run(asked))).decode()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", written).splitlines()
+    (at,) = [at for at, line in enumerate(lines) if "office-assistant" in line]
+    assert max(map(len, lines[: at + 1])) <= 80
+    left = lines[0].index("what")
+    below = takewhile(lambda line: line.strip() and not line[:left].strip(), lines[at + 1 :])
+    whole = " ".join(line[left:].strip() for line in (lines[at], *below))
+    assert whole == "tool call denied by a rule: mail/send"
     assert "tool call denied by a rule: mail/send" in triage("alerts", "list", "--no-json").out
+
+
+def test_records_of_the_log_stand_below_their_day(triage: Triage) -> None:
+    """Each has the time only, and the log goes back for weeks."""
+    lines = triage("tail", "alerts", "--no-follow", "--no-json").out.splitlines()
+    days = [at for at, line in enumerate(lines) if re.fullmatch(r"\d{4}-\d\d-\d\d", line)]
+    assert days[0] == 1
+    assert len(days) < sum("ALERT" in line for line in lines)
 
 
 def assert_success(status: int) -> None:

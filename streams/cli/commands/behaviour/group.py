@@ -130,9 +130,9 @@ def _fields(portrait: Portrait, chosen: Known) -> dict[str, object]:
 
 
 def _tell(screen: Screen, portrait: Portrait) -> None:
-    screen.say(f"what is usual for {portrait.agent}", STRONG)
-    screen.say(f"  {portrait.epoch}")
-    screen.say(f"  learned from {portrait.learned}; published at {portrait.published}", FAINT)
+    screen.prose(f"what is usual for {portrait.agent}", STRONG)
+    screen.prose(f"  {portrait.epoch}")
+    screen.prose(f"  learned from {portrait.learned}; published at {portrait.published}", FAINT)
     screen.say()
     _tell_changes(screen, portrait)
     _tell_bars(screen, "tools", portrait.tools)
@@ -160,11 +160,11 @@ def _tell_changes(screen: Screen, portrait: Portrait) -> None:
     if not portrait.since:
         screen.say(portrait.heading, FAINT)
     elif not portrait.changes:
-        screen.say(f"{portrait.heading}, it behaves as before", OK)
+        screen.prose(f"{portrait.heading}, it behaves as before", OK)
     else:
-        screen.say(f"{portrait.heading}:", WARN)
+        screen.prose(f"{portrait.heading}:", WARN)
         for change in portrait.changes:
-            screen.say(f"  - {change.text}")
+            screen.prose(f"  - {change.text}")
     screen.say()
 
 
