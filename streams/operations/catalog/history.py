@@ -142,10 +142,7 @@ class CatalogHistory:
         """
         tool, at, wanted = reference.rpartition("@")
         if not at or len(wanted) != ENTRY_ID_CHARS or "/" not in tool:
-            raise CatalogFormError(
-                f"`{reference}` is not the name of an entry; write `SERVER/TOOL@ID`, as shown by "
-                "`stoplog catalog list --proposed`"
-            )
+            raise CatalogFormError(_misnamed(reference))
         for each in self.of_tool(tool_name(tool)):
             if each.own_id == wanted:
                 return each
@@ -231,6 +228,20 @@ def read_catalog_history(operator: Operator, at_ms: int | None = None) -> Catalo
         )
     in_force = {name: tool.entry for name, tool in (catalog.tools | catalog.servers).items()}
     return CatalogHistory(tuple(listed.values()), in_force, reviewers)
+
+
+def _misnamed(reference: str) -> str:
+    """Return what the name of an entry lacks, and the command that shows the whole name."""
+    tool, _, own_id = reference.rpartition("@")
+    if "/" not in tool or tool.endswith("/"):
+        tool, own_id = reference, ""
+    if "/" not in tool:
+        return (
+            f"`{reference}` is not the name of an entry; write `SERVER/TOOL@ID`, as shown by "
+            "`stoplog catalog list --proposed`"
+        )
+    lack = f"an id has {ENTRY_ID_CHARS} characters, not {len(own_id)}" if own_id else "the id is missing"
+    return f"`{reference}` is not the name of an entry: {lack}; `stoplog catalog review {tool}` shows the whole name"
 
 
 def _signers(reviewers: Reviewers, entry: ToolCatalogEntry) -> tuple[str, ...]:

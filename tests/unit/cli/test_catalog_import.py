@@ -76,6 +76,37 @@ def test_who_approves_what_is_approved_already_is_told_what_this_replaces(
     )
 
 
+def test_who_blocks_a_tool_is_told_how_to_undo_it(
+    stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOPLOG_CATALOG__ALLOW_UNSIGNED", "true")
+    imported(stoplog, home, None)
+    (listed,) = stoplog("catalog", "list").records
+    assert stoplog("catalog", "approve", listed["reference"], "--as", "ann", "--expires", "2090-01-02").status == 0
+    said = stoplog("catalog", "block", "mail/send_mail", "--why", "odd mails", "--as", "ann", "--no-json").out
+    assert "2090" not in said, "a block does not end with the approval before it"
+    undo = said.splitlines()[-1].removeprefix("to undo").strip()
+    assert undo.startswith("stoplog catalog approve mail/send_mail@")
+    assert stoplog(*undo.split()[1:]).status == 0
+    assert "approved, in force" in stoplog("catalog", "list", "--no-json").out
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("mail/send_mail", "the id is missing; `stoplog catalog review mail/send_mail` shows the whole name"),
+        ("mail/send_mail@12ab", "an id has 40 characters, not 4; `stoplog catalog review mail/send_mail` shows"),
+        ("mail/@reports", "the id is missing; `stoplog catalog review mail/@reports` shows the whole name"),
+        ("mail", "write `SERVER/TOOL@ID`, as shown by `stoplog catalog list --proposed`"),
+    ],
+)
+def test_what_the_name_of_an_entry_lacks_is_named(stoplog: Stoplog, reference: str, told: str) -> None:
+    result = stoplog("catalog", "approve", reference)
+    assert result.status == 2
+    assert f"`{reference}` is not the name of an entry" in result.err
+    assert told in result.err
+
+
 def test_a_list_has_a_line_for_each_tool_and_the_ids_that_a_decision_needs(
     stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -28,6 +29,7 @@ from streams.cli.options.shared import (
 from streams.cli.options.stretches import instant_ms
 from streams.cli.terminal.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.views.catalog import entry_fields
+from streams.cli.views.next_steps import tell_steps
 from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES
@@ -195,7 +197,11 @@ def block(
             draft_decision(desk.operator, desk.history, _newest(desk.history, tool), EntryState.BLOCKED, note=why)
             for tool in tools
         ]
-        _finish(output.screen(), desk, entries, None, "blocked")
+        screen = output.screen()
+        blocked = _finish(screen, desk, entries, None, "blocked")
+    key = " --key FILE" if desk.history.reviewers.are_asked else ""
+    undo = [f"catalog approve {quote(desk.history.as_listed(entry).reference)}{key}" for entry in blocked]
+    tell_steps(screen, connection, [("to undo", command) for command in undo])
 
 
 @takes_groups
@@ -291,7 +297,10 @@ def _tell_renewed(screen: Screen, before: ToolCatalogEntry) -> None:
 
 
 def _until(entry: ToolCatalogEntry) -> str:
-    return "" if entry.review_expires is None else f", until {format_instant(entry.review_expires)}"
+    """Return until when an approval counts. Other decisions have no end, whatever the approval before them had."""
+    if entry.review_expires is None or entry.state not in GRANTING_STATES:
+        return ""
+    return f", until {format_instant(entry.review_expires)}"
 
 
 class _Desk(NamedTuple):
@@ -310,8 +319,10 @@ def _deciding(settings: Settings, signing: Signature, by: str | None) -> Iterato
         yield _Desk(operator, read_catalog_history(operator), signing_key)
 
 
-def _finish(screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: Path | None, act: str) -> None:
-    """Sign the entries, then write a draft or publish them."""
+def _finish(
+    screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: Path | None, act: str
+) -> list[ToolCatalogEntry]:
+    """Sign the entries, then write a draft or publish them, and return them as they are then."""
     if desk.key is not None:
         entries = [sign_entry(entry, desk.key) for entry in entries]
     if out is not None:
@@ -319,8 +330,10 @@ def _finish(screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: P
         tell(screen, entries, "drafted")
         screen.say(f"draft written: {out}", STRONG)
         _tell_lacking(screen, desk.operator.deployment.catalog, entries)
-        return
-    tell(screen, publish_decisions(desk.operator, entries), act)
+        return entries
+    published = publish_decisions(desk.operator, entries)
+    tell(screen, published, act)
+    return published
 
 
 def _tell_lacking(screen: Screen, section: CatalogSection, entries: Sequence[ToolCatalogEntry]) -> None:
