@@ -19,7 +19,8 @@ from streams.policy.authoring.fixtures import Fixtures
 from streams.policy.authoring.lint import report_missing_rules
 from streams.policy.authoring.located_files import read_files
 from streams.policy.authoring.possible_facts import is_always_supplied
-from streams.policy.errors import Finding, Findings, Location, Severity, nearest
+from streams.policy.authoring.rule_names import RuleNames
+from streams.policy.errors import Finding, Findings, Location, Severity
 from streams.policy.language.bundle import load_bundle
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, to_python
 from streams.policy.language.paths import split_path
@@ -228,7 +229,7 @@ class _CaseFileReader:
         self._path = path
         self._findings = findings
         self._fixtures = fixtures
-        self._rule_ids = {rule.rule.id for rule in ruleset.rules}
+        self._rules = RuleNames(ruleset)
         self._pack = path.parent.name
         self._reader = MappingReader(node, "a case file", ("tests!", "base", "cases!"), findings)
         tests = self._reader.text("tests")
@@ -295,10 +296,7 @@ class _CaseFileReader:
             return None
         found = set()
         for item in node.items:
-            if not isinstance(item, Scalar) or item.text not in self._rule_ids:
-                text = item.text if isinstance(item, Scalar) else "?"
-                hint = nearest(text, self._rule_ids)
-                reader.error("unknown_rule", item.location, f"unknown rule `{text}`", hint)
-            else:
-                found.add(item.text)
+            text = item.text if isinstance(item, Scalar) else "?"
+            if self._rules.check(reader, item.location, text):
+                found.add(text)
         return frozenset(found)

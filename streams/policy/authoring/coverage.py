@@ -131,8 +131,8 @@ class Coverage:
                 f"or add a case without it that expects `errors: [{rule_id}]`"
             )
             required = (
-                ("the rule fires", counts.fires, None),
-                ("the rule does not fire", counts.silent or is_constant, None),
+                ("the rule matches", counts.fires, None),
+                ("the rule does not match", counts.silent or is_constant, None),
                 ("a field that the rule reads is missing", counts.missing or is_constant, advice),
             )
             for text, is_covered, hint in required:

@@ -8,6 +8,7 @@ from typing import Any
 
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.policy.authoring.located_files import read_located
+from streams.policy.authoring.rule_names import RuleNames
 from streams.policy.authoring.scenario import LAST_LINE, ExpectedCall, ExpectedLine, ExpectedStep, ScenarioVerdict
 from streams.policy.authoring.scenario_keys import (
     CALL_EXPECT_KEYS,
@@ -33,18 +34,18 @@ class KnownNames:
     """The names that expectations may use.
 
     Attributes:
-        rules: ids of rules; None: any.
+        rules: the rules; None: any.
         memories: names of memories; None: any.
         budgets: names of budgets; None: any.
     """
 
     def __init__(self, ruleset: CompiledRuleset | None) -> None:
-        self.rules: frozenset[str] | None = None
+        self.rules: RuleNames | None = None
         self.memories: frozenset[str] | None = None
         self.budgets: frozenset[str] | None = None
         if ruleset is not None:
             packs = ruleset.bundle.packs
-            self.rules = frozenset(rule.rule.id for rule in ruleset.rules)
+            self.rules = RuleNames(ruleset)
             self.memories = frozenset(memory.name for pack in packs for memory in pack.memories)
             self.budgets = frozenset(budget.name for pack in packs for budget in pack.budgets)
 
@@ -158,8 +159,7 @@ class ExpectReader:
 
     def _call(self, reader: MappingReader) -> ExpectedCall:
         verdict = reader.choice("verdict", ScenarioVerdict) if reader.node("verdict") is not None else None
-        rules = self._known(reader, "rules", self._names.rules)
-        errors = self._known(reader, "errors", self._names.rules)
+        rules, errors = self._rule_ids(reader, "rules"), self._rule_ids(reader, "errors")
         return ExpectedCall(
             location=reader.location,
             verdict=verdict or ScenarioVerdict.NONE,
@@ -170,15 +170,15 @@ class ExpectReader:
             budgets=self._values(reader, "budgets", self._names.budgets, "budget", (int,)),
         )
 
-    def _known(self, reader: MappingReader, key: str, known: frozenset[str] | None) -> frozenset[str] | None:
+    def _rule_ids(self, reader: MappingReader, key: str) -> frozenset[str] | None:
         nodes = self._list(reader, key)
         if nodes is None:
             return None
         found = set()
         for node in nodes:
             rule_id = self._text_of(reader, node)
-            if known is not None and rule_id not in known:
-                reader.error("unknown_rule", node.location, f"unknown rule `{rule_id}`", nearest(rule_id, known))
+            if self._names.rules is not None:
+                self._names.rules.check(reader, node.location, rule_id)
             found.add(rule_id)
         return frozenset(found)
 

@@ -293,7 +293,7 @@ class TestTest:
             "changes": 2, "changes_unnoticed": 0,
         }  # fmt: skip
         (row,) = of_kind(result, "rule")
-        assert (row["rule_id"], row["fires"], row["does_not_fire"], row["misses_a_field"]) == ("P-1", 1, 1, 1)
+        assert (row["rule_id"], row["matches"], row["does_not_match"], row["misses_a_field"]) == ("P-1", 1, 1, 1)
         assert [record["case"] for record in of_kind(result, "case")] == ["calm", "risky", "blank"]
 
     def test_sound_cases(self, stoplog: Stoplog, home: Path) -> None:

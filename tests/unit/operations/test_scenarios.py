@@ -399,6 +399,13 @@ class TestErrors:
         report = run(tmp_path, f"{{{REFUND}, expect: allow}}", head=HEAD.replace(before, after, 1))
         assert code in {found for found, _, _ in errors(report)}
 
+    def test_a_rule_that_is_off(self, tmp_path: Path) -> None:
+        rules = RULES.replace("{id: P-1, effect: permit,", '{id: P-1, effect: permit, mode: "off",')
+        report = run(tmp_path, f"{{{REFUND}, expect: {{verdict: allow, rules: [P-1]}}}}", rules=rules)
+        ((code, _, hint),) = errors(report)
+        assert code == "rule_off"
+        assert hint.startswith("expect it no longer, or set its `mode` to `shadow`")
+
     def test_two_scenarios_of_one_name(self, tmp_path: Path) -> None:
         step = f"{{{REFUND}, expect: allow}}"
         again = f"  - name: one\n    steps:\n      - {step}\n"

@@ -77,9 +77,9 @@ def test_each_rule_needs_three_kinds_of_cases(tmp_path: Path) -> None:
     assert report.failures == ()
     assert sorted((finding.rule_id, finding.message) for finding in report.findings) == [
         ("D-1", "no case in which a field that the rule reads is missing"),
-        ("D-1", "no case in which the rule fires"),
+        ("D-1", "no case in which the rule matches"),
         ("P-1", "no case in which a field that the rule reads is missing"),
-        ("P-1", "no case in which the rule does not fire"),
+        ("P-1", "no case in which the rule does not match"),
     ]
 
 
@@ -152,6 +152,14 @@ cases:
 
 def test_a_rule_that_reads_nothing_need_only_fire(tmp_path: Path) -> None:
     assert run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: allow}}"), PERMIT)).passed
+
+
+def test_a_case_that_names_a_rule_which_is_off_says_so(tmp_path: Path) -> None:
+    """The rule is there, and no other one is meant."""
+    rules = rule(id="P-1", effect="permit", when="session.risk < 3") + rule(id="D-1", when="true", mode='"off"')
+    report = run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: allow, rules: [P-1, D-1]}}"), rules))
+    (found,) = [each for each in report.findings if each.code in ("rule_off", "unknown_rule")]
+    assert found.message == "rule `D-1` is off, so it matches no call"
 
 
 @pytest.mark.parametrize(

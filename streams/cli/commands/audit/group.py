@@ -232,8 +232,8 @@ def query(
     """Ask an archive of the audit log in SQL.
 
     The table `audit` has every record. The views are `calls` (each intent once, with its last verdict), `denials`,
-    `approvals`, `sessions` and `tools_by_agent`. `describe calls` lists the columns of one. The query runs on this
-    machine, and can read the archive only.
+    `approvals`, `sessions` and `tools_by_agent`. To list the columns of a view, ask `describe calls`. The query runs on
+    this machine, and can read the archive only.
     """
     from streams.operations.archive.query import ask  # noqa: PLC0415 - needs an extra
 

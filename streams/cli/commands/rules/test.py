@@ -65,7 +65,7 @@ def run_tests(
     stops. Histories are weeks of work in some lines: they run through the watch of `stoplog watch`, and must raise
     exactly the alerts that they name. `--verbose` shows them all, with what the alerts say.
 
-    Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
+    Every rule needs a case in which it matches, one in which it does not, and one in which a field that it reads is
     missing. Conditions that are never true, or never false, in any case are reported. With `--mutate`, a change that no
     case detects is a failure, too.
 
@@ -96,7 +96,7 @@ def run_tests(
         screen.record({"record": "rule", **_rule_fields(counts)})
     lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
     if lacking:
-        columns = ("rule", "fires", "does not fire", "misses a field", "outcomes seen")
+        columns = ("rule", "matches", "does not match", "misses a field", "outcomes seen")
         screen.table(columns, map(_rule_row, lacking))
     _tell_attacks(screen, report.attacks)
     tell_scenario_counts(screen, scenarios)
@@ -235,8 +235,8 @@ def _technique_row(result: TechniqueResult) -> list[str | Text]:
 def _rule_fields(counts: RuleCoverage) -> dict[str, object]:
     return {
         "rule_id": counts.rule_id,
-        "fires": counts.fires,
-        "does_not_fire": counts.silent,
+        "matches": counts.fires,
+        "does_not_match": counts.silent,
         "misses_a_field": counts.missing,
         "condition_outcomes": 2 * counts.tests,
         "condition_outcomes_seen": counts.seen,
