@@ -12,6 +12,9 @@ from typing import Any
 COMMANDS_SHOWN_MAX = 12
 """A longer list is that of `--help`."""
 
+AFTER_COMMANDS = frozenset({"--log", "--bootstrap", "--state-dir", "--json", "--no-json"})
+"""Options of most commands, which other programs take before them."""
+
 OTHER_WORDS = {
     "stop": "kill",
     "revoke": "kill",
@@ -46,6 +49,7 @@ def told(error: Any) -> str | None:
     if context is None:
         return _in_our_words(usage())
     text = _argument_as_option(error, context) or _in_our_words(usage()) + _commands(error, context)
+    text += _misplaced(error, context)
     return f"{text}\nRun `{context.command_path} --help` for help."
 
 
@@ -68,6 +72,19 @@ def _argument_as_option(error: Any, context: Any) -> str | None:
         if param.param_type_name == "argument" and option.upper() in _NAME.findall(metavar):
             return f"write {metavar} without `--{option}`: `{context.command_path} {metavar}`"
     return None
+
+
+def _misplaced(error: Any, context: Any) -> str:
+    """Return where an option stands that is on the wrong side of the command."""
+    if not hasattr(error, "possibilities"):
+        return ""
+    name, root = error.option_name, context.find_root()
+    if context is root and name in AFTER_COMMANDS:
+        return f"; it stands after the command: `{root.info_name} COMMAND {name} ...`"
+    if context is not root and any(name in param.opts for param in root.command.params):
+        typed = context.command_path.removeprefix(f"{root.info_name} ")
+        return f"; it stands before the command: `{root.info_name} {name} ... {typed}`"
+    return ""
 
 
 def _commands(error: Any, context: Any) -> str:

@@ -34,7 +34,7 @@ class Posted(NamedTuple):
         return httpx2.codes.is_success(self.status)
 
 
-def cause_of(error: httpx2.HTTPError) -> str:
+def cause_of(error: httpx2.HTTPError | OSError) -> str:
     """Return why there was no answer, for whoever has to mend it, without the URL, which can be a secret."""
     found: BaseException | None = error
     while found is not None:
@@ -45,7 +45,7 @@ def cause_of(error: httpx2.HTTPError) -> str:
         if isinstance(found, OSError) and found.errno is not None:
             return os.strerror(found.errno)
         found = found.__cause__ or found.__context__
-    return (isinstance(error, httpx2.TimeoutException) and str(error)) or type(error).__name__
+    return (isinstance(error, httpx2.TimeoutException | TimeoutError) and str(error)) or type(error).__name__
 
 
 class Poster:

@@ -62,9 +62,8 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
     if named == "":
         faults.append(f"`{SETTINGS_FILE_VARIABLE}` is empty: set it to the path of the settings file, or unset it")
     elif named is not None and not file.is_file():
-        faults.append(
-            f"the settings file `{file}` does not exist (named by `--settings` or `{SETTINGS_FILE_VARIABLE}`)"
-        )
+        fault = "is not a file" if file.exists() else "does not exist"
+        faults.append(f"the settings file `{file}` {fault} (named by `--settings` or `{SETTINGS_FILE_VARIABLE}`)")
     faults += _file_faults(file) if file.is_file() else ()
     if faults:
         raise SettingsError("; ".join(faults))
@@ -182,7 +181,17 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
             continue
         if any(upper.startswith(f"{ENV_PREFIX}{section}__") for section in ("KAFKA", "SCHEMA_REGISTRY")):
             continue
-        yield f"environment variable `{name}` is not a setting{_suggestion(upper, known)}"
+        yield f"environment variable `{name}` is not a setting{_variable_suggestion(upper, known)}"
+
+
+def _variable_suggestion(name: str, known: set[str]) -> str:
+    """Return what may be meant by an unknown variable. In a table of the settings, it is one of that table."""
+    table, separator, _ = name.partition("__")
+    # What all of them begin with makes none of them likely.
+    shared = f"{table}{separator}" if separator and table in known else ENV_PREFIX
+    ends = {each.removeprefix(shared): each for each in known if each.startswith(shared)}
+    near = difflib.get_close_matches(name.removeprefix(shared), sorted(ends), n=1)
+    return f"; did you mean `{ends[near[0]]}`?" if near else ""
 
 
 def _faults(error: ValidationError, file: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ that a snapshot is as old as `watch.publish_ms` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -62,13 +62,16 @@ def read_baselines(log: Log, decoder: Decoder, clock: Clock, tenant_uid: str, ag
     """
     found: dict[str, Known] = {}
     others: set[str] = set()
+    elsewhere: set[str] = set()
     for known in _published(log, decoder, clock):
         if known.tenant_uid == tenant_uid and known.profile.agent == agent:
             found[known.profile.epoch] = known
         elif known.tenant_uid == tenant_uid:
             others.add(known.profile.agent)
+        elif known.profile.agent == agent:
+            elsewhere.add(f"`{known.tenant_uid}|{agent}`")
     if not found:
-        raise BaselineMissingError(_missing(tenant_uid, agent, others))
+        raise BaselineMissingError(_missing(tenant_uid, agent, others, sorted(elsewhere)))
     return tuple(sorted(found.values(), key=lambda each: (each.profile.first_ms, each.profile.epoch), reverse=True))
 
 
@@ -84,9 +87,12 @@ def _published(log: Log, decoder: Decoder, clock: Clock) -> Iterator[Known]:
             yield Known(record.header.tenant_uid, profile, record.header.time)
 
 
-def _missing(tenant_uid: str, agent: str, others: set[str]) -> str:
+def _missing(tenant_uid: str, agent: str, others: set[str], elsewhere: Sequence[str]) -> str:
     whose = f"agent `{agent}`" if not tenant_uid else f"agent `{agent}` of tenant `{tenant_uid}`"
     text = f"no watch has published what is usual for {whose}"
+    if elsewhere:
+        more = "" if len(elsewhere) <= KNOWN_SHOWN_MAX else f", and {len(elsewhere) - KNOWN_SHOWN_MAX} more"
+        return f"{text}; another tenant has such an agent: {', '.join(elsewhere[:KNOWN_SHOWN_MAX])}{more}"
     if not others:
         named = f" (for another tenant, say `TENANT|{agent}`)" if tenant_uid else ""
         how = "`stoplog watch` publishes it at most once in `watch.publish_ms`, from calls that were allowed"

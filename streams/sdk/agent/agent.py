@@ -20,6 +20,7 @@ from streams.model.proof import session_report
 from streams.model.session import COMPLETIONS, REPORTS, SessionEvent, SessionEventType
 from streams.model.topics import INTENT, REPORT, outcome_topic_name
 from streams.model.types import Actor, Header, Model, ToolRef
+from streams.model.verdict import Outcome
 from streams.ports import LogError, TopicPartition
 from streams.ports.content import ContentSealer
 from streams.provenance.extraction.events import described
@@ -373,6 +374,8 @@ def timed_out(expected: Expected, timeout_ms: int) -> OutcomeTimeoutError:
     about = f"intent `{intent.intent_id}` of session `{intent.session_id}`"
     if interim is not None:
         text = f"{about} has no final outcome after {timeout_ms} ms: {interim.outcome.value}, {interim.reason}"
+        if interim.outcome is Outcome.REQUIRE_APPROVAL:
+            text += "; a person has to decide (`stoplog approvals list`), and `resend` waits for that again"
     elif expected.foreign_count:
         text = (
             f"{about} got {expected.foreign_count} outcomes of another call under its id, and none of its own, in "

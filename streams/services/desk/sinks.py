@@ -130,7 +130,7 @@ class SyslogSink(Sink):
                 with self._tls.wrap_socket(plain, server_hostname=self._address[0]) as encrypted:
                     return self._sent(encrypted, self._frame_of(message))
         except OSError as error:
-            return Fault(f"not delivered ({type(error).__name__}: {error.strerror or error})")
+            return Fault(f"no answer ({cause_of(error)})")
 
     def _sent(self, connection: socket.socket, frame: bytes) -> Fault | None:
         connection.sendall(frame)

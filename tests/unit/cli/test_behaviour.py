@@ -81,6 +81,7 @@ def test_an_agent_that_nothing_is_known_of_is_named_with_those_it_could_be(stopl
     assert missing.status == 1
     assert "no watch has published what is usual for agent `support-refund` of tenant `acme`" in missing.err
     assert f"did you mean `{AGENT}`" in missing.err
+    assert f"; another tenant has such an agent: `acme|{AGENT}`" in stoplog("behaviour", "show", AGENT).err
     nothing = stoplog("behaviour", "show", "elsewhere|x").err
     assert "at most once in `watch.publish_ms`" in nothing
     assert "(for another tenant, say `TENANT|x`)" in nothing

@@ -116,6 +116,21 @@ def test_a_mistake_in_a_choice_is_reported_in_one_line_without_the_words_of_libr
 
 
 @pytest.mark.parametrize(
+    ("args", "where"),
+    [
+        (("--bootstrap", "x", "tail", "alerts"), "after the command: `stoplog COMMAND --bootstrap ...`"),
+        (("session", "list", "--settings", "x"), "before the command: `stoplog --settings ... session list`"),
+    ],
+)
+def test_an_option_on_the_wrong_side_of_the_command_is_told_where_it_stands(
+    stoplog: Stoplog, args: tuple[str, ...], where: str
+) -> None:
+    result = stoplog(*args)
+    assert result.status == 2
+    assert f"; it stands {where}\n" in result.err
+
+
+@pytest.mark.parametrize(
     "args",
     [
         ("kill", "--all"),

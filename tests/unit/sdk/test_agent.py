@@ -252,6 +252,7 @@ def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_as
     with GateHand(transport, answer) as gate:
         with pytest.raises(OutcomeTimeoutError, match="REQUIRE_APPROVAL") as caught:
             agent.propose("mail/send", ARGS, timeout_ms=ANSWERED_MS)
+        assert "a person has to decide (`stoplog approvals list`)" in str(caught.value)
         assert caught.value.interim is not None
         assert len(gate.intents) == 1, "what is being waited for is not lost, so it is not sent again"
         approved.set()

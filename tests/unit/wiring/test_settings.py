@@ -77,6 +77,7 @@ def test_an_unknown_setting_of_the_file_is_an_error_with_a_suggestion(
         ("STOPLOG_BOOTSTRP", "STOPLOG_BOOTSTRAP"),
         ("STOPLOG_GATE__VERDICT_TTL", "STOPLOG_GATE__VERDICT_TTL_MS"),
         ("stoplog_instanze", "STOPLOG_INSTANCE"),
+        ("STOPLOG_GATE__ALERT_WINDOW", "STOPLOG_GATE__ALERT_WINDOW_MS"),
     ],
 )
 def test_an_unknown_variable_is_an_error_with_a_suggestion(
@@ -86,6 +87,12 @@ def test_an_unknown_variable_is_an_error_with_a_suggestion(
     told = fault()
     assert f"environment variable `{name}` is not a setting" in told
     assert f"did you mean `{meant}`?" in told
+
+
+@pytest.mark.parametrize("name", ["STOPLOG_FOO", "STOPLOG_GATE__X"])
+def test_what_all_variables_begin_with_makes_none_of_them_likely(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    assert fault() == f"environment variable `{name}` is not a setting"
 
 
 def test_a_variable_sets_one_setting_of_a_section_that_may_be_left_out(
@@ -221,6 +228,8 @@ def test_librdkafka_settings_pass_through_by_name(in_empty_folder: Path) -> None
 def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOPLOG_SETTINGS", "elsewhere.toml")
     assert "the settings file `elsewhere.toml` does not exist" in fault()
+    monkeypatch.setenv("STOPLOG_SETTINGS", "/")
+    assert "the settings file `/` is not a file" in fault()
     monkeypatch.setenv("STOPLOG_SETTINGS", "")
     assert fault().startswith("`STOPLOG_SETTINGS` is empty")
 

@@ -326,6 +326,14 @@ def test_the_url_of_a_chat_must_be_protected_and_no_error_repeats_it(private: Pr
     assert "secret" not in str(error.value).replace("in its first line", "")
 
 
+def test_a_receiver_of_syslog_that_does_not_answer_is_told_as_any_other_sink() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = ("127.0.0.1", closed.getsockname()[1])
+    fault = SyslogSink(address, lambda message: b"2 hi", 2_000, tls=None, confirms=True).send(message())
+    assert fault is not None
+    assert fault.text == "no answer (Connection refused)"
+
+
 def test_a_receiver_that_talks_instead_of_closing_has_confirmed_nothing() -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     address = ("127.0.0.1", listening.getsockname()[1])
