@@ -16,12 +16,18 @@ _STYLE = """
   :root { --faint: #a0a0a0; --good: #3fb950; --held: #d29922; --bad: #ff7b72; }
 }
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem;
+  overflow-wrap: break-word; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+span { unicode-bidi: isolate; }
 footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line); padding-top: .6rem;
   color: var(--faint); }
 """.strip()
-"""What all pages share. Each colour of text is readable on the background of its scheme."""
+"""What all pages share. Each colour of text is readable on the background of its scheme.
+
+A name that is written from right to left moves nothing that stands beside it. One without spaces is broken where it
+would make the page wider than the window.
+"""
 
 
 def as_html(text: str) -> str:

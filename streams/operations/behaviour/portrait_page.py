@@ -99,7 +99,7 @@ def _bars(bars: Iterable[Bar]) -> str:
     if folded:
         share = percent(sum(bar.share for bar in bars[BARS_SHOWN_MAX:]))
         folded = (
-            f"<details><summary>and {len(rows) - BARS_SHOWN_MAX} more, {share} together</summary>{folded}</details>"
+            f"<details><summary>and {len(rows) - BARS_SHOWN_MAX:,} more, {share} together</summary>{folded}</details>"
         )
     return f"{shown}{folded}{legend}"
 

@@ -47,3 +47,11 @@ def test_a_title_is_shown_and_not_obeyed() -> None:
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2
     assert "<script" not in page
     assert "default-src 'none'" in page
+
+
+def test_no_text_makes_a_page_wider_or_moves_what_stands_beside_it() -> None:
+    """Names come from strangers: some have no space in a thousand letters, some are written from right to left."""
+    style = html_page("t", "", "").partition("<style>")[2].partition("</style>")[0]
+    (body,) = re.findall(r"^body \{([^}]*)\}", style, re.MULTILINE)
+    assert "overflow-wrap: break-word" in body
+    assert "span { unicode-bidi: isolate; }" in style
