@@ -276,6 +276,7 @@ class KafkaAdmin:
         error = call_error(error_of(exception), doing)
         if not isinstance(error, RetriableLogError):
             return error
+        self._client.poll(0)  # has the library log why, such as a connection that was refused
         return RetriableLogError(
             f"{error} (brokers: `{self._bootstrap}`); check that they run, that this machine can reach them, and that "
             "the settings `bootstrap` and `kafka` fit them"

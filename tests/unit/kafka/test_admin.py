@@ -31,3 +31,12 @@ def test_who_is_not_answered_is_told_who_was_asked(ask: Callable[[KafkaAdmin], o
     assert f"(brokers: `{NOBODY}`)" in str(raised.value)
     assert "check that they run" in str(raised.value)
     assert "settings `bootstrap` and `kafka`" in str(raised.value)
+
+
+def test_why_nobody_answers_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The answer that does not come in time is only what follows from it."""
+    admin = KafkaAdmin("127.0.0.1:2", request_s_max=0.3)
+    with pytest.raises(RetriableLogError):
+        admin.hidden(["agent.intent.v1"])
+    admin.close()
+    assert "broker 127.0.0.1:2: Connect to ipv4#127.0.0.1:2 failed: Connection refused" in caplog.text

@@ -106,7 +106,7 @@ def check_receipt(
     first, *lines = told(found)
     screen.say(first, OK)
     for line in lines:
-        screen.say(line, STRONG if line.endswith("; the facts:") else FAINT if line.startswith("not proven") else "")
+        screen.prose(line, STRONG if line.endswith("; the facts:") else FAINT if line.startswith("not proven") else "")
 
 
 def _read(file: Path) -> bytes:
