@@ -147,8 +147,8 @@ VERDICTS: dict[Reason, Analytic] = {
         "intent in somebody else's session", "an intent names another agent than its session", _SESSION, types=_IDENTITY
     ),
     Reason.SUBJECT_MISMATCH: Analytic(
-        "intent for somebody else's subject",
-        "an intent names another subject than its session",
+        "intent for another user",
+        "an intent names another user than its session",
         _SESSION,
         types=_IDENTITY,
     ),

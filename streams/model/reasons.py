@@ -393,7 +393,7 @@ REFUSAL_TEXTS: dict[Refusal, str] = {
     Refusal.NOT_MINE: "the verdict is for another executor",
     Refusal.VERDICT_EXPIRED: "the verdict has expired",
     Refusal.ARGS_DIGEST_MISMATCH: "the arguments are not those that were judged",
-    Refusal.REVOKED: "the call's session, agent, subject, tool, model or tenant, or its rules, have been revoked since",
+    Refusal.REVOKED: "the call's session, agent, user, tool, model or tenant, or its rules, have been revoked since",
     Refusal.REVOCATIONS_STALE: "the executor cannot tell whether the call has been revoked",
     Refusal.ALREADY_USED: "the verdict has been used before",
     Refusal.UNKNOWN_OBLIGATION: "the verdict has an obligation that this executor cannot meet",

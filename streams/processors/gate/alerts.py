@@ -86,7 +86,7 @@ def questions_alert(case: Case, request_id: str, count: int, budget: int) -> Ale
         reply_header(derived_uuid("questions alert", request_id), intent, now_ms),
         title=f"{ANALYTICS[reason].title}: session {clipped(intent.session_id)}",
         desc=f"{count} questions to people, {budget} are budgeted (agent {clipped(intent.act.sub)}, "
-        f"subject {clipped(intent.sub)}, session {clipped(intent.session_id)})",
+        f"user {clipped(intent.sub)}, session {clipped(intent.session_id)})",
         dedup_key=json.dumps([reason, intent.header.tenant_uid, intent.session_id]),
         response=("stoplog approvals list", f"stoplog session show {_named(key)}"),
         related=(request_id,),
@@ -114,7 +114,7 @@ def grant_alert(grant: Delegation, error: GrantError, session_key: bytes, now_ms
         reason,
         gate_header(derived_uuid("grant alert", grant.header.id, session_key.hex()), grant.header.tenant_uid, now_ms),
         title=f"{analytic.title}: grant {uid}",
-        desc=f"{error} (grant {uid}, agent {actor.sub}, subject {clipped(grant.sub)})",
+        desc=f"{error} (grant {uid}, agent {actor.sub}, user {clipped(grant.sub)})",
         dedup_key=json.dumps([reason, grant.header.tenant_uid, session_id, "grant", uid]),
         response=(
             f"stoplog session show {_named(key)}",
@@ -142,13 +142,13 @@ def _about_call(
     what, text = said
     intent, now_ms = case.asked.intent, case.asked.now_ms
     analytic, key = VERDICTS[reason], case.asked.session_key.decode("utf-8", "replace")
-    agent, subject = clipped(intent.act.sub), clipped(intent.sub)
+    agent, user = clipped(intent.act.sub), clipped(intent.sub)
     alert_id = derived_uuid("alert", verdict.verdict_id, *([parts["rule"]] if reason is Reason.RULE_ERROR else []))
     alert = made_alert(
         reason.value,
         reply_header(alert_id, intent, now_ms),
         title=f"{analytic.title}: {what}",
-        desc=f"{text} (agent {agent}, subject {subject}, session {intent.session_id})",
+        desc=f"{text} (agent {agent}, user {user}, session {intent.session_id})",
         dedup_key=json.dumps([reason.value, intent.header.tenant_uid, *(parts[name] for name in analytic.key)]),
         response=(
             f"stoplog explain {intent.intent_id}",
