@@ -157,8 +157,8 @@ class Courier(RetryingThread):
             if not _is_stuck(other, other_fault):
                 self._retry_later(other, other_fault)
                 return
-        text = "sink `%s` does not take message `%s`, whose incident waits for %d ms, and the others go on: %s"
-        self._log.warning(text, self.name, stuck.message.uid, pause_ms, fault.text)
+        text = "sink `%s` does not take message `%s`, whose incident waits for %.0f s, and the others go on: %s"
+        self._log.warning(text, self.name, stuck.message.uid, pause_ms / _MS_PER_S, fault.text)
         self._waits_until_s[stuck.message.incident] = time.monotonic() + pause_ms / _MS_PER_S
 
     def _next_other(self, stuck: NextDelivery) -> NextDelivery | None:
