@@ -96,10 +96,11 @@ class MemoryBroker:
         Raises:
             LogError: it does not exist.
         """
-        partitions = self._topic(name.topic).partitions
-        if not 0 <= name.partition < len(partitions):
-            raise LogError(f"topic `{name.topic}` has no partition {name.partition}")
-        return partitions[name.partition]
+        topic, number = name
+        partitions = self._topic(topic).partitions
+        if not 0 <= number < len(partitions):
+            raise LogError(f"topic `{topic}` has no partition {number}")
+        return partitions[number]
 
     def append(
         self, record: Outgoing, transaction: LogTransaction | None = None, timestamp_ms: int | None = None

@@ -30,12 +30,14 @@ class _Positions:
         self._committed = committed
         self._positions: dict[TopicPartition, int | None] = {}
         self._paused: set[TopicPartition] = set()
+        self._ready: list[TopicPartition] | None = None
         self._turn = 0
 
     def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
         """Read these partitions and no others."""
         self._positions = dict(positions)
         self._paused.clear()
+        self._ready = None
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Continue to read a partition at `offset`."""
@@ -60,10 +62,13 @@ class _Positions:
                 self._paused.add(partition)
             else:
                 self._paused.discard(partition)
+        self._ready = None
 
     def fetch(self, records_max: int) -> list[Received]:
         """Return up to `records_max` records. Partitions take turns at being the first."""
-        ready = [partition for partition in sorted(self._positions) if partition not in self._paused]
+        ready = self._ready
+        if ready is None:
+            ready = self._ready = [each for each in sorted(self._positions) if each not in self._paused]
         if not ready:
             return []
         self._turn = (self._turn + 1) % len(ready)

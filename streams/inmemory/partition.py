@@ -94,12 +94,14 @@ class MemoryPartition:
     @property
     def last_stable_offset(self) -> int:
         """The offset up to which every transaction is marked: a `read_committed` reader reads no further."""
-        return min(self._unstable.values(), default=self.high_watermark)
+        return min(self._unstable.values()) if self._unstable else self.high_watermark
 
     def read(self, offset: int, records_max: int) -> tuple[list[Received], int]:
         """Return up to `records_max` committed records from `offset` on, and the offset to continue at."""
         end = self.last_stable_offset
         position = max(offset, self.start_offset)
+        if position >= end:
+            return [], position
         found: list[Received] = []
         at = bisect_left(self._entries, position, key=_offset_of)
         while at < len(self._entries) and self._entries[at].offset < end:
