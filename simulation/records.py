@@ -56,9 +56,9 @@ ISSUER = "https://issuer.example"
 replace = msgspec.structs.replace
 
 
-def header(name: str, time_ms: int, tenant: str = "acme", source: str = "test") -> Header:
+def header(name: str, time_ms: int, tenant: str = "acme") -> Header:
     """Return a header whose id follows from `name`."""
-    return Header(id=derived_uuid("test record", name), source=source, time=time_ms, tenant_uid=tenant)
+    return Header(id=derived_uuid("test record", name), source="test", time=time_ms, tenant_uid=tenant)
 
 
 def agent(sub: str) -> Actor:
@@ -249,15 +249,13 @@ class SessionMaker:
             **fields,
         )
 
-    def result(
-        self, intent: Intent, time_ms: int, *, label: Label | None = None, tool: ToolRef | None = None
-    ) -> SessionEvent:
+    def result(self, intent: Intent, time_ms: int, *, label: Label | None = None) -> SessionEvent:
         """Return the report of an allowed call's result."""
         return self.event(
             SessionEventType.TOOL_RESULT,
             time_ms,
             intent_id=intent.intent_id,
-            tool=tool or intent.tool,
+            tool=intent.tool,
             label=label,
         )
 

@@ -140,7 +140,7 @@ def own_calls(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, 
     }
 
 
-def backlog(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
+def backlog(kind: Kind, count: int) -> dict[str, float]:
     """Measure how a backlog of verdicts with a usual life is worked off, one in `OWN_EVERY_IN_BACKLOG` an own call.
 
     What had not expired when the executor began, and expires before it is run, could have run in a faster executor.
@@ -148,7 +148,7 @@ def backlog(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, fl
     own = count // OWN_EVERY_IN_BACKLOG
     with open_world(kind, "empty") as world:
         world.publish(_committed(SealedVerdicts(world.codec), _mixed(world, count, OWN_EVERY_IN_BACKLOG)))
-        with _executor(world, calls=own, checkout=checkout) as child:
+        with _executor(world, calls=own, checkout=REPOSITORY) as child:
             ready_ms = now_ms()
             child.wait_complete(LIFE_MS / 1000)
             report = child.end()

@@ -103,13 +103,7 @@ class Stuck(NamedTuple):
 class StableOffsets:
     """Follows the last stable offsets of some partitions. Asks nobody: the caller does."""
 
-    def __init__(self, stuck_ms: int = STUCK_MS) -> None:
-        """Create it.
-
-        Args:
-            stuck_ms: after which time an offset that stands still is reported.
-        """
-        self._stuck_ms = stuck_ms
+    def __init__(self) -> None:
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
         self._reported: dict[TopicPartition, int] = {}
 
@@ -140,7 +134,7 @@ class StableOffsets:
                 self._seen[partition] = (offset, now_ms)
                 self._reported.pop(partition, None)
                 continue
-            if now_ms - seen[1] >= self._stuck_ms and self._reported.get(partition) != offset:
+            if now_ms - seen[1] >= STUCK_MS and self._reported.get(partition) != offset:
                 self._reported[partition] = offset
                 found.append(Stuck(partition, offset, end, seen[1]))
         return found

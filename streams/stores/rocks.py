@@ -250,7 +250,6 @@ class RocksStores:
         directory: Path,
         *,
         cache_bytes: int = CACHE_BYTES,
-        memtables_bytes: int = MEMTABLES_BYTES,
         cold: tuple[bytes, ...] = (),
     ) -> None:
         """Open the directory; a new one is created if it does not exist, readable only by its owner.
@@ -258,7 +257,6 @@ class RocksStores:
         Args:
             directory: a directory for these stores only.
             cache_bytes: for all stores together: blocks, indexes, filters, and unflushed rows.
-            memtables_bytes: unflushed rows of all stores together; after a crash at most these are replayed.
             cold: the prefixes of rows that are scanned only to be deleted. Their blocks are kept out of the cache.
 
         Raises:
@@ -267,7 +265,7 @@ class RocksStores:
         self._directory = directory
         self._cold = cold
         self._cache = Cache(cache_bytes)
-        self._memtables = WriteBufferManager.new_write_buffer_manager_with_cache(memtables_bytes, False, self._cache)
+        self._memtables = WriteBufferManager.new_write_buffer_manager_with_cache(MEMTABLES_BYTES, False, self._cache)
         self._open: set[int] = set()
         try:
             self._take_directory()

@@ -19,7 +19,7 @@ has, needs the right to write keys, and who has that can write tombstones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -107,15 +107,12 @@ def rewrap(
     plan: RewrapPlan,
     rewrapper: KeyRewrapper,
     why: str,
-    *,
-    note_done: Callable[[int], None] = lambda _count: None,
 ) -> Rewrapped:
     """Carry out a plan. Its audit record is on the log before the first key is used. Blocking.
 
     Args:
         rewrapper: wraps with the key of the plan.
         why: the reason, which is recorded.
-        note_done: called with the number of keys that are done, now and then.
 
     Raises:
         OrderError: no reason is given, or there is an order that can't be read.
@@ -151,7 +148,6 @@ def rewrap(
         destroy(operator, [found for found in kept if found.name in back])
         destroyed += len(back)
         done += len(kept) - len(back)
-        note_done(done)
     return Rewrapped(done, destroyed, faults)
 
 

@@ -51,7 +51,6 @@ def make_bundle(
     version: str,
     serial: int,
     published_by: str,
-    action: BundleAction = BundleAction.PUBLISH,
     canary_bp: int = 0,
 ) -> RulesetBundle:
     """Return an unsigned publication of files. See `RulesetBundle`."""
@@ -65,7 +64,7 @@ def make_bundle(
         files=form.files,
         packed=form.packed,
         published_by=published_by,
-        action=action,
+        action=BundleAction.PUBLISH,
         canary_bp=canary_bp,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from heapq import merge
 
@@ -171,16 +171,13 @@ def _read(
         yield from (record for record in records if record.offset < ends[_place(record)])
 
 
-def follow(
-    log: Log, topics: Sequence[str], *, from_beginning: bool, is_over: Callable[[], bool] = lambda: False
-) -> Iterator[list[Received]]:
-    """Yield new records of the topics in batches, each in order of time, until `is_over`. Blocking.
+def follow(log: Log, topics: Sequence[str], *, from_beginning: bool) -> Iterator[list[Received]]:
+    """Yield new records of the topics in batches, each in order of time, without end. Blocking.
 
     A batch is empty if no record has arrived for `POLL_MS`.
 
     Args:
         from_beginning: whether to begin with the oldest records.
-        is_over: called between batches.
 
     Raises:
         TopicReadError: a topic does not exist.
@@ -189,7 +186,7 @@ def follow(
     partitions = partitions_of(log, topics)
     with closing(log.reader()) as reader:
         reader.assign(dict.fromkeys(partitions, 0) if from_beginning else reader.end_offsets(partitions))
-        while not is_over():
+        while True:
             yield sorted(reader.poll(BATCH_RECORDS_MAX, POLL_MS), key=lambda record: record.timestamp_ms)
 
 

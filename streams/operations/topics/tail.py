@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from streams.codec.avro import Codec
@@ -139,13 +139,12 @@ def look(
     *,
     follows: bool,
     from_beginning: bool,
-    is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[Seen]:
     """Yield the records of a subject in order of time; only roughly in order while it follows. Blocking.
 
     Args:
         subject: one of `SUBJECTS`.
-        follows: whether to wait for more records at the end, until `is_over`. Otherwise all existing ones are read.
+        follows: whether to wait for more records at the end. Otherwise all existing ones are read.
         from_beginning: whether to begin with the oldest records when it follows.
 
     Raises:
@@ -153,7 +152,7 @@ def look(
         LogError: the log did not answer, or refused.
     """
     topics = SUBJECTS[subject]
-    batches = follow(log, topics, from_beginning=from_beginning, is_over=is_over)
+    batches = follow(log, topics, from_beginning=from_beginning)
     records = (record for batch in batches for record in batch) if follows else read_in_order(log, topics, clock)
     for record in records:
         if record.topic == VERDICT.name and record.key == SEAL_KEY:
