@@ -17,7 +17,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -209,23 +209,15 @@ class _SessionKey:
 class SessionSealer:
     """Seals content with a key for each session; implements `ContentSealer`. Thread-safe."""
 
-    def __init__(
-        self,
-        wrappers: TenantWrappers,
-        *,
-        find_secrets: FindSecrets | None = None,
-        random_bytes: Callable[[int], bytes] = os.urandom,
-    ) -> None:
+    def __init__(self, wrappers: TenantWrappers, *, find_secrets: FindSecrets | None = None) -> None:
         """Create a sealer without keys.
 
         Args:
             wrappers: the wrapping keys of tenants. Content of other tenants is not sealed.
             find_secrets: finds secrets that the patterns of `mask_secrets` don't know.
-            random_bytes: the source of keys and nonces.
         """
         self._wrappers = wrappers
         self._find_secrets = find_secrets
-        self._random_bytes = random_bytes
         self._lock = threading.Lock()
         self._keys: OrderedDict[tuple[str, str], _SessionKey] = OrderedDict()
 
@@ -238,7 +230,7 @@ class SessionSealer:
             return None
         key = self._key(wrapper, (tenant_uid, session_id), now_ms)
         place = ContentPlace(tenant_uid, session_id, event_id, field)
-        iv = self._random_bytes(IV_BYTES)
+        iv = os.urandom(IV_BYTES)
         content = encrypt_content(key.data_key, key.wrapped.kid, iv, place, self._cleaned(text))
         return SealedContent(content, key.wrapped)
 
@@ -254,8 +246,8 @@ class SessionSealer:
         with self._lock:
             key = self._keys.get(owner)
             if key is None or now_ms >= key.until_ms:
-                kid = base64url(self._random_bytes(KID_BYTES))
-                data_key = self._random_bytes(DATA_KEY_BYTES)
+                kid = base64url(os.urandom(KID_BYTES))
+                data_key = os.urandom(DATA_KEY_BYTES)
                 key = self._keys[owner] = _SessionKey(data_key, wrapper.wrap(kid, data_key), now_ms + KEY_LIFE_MS)
             self._keys.move_to_end(owner)
             if len(self._keys) > SESSIONS_MAX:
