@@ -30,6 +30,7 @@ PAGES = tool_entry(
 )  # fmt: skip
 
 
+LUGGAGE = tool_entry("web", "add_luggage", kind="change", sink_args=("/booking",))
 QUIET = tool_entry("web", "set_silence", destructive=False, open_world=False, reversible=True)
 RENAME = tool_entry("web", "rename", open_world=False, kind="change", sink_args=("/person",))
 BOOKED = {"type": "object", "properties": {"booking": {"type": "string"}}, "required": ["booking"]}
@@ -104,6 +105,15 @@ def unread_booking(bench: GateBench) -> Verdict:
     bench.publish(BOOKING)
     bench.publish(RETURN)
     return bench.judge(RETURN, {"booking": "B-20002"})
+
+
+def of_another_matter(bench: GateBench) -> Verdict:
+    """Judge an act on luggage of a user who has mentioned a seat."""
+    maker = bench.session
+    spoken = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="speaks:seat"),))
+    bench.driver.pipe(SESSION.name, maker.key, spoken)
+    bench.publish(LUGGAGE)
+    return bench.judge(LUGGAGE, {"booking": "B-20002", "pieces": 83})
 
 
 def after_a_long_text(bench: GateBench) -> Verdict:
@@ -232,6 +242,7 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"path": "notes.txt"}, **origin).rules}
     bench.publish(RENAME)
     fired |= {hit.rule_id for hit in bench.judge(RENAME, {"person": "Ann Day"}).rules}
+    fired |= {hit.rule_id for hit in of_another_matter(bench).rules}
     # A word of a target that others have named.
     bench.publish(SWITCH)
     fired |= {hit.rule_id for hit in bench.judge(SWITCH, {"file": "notes.txt"}).rules}
