@@ -105,17 +105,17 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"\d*(?:[.,]\d+)?(?=\s*(?:[.,!?;\n](?!\d)|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
             "pay",
         ),
-        # "Send him 15.50 back", "give Tom his 8 back", "send her 12.40 for the cake": nobody is sent a number else
+        # "Send her 12.40 for the cake", "give Tom his 8.40": nobody is sent a bare number else
         (
             rf"\b(?:send|give|pay|wire|transfer|hand) (?:my )?(?!(?:me|us|the|a|an)\b){_NAME} "
-            rf"(?:(?:his|her|their|the) )?(?:{_DIGITS} back\b"
-            r"|\d+[.,]\d\d(?=\s*(?:[.,!?;]\s|[!?;\n]|\.?\Z)|\s+(?:for|to (?:the|his|her|their)) ))",
+            r"(?:(?:his|her|their) )?\d+[.,]\d\d"
+            r"(?=\s*(?:[.,!?;]\s|[!?;\n]|\.?\Z)|\s+(?:for|to (?:the|his|her|their)) )",
             "pay",
         ),
-        # "Send the same amount to the printer", "send a third of the rent to Jo"
+        # "Send the exact amount that I was charged to the club", "send a third of the rent to Jo"
         (
-            r"\b(?:send|give|wire|transfer) (?:[^\s.,!?;]+ ){0,2}?(?:the|that) (?:very )?(?:same|exact|full|whole) "
-            r"(?:amount|sum)\b(?! of (?!money\b))[^.!?;\n]{0,80}?\bto (?!me\b|us\b)"
+            r"\b(?:send|give|wire|transfer) (?:[^\s.,!?;]+ ){0,2}?(?:the|that) (?:very )?exact (?:amount|sum)\b"
+            r"(?! of (?!money\b))[^.!?;\n]{0,80}?\bto (?!me\b|us\b)"
             r"|\b(?:send|give|wire|transfer) (?:a|one) (?:half|third|quarter|fifth|sixth|tenth) of "
             r"(?:it|that|the (?:rent|bill|cost|costs|price|amount|total|sum|money)) to\b",
             "pay",
@@ -130,6 +130,32 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"\b(?:send|give|lend|loan|hand|slip|shoot|spot|pass|venmo|zelle|paypal|cashapp) "
             rf"(?:\S+ ){{0,3}}(?:{_SUM})",
             "pay",
+        ),
+        # "Send him 15.50 back", "send the same amount to the printer". Not "send form 1040 back"
+        (
+            r"\b(?:send|give|pay|wire|transfer) (?!me\b|us\b)"
+            rf"(?:(?:(?:him|her|them|everybody|everyone) )?{_DIGITS} back\b(?! (?:issues?|copies|numbers?|pages?)\b)"
+            r"|(?:[^\s.,!?;]+ ){0,4}?(?:\d+[.,]\d\d back\b"
+            r"|the (?:same|full|whole|usual|remaining|outstanding) (?:amount|sum)\b(?! of (?!money\b))))",
+            "pay",
+        ),
+        # "Close it with a comment that says so", "merge it with a note why"
+        (
+            r"\bwith (?P<verb>a (?:[a-z]+ )?(?:comment|message|reply)"
+            r" (?:that (?:says?|explains?|it|this|we|the)\b|saying|explaining|why\b|to say|which (?:says?|explains?)))",
+            "send post",
+        ),
+        # "Open the same in the other project"
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:and|then|please|to|just|you) )(?P<verb>(?:open|file|raise|log) "
+            r"(?:the same|a similar|another|a second)(?: one| issue| ticket| bug)? (?:in|at|on|for|against)\b)",
+            "create",
+        ),
+        # "Get Kim's signature on it", "have the contract signed by Kim"
+        (
+            r"\b(?:get|obtain|collect|request) (?:[\w'-]+ ){1,3}signature\b"
+            r"|\b(?:have|get) (?:[\w'-]+ ){1,4}signed by\b",
+            "send create",
         ),
         # "Send somebody", "have a plumber come", "get someone to look at it"
         (

@@ -228,7 +228,8 @@ WISHES: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 _ABROAD: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     # "Der Zählerstand ist 24903", "le compteur indique 24903", "la lectura del contador es 24903"
     wish(
-        r"\b(?:zaehlerstand|kilometerstand|zaehler|tachostand)(?: ist| betraegt| lautet| steht(?: bei| auf)?| zeigt|:)?"
+        r"\b(?:zaehlerstand|kilometerstand|zaehler|tachostand)(?: ist| betraegt| lautet| steht(?: bei| auf)?| zeigt"
+        r"| (?:melden|durchgeben|mitteilen|uebermitteln):?|:)?"
         r" (?:jetzt |aktuell |heute )?\d"
         r"|\b(?:compteur|releve)(?: [\w']+){0,3}?(?: est(?: de)?| indique| affiche| marque|:) (?:a )?\d"
         r"|\b(?:contador|medidor|lectura|leitura)(?: \w+){0,3}?(?: es| esta en| marca| indica| e| esta em| mostra|:) \d"

@@ -27,6 +27,8 @@ AMOUNT = re.compile(
 )
 _CENTS = re.compile(r"[.,]\d\d\Z")
 """Two digits behind a point make an amount, also if they are zeros."""
+_ONE_POINT = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}\Z")
+"""Three digits behind one point are a fraction to some, and thousands to others: "1.250 EUR"."""
 
 
 def is_money(field: str) -> bool:
@@ -44,15 +46,19 @@ def amounts_in(match: re.Match[str], before: str, *, loose: bool) -> tuple[list[
         loose: whether a bare number is an amount, too.
     """
     sign, mark, number, unit = match.groups()
-    value = decimal_value(number)
+    values = [decimal_value(number)]
+    if _ONE_POINT.match(number):
+        values.append(number.replace(".", ""))
     currency = CURRENCY_SIGNS.get(mark) or CURRENCIES.get(before)
     end = match.end(3)
     if unit and (after := CURRENCY_SIGNS.get(unit) or CURRENCIES.get(unit.lower())):
         currency, end = currency or after, match.end(4)
-    if sign == "-" and value != "0":
-        value = f"-{value}"
+    if sign == "-":
+        values = [f"-{value}" if value != "0" else value for value in values]
     if currency:
-        return [(AtomKind.AMOUNT, f"{value} {currency}"), (AtomKind.AMOUNT, value)], end
-    if loose or "." in value or _CENTS.search(number):
-        return [(AtomKind.AMOUNT, value)], end
+        return [(AtomKind.AMOUNT, each) for value in values for each in (f"{value} {currency}", value)], end
+    if loose:
+        return [(AtomKind.AMOUNT, value) for value in values], end
+    if "." in values[0] or _CENTS.search(number):
+        return [(AtomKind.AMOUNT, values[0])], end
     return [], match.start()

@@ -101,10 +101,15 @@ _CONTENT = (
     r"|attachment|form|contract|sheet|list|report|record|post|comment|review)s?\b)"
 )
 """What can hold a value that the user leaves to it."""
+_FILE = r"['\"\u2018\u201c\u201e\u00ab]?[\w-]{1,60}\.[a-z]{2,4}\b(?!\.\w)"
+"""The name of a file, which may stand in quotes. Not a host of several labels."""
 _VALUE_IN_DATA = re.compile(
-    # "The text is in /hr/easter.txt", "the address is in ticket T-5540"
+    # "The text is in /hr/easter.txt", "the address is in ticket T-5540", "my new one is in 'new-address.txt'"
     r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on) (?:\w+ )?"
-    r"['\"\u2018\u201c]?(?:[#/~]\w|[\w-]{1,60}\.[a-z]{2,4}\b|\w+-\d)|"
+    rf"(?:[#/~]\w|{_FILE}|\w+-\d)|"
+    # "Update my profile with the new address in move.txt". Not "with the prices in shop.example"
+    r"\bwith (?:the|its|his|her|their|my|our) (?:\w+ ){1,4}(?:in|from) (?:the file )?['\"\u2018\u201c\u201e\u00ab]?"
+    r"[\w-]+\.(?:txt|md|pdf|docx?|odt|rtf|xlsx?|csv|json|ya?ml|html?|eml)\b|"
     # "She wrote the address in her mail", "he left it on the ticket"
     r"\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|gave|left|mentioned|stated|named|noted) (?:it|the|his|her|their|a|an|all)"
     r" (?:[\w'-]+ ){0,4}(?:in|on)\b"

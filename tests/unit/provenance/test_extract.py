@@ -67,6 +67,9 @@ def _all(extraction: Extraction) -> set[tuple[AtomKind, str]]:
         ({"date": "2026-03-05"}, "on March 5th, 2026"),
         ({"amount": 1250.5}, "a sum of $1,250.50"),
         ({"amount": 1250.5}, "a sum of 1.250,50 EUR"),
+        ({"amount": 1250}, "a sum of 1.250 EUR"),
+        ({"amount": 1.25}, "a sum of 1.250 EUR"),
+        ({"amount": -1250}, "booked: -1.250 EUR"),
         ({"at": "15:30"}, "at 3:30 pm"),
         ({"title": "Dinner with Kim"}, 'a note called "dinner with Kim!"'),
         ({"locator": "7KD204"}, "booking 7KD204, two seats"),
@@ -89,6 +92,8 @@ def test_a_value_of_an_argument_is_found_in_a_text_that_spells_it_otherwise(
 @pytest.mark.parametrize(
     ("argument", "content"),
     [
+        ({"amount": 1250}, "a rod of 1.250 meters"),
+        ({"amount": 125}, "a sum of 0.125 EUR"),
         ({"order_id": 17}, "invoice 17"),
         ({"order_id": 17}, "on 17 March 2026"),
         ({"order_id": 17}, "17 EUR"),
@@ -219,6 +224,7 @@ def test_words_of_the_user_are_found_in_sequence() -> None:
         ({"locator": "W4Q150"}, "Move #w4q150 to the evening."),
         ({"order_id": "1234AB"}, "Where is 1234ab?"),
         ({"minutes": 30}, "Book a 30min slot."),
+        ({"value": 19312}, "Der Zählerstand ist 19.312, heute abgelesen."),
         ({"title": "30min slot"}, "Book a 30min slot."),
         ({"to": "Ines Cabral <ines@x.example>"}, "Tell ines@x.example about it."),
     ],

@@ -261,3 +261,21 @@ def test_what_the_user_has_asked_for_stays_however_often_amounts_are_worked_out(
     for percent in range(2, 90):
         talking.say(f"What is {percent}% of it?")
     assert "PROV-050" not in rules_fired(talking.judge(REFUND, {"order": "O-30003", "amount": 39.9}))
+
+
+@pytest.mark.parametrize(
+    ("said", "amount", "origin"),
+    [
+        ("Überweise 1.250 Euro an Anna.", 1250, ValueOrigin.USER),
+        ("Überweise 1.250 Euro an Anna.", 1.25, ValueOrigin.USER),
+        ("Überweise 1.250 Euro an Anna.", 12500, ValueOrigin.NOWHERE),
+        ("Überweise 12,50 Euro an Anna.", 1250, ValueOrigin.NOWHERE),
+        ("Überweise 0.125 Bitcoin an Anna.", 125, ValueOrigin.NOWHERE),
+    ],
+)
+def test_three_digits_behind_a_point_are_thousands_as_well(said: str, amount: float, origin: ValueOrigin) -> None:
+    session = talk()
+    session.say(said)
+    session.read(BOOK, {"name": "Anna"}, {"name": "Anna", "iban": IBAN})
+    verdict = session.judge(PAY, {"iban": IBAN, "amount": amount})
+    assert next(each.origin for each in verdict.origins if each.pointer == "/amount") is origin
