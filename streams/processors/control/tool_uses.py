@@ -9,6 +9,7 @@ results, an operator names a place that can't exist, `/-`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,9 @@ from streams.provenance.tools.kinds import kind_of_action, propose_kind
 from streams.provenance.tools.places import places_of
 from streams.provenance.tools.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_money, seems_owner
 from streams.provenance.words import UNTYPED, thing_of
+
+_TEXT_OF_RESULT = re.compile(r"(?:/content/[0-9]+/text)?\Z")
+"""The places of a text without fields: all of a result, or of a block of a result of MCP."""
 
 
 class ToolUses:
@@ -127,8 +131,27 @@ class ToolUses:
         return self.worst_label.integrity is not Integrity.TRUSTED
 
     def stated_label_at(self, pointer: str) -> Label | None:
-        """Return the label that the operator has stated for the field of a result at a pointer; None if none."""
-        return self._labels.get(pointer) or self._entry.output_label
+        """Return the label that the operator has stated for the field of a result at a pointer; None if none.
+
+        A text that may hold fields with labels of their own, unrecognised, has the worst of all labels: otherwise,
+        whoever writes into one of them so that the result can't be read as a record would write with the label of all.
+        """
+        stated = self._labels.get(pointer)
+        if stated is None and self._entry.output_label is not None and self._holds_labelled_fields(pointer):
+            return self.worst_label
+        return stated or self._entry.output_label
+
+    def _holds_labelled_fields(self, pointer: str) -> bool:
+        """Return whether a value stands where the operator expects fields that have labels of their own."""
+        if not self._entry.output_labels:
+            return False
+        if _TEXT_OF_RESULT.match(pointer):
+            return True
+        steps = steps_of(pointer)
+        return any(
+            len(path) > len(steps) and all(each in ("*", step) for each, step in zip(path, steps, strict=False))
+            for path in self._labelled_steps
+        )
 
     def undoing_args(self, arguments: Mapping[str, Any]) -> str | None:
         """Return the arguments of the call that undoes a call, as far as its arguments tell; None if nothing is known.
@@ -179,6 +202,10 @@ class ToolUses:
     @cached_property
     def _output_owners(self) -> Paths:
         return Paths(_result_path(path) for path in self._entry.output_owners)
+
+    @cached_property
+    def _labelled_steps(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(steps_of(path) for path in self._labels.paths)
 
     @cached_property
     def _labels(self) -> PathTable[Label]:

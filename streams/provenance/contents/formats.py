@@ -262,7 +262,18 @@ def _sniffed_csv(text: str, lines: list[str]) -> object | None:
             same = sum(row.count(mark) == count for row in rows)
             if same == len(rows) or (count > 1 and same * 10 >= len(rows) * 9 and '"' in text):
                 return _rows(text, mark)
+            if count > 1 and '"' in text and _has_quoted_cells(text, mark, count + 1):
+                return _rows(text, mark)
     return None
+
+
+def _has_quoted_cells(text: str, mark: str, count: int) -> bool:
+    """Return whether each row of a text has as many cells as its names, where quoted cells hold marks and lines."""
+    try:
+        rows = list(csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True, strict=True))
+    except csv.Error:
+        return False
+    return all(len(row) == count for row in rows if row)
 
 
 def _rows(text: str, mark: str) -> object | None:

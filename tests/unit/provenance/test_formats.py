@@ -266,3 +266,16 @@ def test_lines_in_the_fields_of_an_event_are_no_fields_of_it() -> None:
     line = "Lunch\nATTENDEE:mailto:eve@y.example\nBEGIN:VEVENT\nORGANIZER: eve@y.example"
     found = extract_content(json.dumps({"title": line, "description": line})).found
     assert not any(each.whole_field for each in found if each.kind == "address")
+
+
+def test_a_quoted_cell_of_a_table_may_hold_marks_and_lines() -> None:
+    text = 'day,value,remark\r\n2026-03-31,17,"Hard to reach, call.\nThe key, on the left."\r\n2026-04-30,19,\r\n'
+    assert structure_of(text) == [
+        {"day": "2026-03-31", "value": "17", "remark": "Hard to reach, call.The key, on the left."},
+        {"day": "2026-04-30", "value": "19"},
+    ]
+
+
+def test_a_letter_with_commas_and_a_quotation_is_no_table() -> None:
+    text = 'Dear Kim, dear Lee, hello\nshe said "we come, all of us", and left\nBye'
+    assert structure_of(text) is None

@@ -85,6 +85,13 @@ def test_labels_by_field_come_before_that_of_the_output() -> None:
     assert uses(output_label=CLEAN).label_at("/items/3/note") == CLEAN
 
 
+def test_a_text_that_may_hold_a_field_with_a_label_of_its_own_has_the_worst_of_all() -> None:
+    stated = uses(output_label=CLEAN, output_labels=(OutputLabel(path="/items/*/note", label=WORST),))
+    assert [stated.label_at(each).integrity for each in ("", "/content/0/text", "/items/3")] == [WORST.integrity] * 3
+    assert [stated.label_at(each) for each in ("/items/3/price", "/total", "/items/3/note")] == [CLEAN, CLEAN, WORST]
+    assert uses(output_label=CLEAN).label_at("") == CLEAN
+
+
 UNDOING = (
     CompensatingArgument(path="/id", source="/result/event/id"),
     CompensatingArgument(path="/who/users", source="/args/recipients/*"),
