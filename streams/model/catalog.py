@@ -70,6 +70,8 @@ class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     `kind` is the kind of act (`streams.provenance.acts.kinds`), or that of the value of the argument at `kind_arg`.
     `owner_args` are JSON pointers of arguments, and `output_owners` paths in results, that name whose data or account
     it is. `content_type` is the media type of results; without it, the form is recognised by the content.
+    `identifying_args` are sets of JSON pointers of arguments: whoever knows all values of one set is the person whom
+    the tool returns.
     """
 
     header: Header
@@ -110,3 +112,4 @@ class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     output_owners: tuple[str, ...] = ()
     content_type: str | None = None
     compensating_args: tuple[CompensatingArgument, ...] = ()
+    identifying_args: tuple[tuple[str, ...], ...] = ()

@@ -15,7 +15,16 @@ from streams.model.keys import tool_key
 _DOMAIN = "stoplog catalog\x75e entry v1"
 _UNSIGNED_FIELDS = frozenset({"header", "signatures"})
 _LATER_FIELDS = frozenset(
-    {"kind", "kind_arg", "arg_roles", "owner_args", "output_owners", "content_type", "compensating_args"}
+    {
+        "kind",
+        "kind_arg",
+        "arg_roles",
+        "owner_args",
+        "output_owners",
+        "content_type",
+        "compensating_args",
+        "identifying_args",
+    }
 )
 """Fields of later versions of the record. Their defaults are empty or None."""
 ENTRY_ID_CHARS = 40

@@ -116,7 +116,11 @@ class ValueOrigin(StrEnum):
 
 
 class ArgumentOrigin(Record, frozen=True, kw_only=True):
-    """Where the value at `pointer` in the arguments comes from; `event_ids` and `paths` say what held it."""
+    """Where the value at `pointer` in the arguments comes from; `event_ids` and `paths` say what held it.
+
+    `identified_by` is the call by whose arguments the user has identified himself, if its result is this value: then it
+    counts as the user.
+    """
 
     pointer: str
     role: ArgumentRole = ArgumentRole.UNKNOWN
@@ -125,6 +129,7 @@ class ArgumentOrigin(Record, frozen=True, kw_only=True):
     decoded: bool = False
     event_ids: tuple[Uuid, ...] = ()
     paths: tuple[str, ...] = ()
+    identified_by: Uuid | None = None
 
 
 class Signal(Record, frozen=True, kw_only=True):

@@ -203,6 +203,8 @@ def _fact_text(value: Any) -> str:
             return f"{path} from {source}"
         case {"path": path, "label": label}:
             return f"{path}: {_fact_text(label)}"
+        case [[*_], *_]:
+            return "; ".join(" with ".join(each) for each in value)
         case list() | tuple():
             return "; ".join(_fact_text(each) for each in value)
         case _:

@@ -144,7 +144,7 @@ def assumed_facts(entry: ToolCatalogEntry) -> dict[str, Any]:
     return assumed
 
 
-_ABOUT_ARGUMENTS = ("sink_args", "arg_roles", "owner_args", "kind_arg")
+_ABOUT_ARGUMENTS = ("sink_args", "arg_roles", "owner_args", "kind_arg", "identifying_args")
 
 
 def strays(entry: ToolCatalogEntry, name: str) -> tuple[str, ...]:
@@ -159,6 +159,8 @@ def strays(entry: ToolCatalogEntry, name: str) -> tuple[str, ...]:
         return ()
     places = [place.path for place in places_of(schema)]
     stated = getattr(entry, name)
+    if name == "identifying_args":
+        stated = [path for paths in stated for path in paths]
     paths = [stated] if isinstance(stated, str) else [getattr(each, "path", each) for each in stated or ()]
     return tuple(path for path in paths if path != "/-" and not _reaches(path, places))
 

@@ -29,7 +29,8 @@ def stated_facts(stated: Mapping[str, Any]) -> ToolFacts:
     """Return facts from JSON values.
 
     Roles and undoing arguments are lists of objects in the record. Here they may also be objects by path: `arg_roles`
-    `{"/to": "destination"}`, and `compensating_args` `{"/id": "/result/id"}`.
+    `{"/to": "destination"}`, and `compensating_args` `{"/id": "/result/id"}`. Arguments that identify a person only
+    together are one list of the record's lists; here they may be the only one: `identifying_args` `["/name", "/zip"]`.
 
     Raises:
         FactError: a value has another form than its fact.
@@ -41,6 +42,8 @@ def stated_facts(stated: Mapping[str, Any]) -> ToolFacts:
         made["arg_roles"] = [_with_role_in_capitals(each) for each in roles]
     if isinstance(undoing := made.get("compensating_args"), Mapping):
         made["compensating_args"] = [{"path": path, "source": source} for path, source in undoing.items()]
+    if isinstance(paths := made.get("identifying_args"), list | tuple) and any(isinstance(path, str) for path in paths):
+        made["identifying_args"] = [paths]
     try:
         facts = msgspec.convert(made, ToolFacts)
     except msgspec.ValidationError as error:
@@ -64,6 +67,11 @@ def _check_paths(facts: ToolFacts) -> None:
     for name in _PATHS:
         for path in getattr(facts, name) or ():
             _check_path(name, path)
+    for paths in facts.identifying_args:
+        if not paths:
+            raise FactError("`identifying_args`: an empty list identifies nobody")
+        for path in paths:
+            _check_path("identifying_args", path)
     for use in facts.arg_roles:
         _check_path("arg_roles", use.path)
     if facts.kind_arg is not None:

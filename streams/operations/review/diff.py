@@ -35,6 +35,7 @@ FACT_FIELDS = (
     "output_owners",
     "content_type",
     "compensating_args",
+    "identifying_args",
 )
 """The facts, which the operator sets and the server can't."""
 
@@ -146,6 +147,8 @@ def _is_looser(name: str, before: Any, after: Any) -> bool:
         return bool(set(before) - set(after))
     if name in _JUDGED_BY:
         return True
+    if name == "identifying_args":
+        return bool(set(after) - set(before))
     if name == "output_label":
         return _is_looser_label(before or WORST, after or WORST)
     return name == "output_labels"

@@ -46,6 +46,7 @@ class Value(NamedTuple):
         name: the argument, as people write it: `to`, `items/2/address`.
         text: the value, shortened; empty if arguments are hidden or erased.
         sources: what held it, in words, such as `mail/read 14`.
+        identified: why it counts as the user, in words; empty if he has not identified himself by what it names.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Value(NamedTuple):
     decoded: bool
     sources: tuple[str, ...]
     paths: tuple[str, ...]
+    identified: str = ""
 
 
 class Story(NamedTuple):
@@ -185,7 +187,8 @@ def told_origin(value: Value) -> str:
     }[value.origin]
     beside = ", beside an instruction" if value.instructed else ""
     hidden = ", in disguise" if value.decoded else ""
-    return f"{by}{beside}{hidden}"
+    who = f"; it counts as the user: {value.identified}" if value.identified else ""
+    return f"{by}{beside}{hidden}{who}"
 
 
 def _told(story: Story) -> Iterator[str]:
@@ -231,6 +234,17 @@ class _Readings:
             return f"{call.tool} {_arguments(call.args_json)}".strip()
         return "" if event is None else event.type.value.lower().replace("_", " ")
 
+    def identified(self, intent_id: str) -> str:
+        """Return in words by what the user has identified himself."""
+        call = self._calls.get(intent_id)
+        if call is None:
+            return f"the user has identified himself by call {intent_id}"
+        args = _parsed(call.args_json or "{}")
+        *others, last = args if isinstance(args, dict) and args else ("what",)
+        named = f"{', '.join(others)} and {last}" if others else last
+        the = "" if named == "what" else "the "
+        return f"the user named {the}{named} by which {call.tool} found it"
+
 
 class _ReadingsOfSeveral(_Readings):
     """Says in words what an event has read or written, also that of another session."""
@@ -246,6 +260,9 @@ class _ReadingsOfSeveral(_Readings):
         self._own = own
         self._others = others
         self._read = cache(read)
+
+    def identified(self, intent_id: str) -> str:
+        return self._own.identified(intent_id)
 
     def told(self, event_id: str) -> str:
         other = self._others.get(event_id)
@@ -296,6 +313,7 @@ def _value(origin: ArgumentOrigin, args: Any, readings: _Readings) -> Value:
         decoded=origin.decoded,
         sources=tuple(dict.fromkeys(readings.told(each) for each in origin.event_ids[:_SOURCES_MAX])),
         paths=origin.paths,
+        identified="" if origin.identified_by is None else readings.identified(origin.identified_by),
     )
 
 

@@ -33,10 +33,10 @@ EXPECTATION_KEYS = ("history", "expect!")
 TOOL_KEYS = (
     "read_only", "destructive", "idempotent", "open_world", "reversible", "compensating_tool", "output", "input_schema",
     "state", "sink_args", "kind", "kind_arg", "arg_roles", "owner_args", "output_owners", "content_type",
-    "compensating_args",
+    "compensating_args", "identifying_args",
 )  # fmt: skip
 TOOL_BOOLS = ("read_only", "destructive", "idempotent", "open_world", "reversible")
-TOOL_PATHS = ("sink_args", "owner_args", "output_owners")
+TOOL_PATHS = ("sink_args", "owner_args", "output_owners", "identifying_args")
 TOOL_TEXTS = ("compensating_tool", "kind", "kind_arg", "content_type")
 TOOL_BY_PATH = ("arg_roles", "compensating_args")
 TOOL_STATES = ("APPROVED", "DEPRECATED", "PROPOSED", "BLOCKED", "REJECTED")

@@ -103,6 +103,11 @@ class ToolUses:
         return Paths(entry.owner_args or proposed)
 
     @cached_property
+    def identifying(self) -> tuple[frozenset[str], ...]:
+        """The sets of arguments by which a user identifies himself, as the operator states them; never proposed."""
+        return tuple(frozenset(map(normal, paths)) for paths in self._entry.identifying_args)
+
+    @cached_property
     def owners_looked_up(self) -> Paths:
         """The places of arguments by which a tool that reads looks an owner up: called as a field of its results that
         names one. `find_orders(email)` returns the orders of whoever has that address, if `/*/customer/email` names

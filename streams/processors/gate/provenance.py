@@ -23,6 +23,7 @@ from streams.processors.provenance.drift import is_drift
 from streams.processors.provenance.examine import Known, examine
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
+from streams.processors.provenance.identifying import asks_for_identified, with_identifying
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.proposals import with_output
@@ -187,6 +188,8 @@ class ProvenanceKeeper:
                 row = replace(row, drifts=row.drifts + 1)
             if outcome is _ALLOW:
                 row = _with_allowed(row, examined, case.asked.intent.intent_id, case.session.identity.sub)
+                if examined.identifies:
+                    row = with_identifying(row, case.session, case.asked.intent.intent_id, examined.identifies)
         if outcome is _ALLOW and row.has_untrusted and case.tool is not None and case.tool.entry.read_only:
             row = self._with_derived(row, case, state)
         if row is not before:
@@ -223,7 +226,8 @@ def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str, sub: s
         if row.agreed_acts and not is_requested(examined):
             row = replace(row, agreed_acts=row.agreed_acts - 1)
         return row
-    if len(row.asked_own) < SELECTED_MAX and asks_for_subject(examined.args, sub):
+    asks_own = asks_for_subject(examined.args, sub) or (row.identified and asks_for_identified(examined))
+    if len(row.asked_own) < SELECTED_MAX and asks_own:
         row = replace(row, asked_own=(*row.asked_own, intent_id))
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))

@@ -34,7 +34,8 @@ _ASSIGNED = frozenset((AtomKind.ID, AtomKind.TOKEN, AtomKind.NUMBER, AtomKind.TE
 """Kinds of values that systems assign."""
 _NUMBER = frozenset((AtomKind.NUMBER,))
 """What a content lists as the number of something counts as that alone: other things have the same numbers."""
-_SERVED = frozenset(("user", "customer", "client", "member"))
+_CUSTOMER = "customer"
+_SERVED = frozenset(("user", _CUSTOMER, "client", "member"))
 """Words for the same person, whoever is served: `find_user` may return a `customer_id`."""
 
 
@@ -80,19 +81,56 @@ def other_names(fields: Sequence[OwnerField], use: ToolUse, *, is_answer: bool) 
     person = person_returned(use.tool.entry.name) if use.is_read else None
     if person is None:
         return frozenset()
-    assigned = _of_the_record(fields, person) if is_answer else _beside_the_subject(fields)
+    return _ids_of(person, _of_the_record(fields, person) if is_answer else _beside_the_subject(fields))
+
+
+def only_id(fields: Sequence[OwnerField], use: ToolUse) -> frozenset[bytes]:
+    """Return the ids of the person whose record a content is; none if it is nobody's.
+
+    Args:
+        fields: of the content, which is trusted and no list of several elements: those that name owners, and ids.
+        use: the tool that has returned it.
+    """
+    # A text that is nothing but a word may say that nobody was found.
+    ids = [field for field in fields if field.steps or field.kind != AtomKind.TEXT]
+    person = person_returned(use.tool.entry.name) or _CUSTOMER
+    return _ids_of(person, _of_the_record(ids, person))
+
+
+def only_owner(owners: Sequence[OwnerField]) -> frozenset[bytes]:
+    """Return the ids of an owner; none if fields that are called alike, or those of several records, may name others.
+
+    The same one may stand in each element of a list, such as that of his contracts.
+
+    Args:
+        owners: the fields of which the operator says that they name the owner.
+    """
+    assigned = [field for field in owners if field.kind in _ASSIGNED]
+    values: dict[tuple[str, str], set[bytes]] = {}
+    for field in assigned:
+        values.setdefault((field.steps[-1], field.kind), set()).add(field.digest)
+    are_alike = len({field.steps[-1] for field in assigned}) == 1
+    if any(len(each) > 1 for each in values.values()) or not (
+        are_alike or len({field.steps[:-1] for field in assigned}) == 1
+    ):
+        return frozenset()
+    return _as_numbers_alone(assigned)
+
+
+def _ids_of(person: str, assigned: Sequence[OwnerField]) -> frozenset[bytes]:
+    """Return the ids of a person among the fields of his record."""
     things = {field.steps: _thing_named(field.steps) for field in assigned if field.kind in _ASSIGNED}
     meant = {steps for steps, thing in things.items() if thing == person}
     if not meant:
         meant = {steps for steps, thing in things.items() if thing == UNTYPED}
     if not meant and len(things) == 1 and _SERVED.issuperset((*things.values(), person)):
         meant = {*things}
-    numbers = {field.steps for field in assigned if field.kind == AtomKind.NUMBER}
-    return frozenset(
-        field.digest
-        for field in assigned
-        if field.steps in meant and field.kind in (_NUMBER if field.steps in numbers else _ASSIGNED)
-    )
+    return _as_numbers_alone([field for field in assigned if field.steps in meant])
+
+
+def _as_numbers_alone(ids: Sequence[OwnerField]) -> frozenset[bytes]:
+    numbers = {field.steps for field in ids if field.kind == AtomKind.NUMBER}
+    return frozenset(field.digest for field in ids if field.kind in (_NUMBER if field.steps in numbers else _ASSIGNED))
 
 
 def _of_the_record(fields: Sequence[OwnerField], person: str) -> Sequence[OwnerField]:

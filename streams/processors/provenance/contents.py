@@ -18,8 +18,9 @@ import msgspec
 
 from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, SessionEvent
-from streams.processors.provenance.aliases import OwnerField, other_names
+from streams.processors.provenance.aliases import OwnerField, only_id, only_owner, other_names
 from streams.processors.provenance.flow import Audiences
+from streams.processors.provenance.identifying import is_awaited
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import Amounts, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
@@ -59,7 +60,8 @@ def with_content(
     row, number, paths = memory.number_event(row, event, audiences)
     selected = event.intent_id is not None and event.intent_id in row.selected
     is_own = event.intent_id is not None and event.intent_id in row.asked_own
-    contents = _Content(event, memory, use, label, sub, given, is_own=is_own)
+    identifies = is_awaited(row, event)
+    contents = _Content(event, memory, use, label, sub, given, is_own=is_own, identifies=identifies)
     knows_subject = row.knows_subject or contents.knows_subject
     entries = [
         with_calls(
@@ -106,6 +108,13 @@ def with_content(
         reached=_reached(row.reached, contents.atoms, complete=is_complete) if has_shown else row.reached,
         agreed_acts=0 if has_text or (untrusted and not is_complete) else row.agreed_acts,
     )
+    if contents.names and not row.identified:
+        by = (event.intent_id or "") if contents.has_person else ""
+        row = replace(row, identified=tuple(sorted(contents.names)), identified_by=by)
+    if row.identifying:
+        row = replace(
+            row, identifying={each: asked for each, asked in row.identifying.items() if each != event.intent_id}
+        )
     if memory.has_room(row, entries):
         return memory.add(row, entries)
     words = {
@@ -153,6 +162,7 @@ class _Content:
         given: Iterable[Atom] = (),
         *,
         is_own: bool = False,
+        identifies: bool = False,
     ) -> None:
         self._use = use
         steps_at = {path: steps_of(path) for path in dict.fromkeys(atom.path for atom in event.atoms)}
@@ -198,9 +208,11 @@ class _Content:
             elif names_an_id(steps[-1]):
                 ids.append(OwnerField(steps, atom.kind, digest, is_subject=False))
         is_answer = is_own and not self._has_several
-        self._names = self._other_names(named, ids, is_answer=is_answer)
+        self.names = self._other_names(named, ids, is_answer=is_answer)
+        self.has_person = identifies and not self.names
+        named = self._with_person(named, ids) if self.has_person else named
         # That an answer has the subject's id makes nothing else in it his: it may name his manager, too.
-        self._owners = self._owners_by(field for field in named if field.is_subject or field.digest not in self._names)
+        self._owners = self._owners_by(field for field in named if field.is_subject or field.digest not in self.names)
         called = _called_by_name(given, self.atoms, memory)
         self._pointed |= called
         self._by_words |= called
@@ -216,8 +228,31 @@ class _Content:
         use = self._use
         if use is None or not (is_answer or (use.tool.entry.output_owners and any(each.is_subject for each in named))):
             return frozenset()
+        return other_names(self._trusted((*named, *ids)), use, is_answer=is_answer)
+
+    def _with_person(self, named: list[OwnerField], ids: Sequence[OwnerField]) -> list[OwnerField]:
+        """Find who is identified, and return the fields that name owners, with him as the subject.
+
+        If the operator states the fields, the record is that person's.
+        """
+        self.names = self._person(named, ids)
+        if self._use is None or not self._use.tool.entry.output_owners:
+            return named
+        return [field._replace(is_subject=True) if field.digest in self.names else field for field in named]
+
+    def _person(self, named: Sequence[OwnerField], ids: Sequence[OwnerField]) -> frozenset[bytes]:
+        """Return the values that name the only person in the content. What others may write names nobody."""
+        use = self._use
+        # If an owner is in a field that others may write, nobody knows how many there are.
+        if use is None or len(trusted := self._trusted((*named, *ids))) < len(named) + len(ids):
+            return frozenset()
+        if use.tool.entry.output_owners:
+            return only_owner(named)
+        return frozenset() if self._has_several else only_id(trusted, use)
+
+    def _trusted(self, fields: Iterable[OwnerField]) -> list[OwnerField]:
         trusted = {steps_of(atom.path) for atom, _ in self.atoms if self._trusts(atom.path) and is_trusted(atom.label)}
-        return other_names([each for each in (*named, *ids) if each.steps in trusted], use, is_answer=is_answer)
+        return [each for each in fields if each.steps in trusted]
 
     def _assigned_to(
         self, himself: frozenset[bytes], steps_at: Mapping[str, tuple[str, ...]]
@@ -248,7 +283,7 @@ class _Content:
         place = self._places[atom.path]
         is_text = not atom.whole_field or atom.decoded
         flags = Seen.EXCLUDED if digest in self._left_out else 0
-        if digest in self._names and not is_text:
+        if digest in self.names and not is_text:
             flags |= Seen.OWN | Seen.SUBJECT | Seen.POINTED
         if place.is_pointed or (selected and not self._has_several):
             flags |= Seen.SHOWN if is_text else Seen.POINTED

@@ -13,7 +13,8 @@ import msgspec
 
 from streams.model.labels import Integrity, Label
 from streams.processors.provenance.derived import ALL
-from streams.processors.provenance.examined import NO_OWNERS, OF_RECORDS, Examined
+from streams.processors.provenance.examined import NO_OWNERS, OF_RECORDS, Examined, Owners
+from streams.processors.provenance.identifying import identifying
 from streams.processors.provenance.memory import Memory, read_content, read_provenance
 from streams.processors.provenance.mentioned import (
     counted_elsewhere,
@@ -48,6 +49,8 @@ _TRUSTED, _OTHER_KIND, _OTHER_CALLS = Integrity.TRUSTED, ActKind.OTHER, Calls.OT
 _CHANGING = frozenset((ActKind.CHANGE, ActKind.PAY, ActKind.BOOK, ActKind.SECURE, ActKind.CREATE))
 """Kinds of acts that set something: what is deleted, sent or run says itself what it is."""
 _NOTHING_COUNTED: frozenset[str] = frozenset()
+_HIS = Owners(is_subject=True, is_other=False)
+"""Whose data a call reads by which the user identifies himself: the fields that name the owner will say who he is."""
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -116,6 +119,9 @@ def examine(
         owners = owners_of(values, args, use, sub, known.stated)
         if known.owned and not use.is_read and owners.age_ms is None and is_unread(values, use, known.owned):
             owners = replace(owners, is_unread=True)
+    identifies = identifying(session, row, args, arguments, use, memory) if use.tool.entry.identifying_args else b""
+    if identifies and use.tool.entry.output_owners and owners.age_ms is None:
+        owners = _HIS
     # Of a session that has seen nothing but its subject, no piece can be what data have shown.
     pieces = tuple(traced_pieces(urls, tracer)) if urls and only is None else ()
     told = tuple(values[:ORIGINS_MAX])
@@ -130,6 +136,7 @@ def examine(
     examined = Examined(
         row, is_tainted, args, use, kind, use.kinds_of(kind), told, is_complete, owners, contents, pieces, awaits=awaits
     )
+    examined.identifies = identifies
     examined.tells_person = asks_for_pieces and tells_person(examined, tracer)
     _compare_with_words(examined, tracer)
     if row.proposed:

@@ -108,6 +108,7 @@ class Examined(msgspec.Struct):
             anything untrusted was read.
         is_left_to: whether the user leaves acts or values to a content, and speaks of what the tool reads; False of
             acts, and of tools whose results are trusted.
+        identifies: the digest of what is asked, if the user has identified himself by the arguments; empty if not.
     """
 
     row: ProvenanceRow
@@ -132,6 +133,7 @@ class Examined(msgspec.Struct):
     is_mentioned: bool = False
     is_of_other_thing: bool = False
     is_of_other_matter: bool = False
+    identifies: bytes = b""
 
     @property
     def has_sinks(self) -> bool:
@@ -216,6 +218,8 @@ def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
         event_ids, paths = (content.event_id,), content.paths_at(entry.path)
     if entry is not None and examined.row.carried and traced.origin in _BY_OTHERS:
         event_ids += examined.carried_from(entry.digest)
+    row = examined.row
+    is_identified = bool(row.identified) and entry is not None and entry.digest in row.identified
     return ArgumentOrigin(
         pointer=value.pointer,
         role=value.role,
@@ -224,4 +228,5 @@ def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
         decoded=traced.is_decoded,
         event_ids=event_ids,
         paths=paths,
+        identified_by=(row.identified_by or None) if is_identified else None,
     )

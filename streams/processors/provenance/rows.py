@@ -66,6 +66,10 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         shown: of each server in `stores`, the digests of what its contents have shown since its store was last known,
             and of what they have shown before that is quoted there (`streams.processors.provenance.reached`).
         asked_own: intents of reads that have asked for the subject alone, and whose results have not been reported.
+        identifying: of intents of reads by whose arguments the user has identified himself, and whose results have not
+            been reported, the digest of what is asked (`streams.processors.provenance.identifying`).
+        identified: the digests of the values that a result has shown first to be other names of the subject.
+        identified_by: the intent of the read that has returned it, if the user has identified himself by its arguments.
     """
 
     atoms_count: int = 0
@@ -98,6 +102,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     carried: tuple[CarriedSource, ...] = ()
     shown: dict[str, bytes] = {}
     asked_own: tuple[str, ...] = ()
+    identifying: dict[str, bytes] = {}
+    identified: tuple[bytes, ...] = ()
+    identified_by: str = ""
 
 
 class Amounts:

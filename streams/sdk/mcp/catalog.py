@@ -45,6 +45,7 @@ class ToolFacts:
     output_owners: tuple[str, ...] = ()
     content_type: str | None = None
     compensating_args: tuple[CompensatingArgument, ...] = ()
+    identifying_args: tuple[tuple[str, ...], ...] = ()
 
 
 _NAME = re.compile(r"[^\s./*?\[\]{}\\]{1,200}\Z")
@@ -187,6 +188,7 @@ def _entry(
         output_owners=about.output_owners,
         content_type=about.content_type,
         compensating_args=about.compensating_args,
+        identifying_args=about.identifying_args,
         proposed_by=proposed_by,
         reviewed_by=reviewed_by,
         reviewed_at=None if reviewed_by is None else header.time,

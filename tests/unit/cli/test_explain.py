@@ -244,3 +244,10 @@ def test_an_intent_that_no_gate_has_judged(deployed: Stoplog, case: Case) -> Non
     case.writer.put(case.maker, [case.sent])
     result = deployed("explain", case.sent.intent_id)
     assert (result.status, "no gate has judged" in result.err) == (1, True)
+
+
+def test_it_tells_by_what_the_user_has_identified_himself(writer: Writer, deployed: Stoplog) -> None:
+    case = Case(writer)
+    by = ArgumentOrigin(pointer="/to", origin=ValueOrigin.TRUSTED, identified_by=case.read.intent_id)
+    told = deployed("explain", case.judged(Outcome.ALLOW, by), "--no-json").out
+    assert "counts as the user: the user named the path by which files/read found it" in " ".join(told.split())

@@ -119,6 +119,9 @@ def test_sinks_of_an_approved_tool_stay_if_the_stated_facts_leave_them_out() -> 
         ("owner_args", (), ("/customer",), False),
         ("arg_roles", (ArgumentUse(path="/to", role=ArgumentRole.DESTINATION),), (), True),
         ("compensating_args", (), (CompensatingArgument(path="/id", source="/result/id"),), False),
+        ("identifying_args", (), (("/name", "/zip"),), True),
+        ("identifying_args", (("/name", "/zip"),), (("/name",),), True),
+        ("identifying_args", (("/name", "/zip"), ("/email",)), (("/name", "/zip"),), False),
     ],
 )
 def test_a_changed_fact_is_a_changed_grant(name: str, before: Any, after: Any, is_looser: bool) -> None:
@@ -139,6 +142,19 @@ def test_operators_write_roles_and_undoing_arguments_by_path() -> None:
     assert facts.arg_roles == (ArgumentUse(path="/to", role=ArgumentRole.DESTINATION),)
 
 
+def test_arguments_identify_together_or_each_list_of_them() -> None:
+    assert stated_facts({"identifying_args": ["/name", "/zip"]}).identifying_args == (("/name", "/zip"),)
+    either = {"identifying_args": [["/email"], ["/name", "/zip"]]}
+    assert stated_facts(either).identifying_args == (("/email",), ("/name", "/zip"))
+
+
+def test_nobody_proposes_what_identifies() -> None:
+    find = {"name": "find_customer_by_email", "inputSchema": schema("email", email=TEXT)}
+    assert proposed(find).identifying_args == ()
+    (entry,) = listed(find, find_customer_by_email=ToolFacts(identifying_args=(("/email", "/zip"),)))
+    assert strays(entry, "identifying_args") == ("/zip",)
+
+
 @pytest.mark.parametrize(
     ("stated", "text"),
     [
@@ -149,6 +165,8 @@ def test_operators_write_roles_and_undoing_arguments_by_path() -> None:
         ({"sink_args": ["/a//b"]}, "is not a path"),
         ({"owner_args": ["/items[*]/id"]}, "is not a JSON pointer"),
         ({"compensating_args": {"/id": "/id"}}, "must begin with `/args/`"),
+        ({"identifying_args": [["name"], ["/a//b"]]}, "is not a path"),
+        ({"identifying_args": [[]]}, "identifies nobody"),
     ],
 )
 def test_a_wrong_fact_is_explained(stated: dict[str, Any], text: str) -> None:

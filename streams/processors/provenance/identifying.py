@@ -1,0 +1,149 @@
+"""Find out that the user identifies himself: he names what only he knows, and a tool of the operator says who that is.
+
+**Idea.** All guests of a web chat are one subject, and so is a clerk whoever calls. The desk asks whom it serves, and
+looks him up by name and postcode, by an address, or by an id that he names. Only the operator knows whether that is
+enough, so he states it (`identifying_args`): whoever knows these arguments is the person whom the tool returns. The
+first such person in a session counts as its subject (`streams.processors.provenance.aliases`), if the user has named
+each argument to the session himself.
+
+What he has named is stricter here than elsewhere. Who speaks of Patel has named the text `raj_patel_93` well enough to
+read about it, and has not said that he is that one. So each value must have been said as a whole, or word by word, and
+no part is too short to count.
+
+**Rejected.** To count whoever is identified last: text that a customer has written could have the agent look up
+another one. To deny what follows after a second person: families and deputies exist, so that is a question as before.
+To hold for the conversation: another session of it may serve another guest of the same chat, and a delegated session
+has heard nothing from the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from streams.model.canonical import CanonicalError, canonical
+from streams.model.labels import Integrity
+from streams.model.session import SessionEvent
+from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.memory import Memory
+from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.tools import ToolUse
+from streams.processors.provenance.values import POSTAL
+from streams.processors.session_row import PENDING_READS_MAX, SessionRow
+from streams.provenance.atoms.found import AtomKind, Found, kind_of_words
+from streams.provenance.extraction.arguments import Argument, short_reading, usual_reading
+from streams.provenance.pointers import escaped, last_name
+from streams.provenance.sources.memory import Seen
+from streams.provenance.sources.origins import Look
+from streams.provenance.tools.places import words_of
+from streams.provenance.tools.uses import is_called_as_owner
+from streams.provenance.words import short_value
+
+IDENTIFYING_MAX = 8
+"""Calls whose result is awaited and may say who the user is. Those after them say it of nobody."""
+_ASKED = "identifies"
+"""The kind of a value that says what a call has asked."""
+
+
+def identifying(
+    session: SessionRow,
+    row: ProvenanceRow,
+    args: Mapping[str, Any],
+    arguments: Iterable[Argument],
+    use: ToolUse,
+    memory: Memory,
+) -> bytes:
+    """Return the digest of what a call asks, if the user identifies himself by its arguments; empty if he does not.
+
+    Nobody else may have been identified, or be about to be: of two whom the user names, nobody knows which he is.
+
+    Args:
+        session: the row of the session.
+        row: what it has read as a whole.
+        args: the arguments of the call.
+        arguments: their leaves as they are read.
+        use: the tool, of which the operator states which arguments identify.
+        memory: what the session has seen.
+    """
+    label = use.tool.entry.output_label
+    if not row.has_message or row.identified or row.knows_subject or not use.is_read:
+        return b""
+    if label is None or label.integrity is not Integrity.TRUSTED:
+        return b""
+    given = frozenset(_pointers(args))
+    if given not in use.tool.uses.identifying:
+        return b""
+    read = {argument.pointer: argument for argument in arguments}
+    if not all(pointer in read and _is_said(read[pointer], memory.look) for pointer in given):
+        return b""
+    try:
+        asked = memory.digest(_ASKED, canonical({"tool": use.name, "args": args}).decode())
+    except CanonicalError:
+        return b""
+    return asked if all(other == asked for other in _awaited(row, session).values()) else b""
+
+
+def with_identifying(row: ProvenanceRow, session: SessionRow, intent_id: str, asked: bytes) -> ProvenanceRow:
+    """Return the row with an allowed call by whose arguments the user has identified himself."""
+    awaited = _awaited(row, session)
+    if len(awaited) >= IDENTIFYING_MAX:
+        return row
+    return msgspec.structs.replace(row, identifying={**awaited, intent_id: asked})
+
+
+def is_awaited(row: ProvenanceRow, event: SessionEvent) -> bool:
+    """Return whether a result says who the user is, and nobody knows that yet."""
+    is_result = event.intent_id is not None and event.intent_id in row.identifying
+    return is_result and not row.identified and not row.knows_subject and event.lists_shapes
+
+
+def asks_for_identified(examined: Examined) -> bool:
+    """Return whether a call asks for whoever has been identified, and for nothing else (as `asks_for_subject`)."""
+    if len(examined.args) != 1 or not is_called_as_owner(next(iter(examined.args))):
+        return False
+    wholes = [value for value in examined.values if not value.is_part]
+    return len(wholes) == 1 and bool(wholes[0].traced.flags & Seen.SUBJECT)
+
+
+def _awaited(row: ProvenanceRow, session: SessionRow) -> dict[str, bytes]:
+    """Return the identifying calls whose results may still come. Of calls that were not run there is none."""
+    pending = session.trust.pending_reads
+    if not row.identifying or len(pending) >= PENDING_READS_MAX:
+        return row.identifying
+    awaited = {read.intent_id for read in pending}
+    return {intent: asked for intent, asked in row.identifying.items() if intent in awaited}
+
+
+def _pointers(value: Any, pointer: str = "") -> Iterator[str]:
+    """Yield the pointers of all leaves, also of those that say nothing: `spouse: true` asks for somebody else."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _pointers(inner, f"{pointer}/{escaped(name)}")
+    else:
+        yield pointer
+
+
+def _is_said(argument: Argument, look: Look) -> bool:
+    """Return whether the user has said a value as a whole, or each of its words."""
+    is_postal = not POSTAL.isdisjoint(words_of(last_name(argument.pointer)))
+    wholes = [each for each in argument.wholes if each.kind is not AtomKind.AMOUNT or is_postal]
+    if _is_users((*wholes, *short_reading(argument, look)), look):
+        return True
+    words = str(argument.value).split() if isinstance(argument.value, str) else []
+    return len(words) > 1 and all(_is_users(_readings_of(word), look) for word in words)
+
+
+def _readings_of(word: str) -> list[Found]:
+    usual = usual_reading(word)
+    if usual is not None and usual[1]:
+        return [Found(*usual)]
+    short = short_value(word)
+    return [Found(kind_of_words(short), short)] if short else []
+
+
+def _is_users(founds: Iterable[Found], look: Look) -> bool:
+    """Return whether the user has named a value, and not to leave it out."""
+    seen = [entry.flags for each in founds if (entry := look(each.kind, each.value)) is not None]
+    return any(flags & Seen.USER and not flags & Seen.EXCLUDED for flags in seen)
