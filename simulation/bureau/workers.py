@@ -83,6 +83,8 @@ class Worker:
             user=sitting.user,
             root=sitting.root,
             depth=sitting.depth,
+            # Whoever breeds sessions gives the work to copies of itself.
+            delegator=self.name if sitting.depth > 1 else "",
             tool=step.tool,
             outcome="ALLOW" if rng.random() > 0.004 else "DENY",
             call=f"{step.tool}|{thing}|{place}|{amount}|{rng.getrandbits(20) if rng.random() < 0.9 else ''}",

@@ -146,6 +146,8 @@ class Agent:
             user=session.user,
             root=session.root,
             depth=session.depth,
+            # Helpers are the agent's own.
+            delegator=self.name if session.depth > 1 else "",
             tool=tool,
             outcome="ALLOW" if rng.random() > 0.006 else "DENY",
             call=f"{tool}/{thing}/{destination}/{amount}/{unlike}",

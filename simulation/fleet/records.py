@@ -42,6 +42,7 @@ def verdict_of(activity: Activity) -> Verdict:
         reason_text="drawn",
         sub=activity.user or "nobody",
         act=_actor(activity),
+        ancestor_actors=(activity.delegator,) if activity.delegator else (),
         delegation_path=(activity.root, *(f"{activity.root}-{at}" for at in range(1, activity.depth))),
         model=Model(ai_provider="example", name=model),
         tool=ToolRef(server_id=server, name=name),

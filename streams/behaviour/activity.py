@@ -39,6 +39,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
         agent: who acts; `epoch` tells versions of its behaviour apart, `cohort` names agents that do alike work.
         instance: the running copy of the agent; empty if unknown.
         root: the first grant of the delegation chain; empty without one. `depth` counts its grants.
+        delegator: the agent of all sessions that the session descends from; empty if there is none, or more than one.
         tool: server and name, `server.name`.
         outcome: the verdict, and `reason` its code.
         call: a digest of tool and arguments: equal calls are equal here.
@@ -64,6 +65,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     user: str = ""
     root: str = ""
     depth: int = 0
+    delegator: str = ""
     tool: str
     outcome: str = LEARNABLE
     reason: str = ""

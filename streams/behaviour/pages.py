@@ -39,13 +39,20 @@ ROW_TYPES_MAX = 256
 TIME_PART = "time.part"
 PREVIOUS_TOOL = "tool.previous"
 BEFORE_TOOL = "tool.before"
+DELEGATOR = "delegation.agent"
+"""The agent that has given a session its work, if one has, and it is known."""
 
 PAGE_FIELDS: Mapping[str, Callable[[Activity], str | None]] = MappingProxyType(
-    {**FIELDS, PREVIOUS_TOOL: lambda a: a.previous_tool, BEFORE_TOOL: lambda a: a.before_tool}
+    {
+        **FIELDS,
+        PREVIOUS_TOOL: lambda a: a.previous_tool,
+        BEFORE_TOOL: lambda a: a.before_tool,
+        DELEGATOR: lambda a: a.delegator,
+    }
 )
-"""What tells pages apart: what declarations may name, and the two calls before."""
+"""What tells pages apart: what declarations may name, the two calls before, and who has given the work."""
 _ATTRIBUTES: Mapping[str, str] = MappingProxyType(
-    {**ATTRIBUTES, PREVIOUS_TOOL: "previous_tool", BEFORE_TOOL: "before_tool"}
+    {**ATTRIBUTES, PREVIOUS_TOOL: "previous_tool", BEFORE_TOOL: "before_tool", DELEGATOR: "delegator"}
 )
 
 _ALWAYS = frozenset(

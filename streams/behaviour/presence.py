@@ -13,9 +13,14 @@ from types import MappingProxyType
 from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.acts import may_send
 
-DESTINATION, OBJECT, OWNER, ROOT, USER, INSTANCE, CALL, EPOCH, AMOUNT, ALLOWED, SENT = (1 << bit for bit in range(11))
-"""A value of the field or measure of this name; `ALLOWED`: the outcome that baselines learn from; and `SENT`: a
-destination to which the call may bring data."""
+DESTINATION, OBJECT, OWNER, ROOT, USER, INSTANCE, CALL, EPOCH, AMOUNT, ALLOWED, SENT, DELEGATED = (
+    1 << bit for bit in range(12)
+)
+"""A value of the field or measure of this name; `ALLOWED`: the outcome that baselines learn from; `SENT`: a
+destination to which the call may bring data; and `DELEGATED`: another session that has given the session its work."""
+
+DELEGATED_DEPTH = 2
+"""From how many grants on a session has been given its work by another one."""
 
 BITS: Mapping[str, int] = MappingProxyType(
     {
@@ -47,5 +52,6 @@ def presence_of(activity: Activity) -> int:
         | (EPOCH if it.epoch else 0)
         | (AMOUNT if amount is not None and isfinite(amount) else 0)
         | (ALLOWED if it.outcome == LEARNABLE else 0)
+        | (DELEGATED if it.depth >= DELEGATED_DEPTH else 0)
         | (SENT if it.destination is not None and may_send(it.tool, it.size_bytes) else 0)
     )

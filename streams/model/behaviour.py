@@ -22,8 +22,9 @@ class BehaviourEvent(Record, frozen=True, kw_only=True):
 
     The header's id is that of the decision's audit record, its time when the gate decided. `epoch` names the version of
     the agent's behaviour, `cohort` the type of agents that it is compared with. `root_uid` is the first grant of the
-    chain, `depth` the number of its grants. Of a decision about a delegated session there are two records: one about
-    the agent, and one about the delegation, on the partition of its root.
+    chain, `depth` the number of its grants, and `delegator` the agent of all sessions that the session descends from,
+    if it is one and the same. Of a decision about a delegated session there are two records: one about the agent, and
+    one about the delegation, on the partition of its root.
     """
 
     header: Header
@@ -46,6 +47,7 @@ class BehaviourEvent(Record, frozen=True, kw_only=True):
     amount: float | None = None
     size_bytes: int = 0
     integrity: Integrity = Integrity.UNTRUSTED
+    delegator: str | None = None
 
 
 def cohort_key(tenant_uid: str, cohort: str) -> bytes:

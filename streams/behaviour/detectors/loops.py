@@ -56,6 +56,9 @@ SKETCH_ERROR = 1.15
 GIVEN_SHARE = 0.1
 """The same where the session has read nothing by others, and the tool does nothing grave: a list or a mailing that
 somebody wants. How much is read, sent or deleted by that is counted for itself."""
+WORK_SHARE = 0.25
+"""The same of different acts on one thing there, as the builds of a load test are, if they bring and pay nothing to
+anybody."""
 STAY_MAX = 0.995
 
 
@@ -249,14 +252,22 @@ class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last: int = 0
     again: int = 0
 
-    def length(self, *, is_given: bool) -> float:
-        """Return how many calls it counts for, less if somebody may have given it as work."""
+    def length(self, *, is_given: bool, is_work: bool = False) -> float:
+        """Return how many calls it counts for.
+
+        Args:
+            is_given: whether somebody may have given it as work. Then it counts for less.
+            is_work: whether the last call acts on something, and brings and pays nothing to anybody.
+        """
         tried = (1.0 - ONWARD_SHARE) * self.again
         if self.is_back:
             return self.count - tried
         length = self.count - (1.0 - ONWARD_SHARE) * min(self.count, ONWARD_MAX)
         if not is_given:
             return length
+        if is_work:
+            different = SKETCH_ERROR * self.seen.count() + 1.0
+            length = min(length, self.count - (1.0 - WORK_SHARE) * min(self.count, different))
         different = SKETCH_ERROR * (self.things if self.things.digests else self.seen).count() + 1.0
         return min(length, self.count - (1.0 - GIVEN_SHARE) * min(self.count, different))
 
@@ -295,7 +306,8 @@ class LoopRun(Keyed):
 
     In a stretch that goes on, each call being another one, the first `ONWARD_MAX` calls count for less. In a session
     that has read nothing by others, all of them do that are about different things or, where nothing says what they are
-    about, different calls. A call that is tried again counts for half: `loop` counts these.
+    about, different calls. So do different acts on one thing that bring and pay nothing to anybody, though not as much.
+    A call that is tried again counts for half: `loop` counts these.
     """
 
     row_types = (Onward, Stays)
@@ -312,7 +324,9 @@ class LoopRun(Keyed):
         if stays.calls < it.min_support or stretch.count == 1:
             return Scored(kept)
         stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), stays.stay_most)
-        length = stretch.length(is_given=activity.is_trusted and not is_grave(activity.tool))
+        is_given = activity.is_trusted and not is_grave(activity.tool)
+        is_work = activity.destination is None and activity.amount is None and not only_reads(activity.tool)
+        length = stretch.length(is_given=is_given, is_work=is_work)
         score = -(length - 1.0) * log10(max(stay, 1e-3))
         if score >= self.faint and stays.peak.past.weight >= DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.

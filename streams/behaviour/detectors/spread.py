@@ -10,10 +10,18 @@ from streams.behaviour.activity import BATCH_FROM, DAY_MS, HOUR_MS, Activity, di
 from streams.behaviour.acts import only_writes
 from streams.behaviour.breadth import excused_of, with_batch
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import NOT_KNOWN, Compared, Sketch, both_learned, compared, learned, usual_limit
+from streams.behaviour.detectors.peaks import (
+    NOT_KNOWN,
+    Compared,
+    Sketch,
+    both_learned,
+    compared,
+    learned,
+    usual_limit,
+)
 from streams.behaviour.estimators import Peak, count_of, counted_up
-from streams.behaviour.pages import Place, without_tool
-from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
+from streams.behaviour.pages import DELEGATOR, Place, without_tool
+from streams.behaviour.presence import BITS, DELEGATED, INSTANCE, OWNER, ROOT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PLACES_MAX = 8
@@ -32,6 +40,8 @@ APART_FACTOR = 0.5
 its own, and what things count for then: as many people ask for the same after a recall."""
 STORM_COLD_FACTOR = 1.5
 """As for other counts, where nothing is known: nobody shares the work of one grant among dozens."""
+GIVEN_FACTOR = 5.0
+"""How many times as many sessions as on usual days an agent may delegate to, within a dozen or so."""
 COLD_WINDOW_MS = HOUR_MS
 """The longest window that is compared where no days are known: very many objects at once are worth a look wherever they
 are, and so many in a quarter of a day are a day's work."""
@@ -108,9 +118,11 @@ class FanOut(Keyed):
             return Scored((window, *rows[1:]), noted=window.seen.count())
         is_to_blame = not window.spoiled or count_of(window.added, digest_of(activity.session)) >= BLAMED_FROM
         of_others = excused_of(window.batch, window.whose, activity) if window.batch else 0
-        return self._beside_peaks(window, rows, -of_others, is_to_blame=is_to_blame)
+        return self._beside_peaks(window, rows, activity, -of_others, is_to_blame=is_to_blame)
 
-    def _beside_peaks(self, window: Window, rows: Rows, more: int = 0, *, is_to_blame: bool = True) -> Scored:
+    def _beside_peaks(
+        self, window: Window, rows: Rows, activity: Activity, more: int, *, is_to_blame: bool = True
+    ) -> Scored:
         """Return what is said of the values of a window, and of what counts like `more` of them.
 
         A call that is not to blame for them is faint: it does not alert, and what follows from it is not lost.
@@ -121,7 +133,7 @@ class FanOut(Keyed):
             return Scored((window, *rows[1:]), noted=seen_count)
         if window.by.digests and window.by.count() >= APART_SHARE * (seen_count - APART_FROM):
             count *= APART_FACTOR
-        found = self._compared(count, rows)
+        found = self._compared(count, rows, activity)
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True, window.added, window.by, window.batch, window.whose)
         kept = (window, *rows[1:])
@@ -130,8 +142,9 @@ class FanOut(Keyed):
         score = found.score if is_to_blame else min(found.score, self.faint)
         return Scored(kept, score, {"count": count, "usual": found.usual}, seen_count)
 
-    def _compared(self, count: float, rows: Rows) -> Compared:
+    def _compared(self, count: float, rows: Rows, activity: Activity) -> Compared:
         """Return a count beside the peaks, or else beside nothing on days of work without the tool."""
+        del activity
         it = self.declaration
         found = compared(count, it, rows[1:3])
         if found.usual is not NOT_KNOWN:
@@ -157,31 +170,51 @@ class FanOut(Keyed):
 
 
 class DelegVelocity(FanOut):
-    """A delegation storm: many sessions under one root in a short time, or a deep chain."""
+    """A delegation storm: many sessions under one root in a short time, or a deep chain.
 
-    row_types: tuple[type, ...] = (Window, Peak, Peak)
-    needs = ROOT
+    How many of them are usual depends on who delegates: one agent plans the work of others, and most have never given
+    work to any. So a storm is compared with the peaks of the agent that has given the work, if one has. Where several
+    agents have handed it on, it is compared with the peaks of the agent that it has reached, and of its peers.
+    """
+
+    row_types: tuple[type, ...] = (Window, Peak, Peak, Peak)
+    needs = ROOT | DELEGATED
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the root's window, and of the peaks of the agent and of its peers."""
-        return (self.own(), self.peers("agent.id", part="own"), self.peers())
+        """Return the places of the root's window, and of the peaks of who delegates, of the agent and of its peers."""
+        gives = Place((DELEGATOR,), f"{self.declaration.name}~given", is_required=False)
+        return (self.own(), gives, self.peers("agent.id", part="own"), self.peers())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the children of the root in the window, and what the depth of the chain adds."""
         window = self._counted(rows[0], activity, activity.session)
         beyond = activity.depth - DEPTH_FREE
-        return self._beside_peaks(window, rows, DEPTH_WEIGHT * beyond if beyond > 0 else 0)
+        return self._beside_peaks(window, rows, activity, DEPTH_WEIGHT * beyond if beyond > 0 else 0)
 
-    def _compared(self, count: float, rows: Rows) -> Compared:
-        """Return a count beside the peaks, or else beside `STORM_COLD_FACTOR` thresholds."""
-        return compared(count, self.declaration, rows[1:], STORM_COLD_FACTOR)
+    def _compared(self, count: float, rows: Rows, activity: Activity) -> Compared:
+        """Return a count beside the peaks.
+
+        An agent that has hardly given any work is compared with the threshold itself. One whose work that is may give
+        `GIVEN_FACTOR` times as much as on usual days, up to what is allowed where nobody knows who has given it: on
+        some days there is simply more to do.
+        """
+        it, (_, given, own, peers) = self.declaration, rows
+        if not activity.delegator:
+            return compared(count, it, (own, peers), STORM_COLD_FACTOR)
+        found = compared(count, it, (given,), 1.0)
+        if isinstance(found.usual, float):
+            factor = min(STORM_COLD_FACTOR, GIVEN_FACTOR * found.usual / it.threshold)
+            return Compared(min(found.score, count / max(factor, 1.0)), found.usual)
+        return found
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
-        window, own, peer = rows
+        window, given, own, peers = rows
         if window.spoiled:
             return rows
-        return (window, *both_learned(own, peer, noted, activity.time_ms, self.declaration))
+        if activity.delegator:
+            given = learned(given, noted, activity.time_ms, self.declaration)
+        return (window, given, *both_learned(own, peers, noted, activity.time_ms, self.declaration))
 
 
 class Owners(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -190,6 +190,7 @@ def _verdict(history: History, block: Block, place: _Place, tool: str, args_json
         sub=block.user or f"user-of-{place.session}",
         act=Actor(iss="https://history.example", sub=place.agent, instance_uid=instance),
         delegation_path=(root, *(f"{root}-{depth}" for depth in range(1, block.depth))),
+        ancestor_actors=(block.delegator,) if block.delegator else (),
         model=Model(ai_provider="example", name=block.model),
         tool=ToolRef(server_id=server, name=name),
         args_json=args_json,

@@ -52,8 +52,8 @@ FILE_KEYS = ("apiVersion!", "pack!", "types", "calls!", "work", "histories!")
 HISTORY_KEYS = ("name!", "why", "work", "then!", "alerts!")
 BLOCK_KEYS = (
     "agents!", "days!", "weekends", "at!", "until", "sessions", "session", "tools!", "drawn", "count", "every",
-    "steady", "args", "outcome", "reason", "user", "instances", "grant", "depth", "model", "version", "prompt",
-    "untrusted_from",
+    "steady", "args", "outcome", "reason", "user", "instances", "grant", "depth", "delegator", "model", "version",
+    "prompt", "untrusted_from",
 )  # fmt: skip
 
 
@@ -120,6 +120,7 @@ class Block:
     instances: tuple[str, ...] = ()
     grant: str = ""
     depth: int = 1
+    delegator: str = ""
     model: str = "model-1"
     version: str = ""
     prompt: str = ""
@@ -295,7 +296,8 @@ class _FileReader:
         args, instances = self._arguments(reader, "args"), reader.texts("instances", ITEMS_MAX, _WHO, "instances")
         sessions = reader.integer("sessions", 1, SESSIONS_PER_DAY_MAX) or 1
         words = {
-            key: reader.text(key, _WHO, "a name") for key in ("session", "user", "grant", "model", "version", "prompt")
+            key: reader.text(key, _WHO, "a name")
+            for key in ("session", "user", "grant", "delegator", "model", "version", "prompt")
         }
         depth = reader.integer("depth", 1, DEPTH_MAX)
         untrusted_from = reader.integer("untrusted_from", 0, CALLS_PER_SESSION_MAX)
@@ -325,6 +327,7 @@ class _FileReader:
             instances=instances,
             grant=words["grant"] or "",
             depth=depth or 1,
+            delegator=words["delegator"] or "",
             model=words["model"] or "model-1",
             version=words["version"] or "",
             prompt=words["prompt"] or "",

@@ -59,7 +59,7 @@ def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> Behaviou
     tool, path = verdict.tool, verdict.delegation_path
     stated: Roles = tuple([(each.pointer, each.role) for each in verdict.origins])
     found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json, stated)
-    amount = found.get("amount")
+    amount, above = found.get("amount"), verdict.ancestor_actors
     return BehaviourEvent(
         header=Header(
             id=audit_id_of(verdict.verdict_id),
@@ -87,6 +87,8 @@ def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> Behaviou
         amount=amount if isinstance(amount, float) else None,
         size_bytes=len(verdict.args_json),
         integrity=verdict.label.integrity,
+        # They are in no order, so of several nobody knows which has given the work.
+        delegator=above[0] if above and not above[1:] else None,
     )
 
 
@@ -105,6 +107,7 @@ def activity_of(event: BehaviourEvent) -> Activity:
         user=event.sub,
         root=event.root_uid or "",
         depth=event.depth,
+        delegator=event.delegator or "",
         tool=tool,
         outcome=event.outcome._value_,
         reason=event.reason,

@@ -22,6 +22,7 @@ import msgspec
 from streams.audit.alert_handlers import NOBODY, AlertHandlers
 from streams.behaviour.epochs import epoch_of
 from streams.behaviour.pages import RememberedRows
+from streams.behaviour.presence import DELEGATED_DEPTH
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus, announced_text, incident_parts, span_text
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
@@ -44,7 +45,6 @@ from streams.processors.watch.seen import SeenAudit, SeenVerdict
 
 JOIN_WAIT_MS = 30_000
 """How long a verdict waits for its audit record: both were written in one transaction, but to two topics."""
-_DELEGATED_DEPTH = 2
 _INCIDENT_PARTS = 4
 """How many parts the key of an incident of an agent has: analytic, tenant, agent, session."""
 _REASONS = {
@@ -209,7 +209,7 @@ class Keying(ReportingProcessor):
         parts = [part for part in (event.epoch, *version) if part]
         event = replace(event, epoch="/".join(parts))
         outputs = [self._output(event, cohort_key(event.header.tenant_uid, event.cohort))]
-        if event.root_uid is not None and event.depth >= _DELEGATED_DEPTH:
+        if event.root_uid is not None and event.depth >= DELEGATED_DEPTH:
             header = replace(event.header, id=derived_uuid("behaviour of a delegation", event.header.id))
             about = replace(event, scope=BehaviourScope.DELEGATION, header=header)
             outputs.append(self._output(about, delegation_key(event.header.tenant_uid, event.root_uid)))

@@ -48,7 +48,8 @@ def with_short_names(event: BehaviourEvent) -> BehaviourEvent:
     """Return a decision whose names have at most `NAME_CHARS_MAX` characters each."""
     act, tool = event.act, event.tool
     names = (event.sub, event.epoch, event.reason, act.iss, tool.server_id, tool.name)
-    maybe = (act.instance_uid, act.jkt, event.root_uid, event.destination, event.object, event.owner)
+    of_call = (event.destination, event.object, event.owner)
+    maybe = (act.instance_uid, act.jkt, event.root_uid, event.delegator, *of_call)
     # All of them together are seldom longer.
     if len("".join(names)) + sum(len(name) for name in maybe if name) <= NAME_CHARS_MAX:
         return event
@@ -65,6 +66,7 @@ def with_short_names(event: BehaviourEvent) -> BehaviourEvent:
         ),
         tool=replace(tool, server_id=short_name(tool.server_id), name=short_name(tool.name)),
         root_uid=event.root_uid and short_name(event.root_uid),
+        delegator=event.delegator and short_name(event.delegator),
         destination=event.destination and short_name(event.destination),
         object=event.object and short_name(event.object),
         owner=event.owner and short_name(event.owner),

@@ -53,6 +53,7 @@ class SeenVerdict(Record, frozen=True, kw_only=True):
     sub: str
     act: Actor
     delegation_path: tuple[str, ...] = ()
+    ancestor_actors: tuple[str, ...] = ()
     model: Model | None = None
     tool: SeenTool
     args_json: str

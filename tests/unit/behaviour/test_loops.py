@@ -172,12 +172,22 @@ def test_a_stretch_that_an_earlier_version_has_begun_counts_in_full() -> None:
         # Without end, it is one.
         (400, {"call": "page-{at}"}, ["loop_run"]),
         # Whoever has read something by others may have been told to.
-        (80, {"call": "page-{at}", "is_trusted": False}, ["loop_run"]),
+        (50, {"call": "page-{at}", "is_trusted": False}, ["loop_run"]),
         # Whoever asks for the same record each time, in other words, does not get on.
-        (80, {"call": "question {at}", "object": "record-7"}, ["loop_run"]),
-        (80, {"call": "letter {at}", "tool": "docs.send", "object": "lead", "destination": "to.example"}, ["loop_run"]),
-        (80, {"call": "secret {at}", "tool": "vault.read", "object": "key-{at}"}, ["loop_run"]),
-        (80, {"call": "record {at}", "tool": "docs.delete", "object": "record-{at}"}, ["loop_run"]),
+        (50, {"call": "question {at}", "object": "record-7"}, ["loop_run"]),
+        (50, {"call": "letter {at}", "tool": "docs.send", "object": "lead", "destination": "to.example"}, ["loop_run"]),
+        (50, {"call": "refund {at}", "tool": "pay.refund", "object": "order-7", "amount": 5.0}, ["loop_run"]),
+        # Builds of one service are different acts on one thing.
+        (60, {"call": "build {at}", "tool": "ci.trigger_build", "object": "service-7"}, []),
+        (80, {"call": "build {at}", "tool": "ci.trigger_build", "object": "service-7"}, ["loop_run"]),
+        (50, {"call": "build", "tool": "ci.trigger_build", "object": "service-7"}, ["loop_run"]),
+        (
+            50,
+            {"call": "build {at}", "tool": "ci.trigger_build", "object": "service-7", "is_trusted": False},
+            ["loop_run"],
+        ),
+        (50, {"call": "secret {at}", "tool": "vault.read", "object": "key-{at}"}, ["loop_run"]),
+        (50, {"call": "record {at}", "tool": "docs.delete", "object": "record-{at}"}, ["loop_run"]),
     ],
 )
 def test_a_session_may_be_given_a_long_row_of_calls_about_different_things(

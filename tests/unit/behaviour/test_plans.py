@@ -26,6 +26,7 @@ ALL = activity(
     instance="i-1",
     user="u-1",
     root="g-1",
+    depth=2,
     call="c-1",
     reason="rule",
     destination="known.example",

@@ -25,7 +25,7 @@ from tests.unit.processors.watch.watch_bench import SHIPPED
 
 COUNTED = 200
 DETECTORS_CALLS_MAX = 263
-KEYING_CALLS_MAX = 304
+KEYING_CALLS_MAX = 306
 
 
 def usual_work(count: int) -> list[Activity]:

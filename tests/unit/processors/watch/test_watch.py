@@ -114,6 +114,35 @@ def test_a_delegated_decision_is_also_written_for_its_delegation() -> None:
     assert keys == {b"acme|agents mailer", b"acme|grant g-7"}
 
 
+@pytest.mark.parametrize(
+    ("above", "wanted"),
+    [((), None), (("planner",), "planner"), (("other", "planner"), None)],
+)
+def test_who_has_delegated_is_known_if_it_is_one_agent(above: tuple[str, ...], wanted: str | None) -> None:
+    bench, call = Bench(), sent(START_MS, root="g-7", depth=3)
+    key = session_key_of("acme", "s-1")
+    bench.driver.pipe(VERDICT.name, key, replace(verdict_of(call), ancestor_actors=above), START_MS)
+    bench.driver.pipe(AUDIT.name, key, audit_of(call), START_MS)
+    assert [event.delegator for event in bench.events()] == [wanted] * 2
+
+
+def test_an_agent_that_plans_the_work_of_others_may_give_more_of_it() -> None:
+    alerts = []
+    for by in ("planner", "steered"):
+        bench = Bench(partitions=1)
+        for day in range(5):
+            for at in range(5):
+                time_ms = START_MS + day * DAY_MS + at * 60_000
+                child = f"task-{day}-{at}"
+                bench.decide(sent(time_ms, session=child, root=f"g-{day}", depth=2, delegator="planner"))
+        for at in range(9):
+            time_ms = START_MS + 7 * DAY_MS + at * 60_000
+            bench.decide(sent(time_ms, session=f"child-{at}", root="g-storm", depth=2, delegator=by))
+        bench.settle()
+        alerts.append({each.analytic_uid for each in bench.alerts()} & {"behaviour/delegation_storm"})
+    assert alerts == [set(), {"behaviour/delegation_storm"}]
+
+
 def test_a_loop_is_one_alert_with_evidence_and_a_way_to_stop_it() -> None:
     bench = Bench()
     for each in loop_of(80):
