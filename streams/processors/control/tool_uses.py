@@ -121,6 +121,12 @@ class ToolUses:
         """Return whether the field of a result at a pointer says whose data the result is."""
         return self._output_owners.cover(pointer) if self._output_owners else seems_owner(pointer)
 
+    @cached_property
+    def trusts_owners(self) -> bool:
+        """Whether the operator states which fields of a result name the owner, and that only his systems write them."""
+        paths = tuple(self._output_owners.paths)
+        return bool(paths) and all(self.label_at(path).integrity is Integrity.TRUSTED for path in paths)
+
     def label_at(self, pointer: str) -> Label:
         """Return the label of the field of a result at a pointer: that by field, or else that of the whole output."""
         return self.stated_label_at(pointer) or WORST

@@ -120,7 +120,7 @@ def examine(
         if known.owned and not use.is_read and owners.age_ms is None and is_unread(values, use, known.owned):
             owners = replace(owners, is_unread=True)
     identifies = identifying(session, row, args, arguments, use, memory) if use.tool.entry.identifying_args else b""
-    if identifies and use.tool.entry.output_owners and owners.age_ms is None:
+    if identifies and use.tool.uses.trusts_owners and owners.age_ms is None:
         owners = _HIS
     # Of a session that has seen nothing but its subject, no piece can be what data have shown.
     pieces = tuple(traced_pieces(urls, tracer)) if urls and only is None else ()

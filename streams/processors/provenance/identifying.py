@@ -13,7 +13,7 @@ no part is too short to count.
 **Rejected.** To count whoever is identified last: text that a customer has written could have the agent look up
 another one. To deny what follows after a second person: families and deputies exist, so that is a question as before.
 To hold for the conversation: another session of it may serve another guest of the same chat, and a delegated session
-has heard nothing from the user.
+hears the user only through an agent.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def identifying(
         memory: what the session has seen.
     """
     label = use.tool.entry.output_label
-    if not row.has_message or row.identified or row.knows_subject or not use.is_read:
+    if not row.has_message or session.grant.ancestor_session_ids or row.identified or row.knows_subject:
         return b""
-    if label is None or label.integrity is not Integrity.TRUSTED:
+    if not use.is_read or label is None or label.integrity is not Integrity.TRUSTED:
         return b""
     given = frozenset(_pointers(args))
     if given not in use.tool.uses.identifying:

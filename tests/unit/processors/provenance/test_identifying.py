@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, tool_entry
+from streams.model.catalog import OutputLabel
+from streams.model.topics import DELEGATION
 from streams.model.verdict import Outcome
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.tools import ACTS, READS
@@ -125,8 +127,8 @@ def test_without_a_statement_nobody_is_identified() -> None:
         ("Ida Moreau, cancel BX-44106.", FIND, BY_NAME, IDA),
         ("Ida Moreau, cancel BX-44106.", FIND, {**BY_NAME, "zip": ""}, IDA),
         ("Ida Moreau, cancel BX-44106.", FIND, {"first_name": "Ida", "last_name": "Moreau"}, IDA),
-        (HERSELF, FIND, {**BY_NAME, "spouse": True}, RAJ),
-        (HERSELF, FIND, {**BY_NAME, "of": "spouse"}, RAJ),
+        (HERSELF, FIND, {**BY_NAME, "spouse": True}, IDA),
+        (HERSELF, FIND, {**BY_NAME, "of": "spouse"}, IDA),
         (HERSELF, FIND, BY_NAME, [{"customer_id": IDA}, {"customer_id": RAJ}]),
         (HERSELF, FIND, BY_NAME, {"customers": {"1": {"customer_id": IDA}, "2": {"customer_id": RAJ}}}),
         (HERSELF, FIND, BY_NAME, f"{IDA}, {RAJ}"),
@@ -162,6 +164,23 @@ def test_a_tool_that_others_write_identifies_nobody() -> None:
         talking = talk(HERSELF, entries=(find,))
         talking.read(find, BY_NAME, IDA)
         assert not is_own(talking)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"output_label": UNTRUSTED},
+        {"output_labels": (OutputLabel(path="/user_id", label=UNTRUSTED),)},
+        {"output_label": None, "output_labels": (OutputLabel(path="/user_id", label=TRUSTED),)},
+        {"output_owners": ()},
+    ],
+)
+def test_a_call_that_can_not_identify_is_about_somebody_else(labels: dict[str, Any]) -> None:
+    facts = {"owner_args": ("/user_id",), "output_owners": ("/user_id",), "identifying_args": (("/user_id",),)}
+    talking = talk(f"I'm {IDA}.", entries=(desk("user_details", **{**facts, **labels}),))
+    person = desk("user_details", **{**facts, **labels})
+    assert "PROV-002" in _rules(talking.judge(person, {"user_id": IDA}))
+    assert "PROV-002" not in _rules(talk(f"I'm {IDA}.").judge(PERSON, {"user_id": IDA}))
 
 
 @pytest.mark.parametrize(
@@ -278,3 +297,17 @@ def test_another_session_of_the_same_guest_asks() -> None:
     talking.establish(talking.session, scopes=("shop:read", "shop:write"))
     talking.say("Cancel order BX-44106.")
     assert not is_own(talking)
+
+
+def test_a_delegated_session_identifies_nobody() -> None:
+    talking = talk()
+    parent, talking.session = talking.session, SessionMaker("s-2", sub=GUEST, act="helper")
+    root = parent.grant("g-1", talking.now_ms, scopes=("shop:read", "shop:write"))
+    hop = parent.handed_on(root, "g-2", talking.now_ms, talking.session)
+    talking.driver.pipe(DELEGATION.name, talking.session.key, hop)
+    talking.establish(
+        talking.session, delegation_uid=hop.uid, parent_session_id=parent.session_id, scopes=("shop:read", "shop:write")
+    )
+    talking.say(HERSELF)
+    talking.read(FIND, BY_NAME, IDA)
+    assert "PROV-002" in _rules(talking.judge(PROFILE, {"customer_id": IDA}))
