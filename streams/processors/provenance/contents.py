@@ -149,6 +149,20 @@ class _Place(NamedTuple):
     is_trusted: bool
 
 
+class _SubjectNames:
+    """By which values fields of a name name the subject."""
+
+    def __init__(self, memory: Memory, sub: str, himself: frozenset[bytes]) -> None:
+        self._memory, self._sub, self._himself = memory, sub, himself
+        self._known: dict[str, frozenset[bytes]] = {}
+
+    def has(self, name: str, digest: bytes) -> bool:
+        """Return whether a value in a field of a name is the subject."""
+        if name not in self._known:
+            self._known[name] = self._memory.subject_digests(self._sub, name) | self._himself
+        return digest in self._known[name]
+
+
 class _Content:
     """The values of one content, with the records that they belong to."""
 
@@ -180,7 +194,7 @@ class _Content:
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         named: list[OwnerField] = []
         ids: list[OwnerField] = []
-        subjects: dict[str, frozenset[bytes]] = {}
+        subject = _SubjectNames(memory, sub, himself)
         for atom, digest in self.atoms:
             steps = steps_at[atom.path]
             if not atom.whole_field:
@@ -199,11 +213,7 @@ class _Content:
                 self._excluded.add(steps[:-1])
             if self._is_owner(atom.path):
                 is_subject = known is not None and bool(known.flags & Seen.SUBJECT)
-                if not is_subject:
-                    name = steps[-1]
-                    if name not in subjects:
-                        subjects[name] = memory.subject_digests(sub, name) | himself
-                    is_subject = digest in subjects[name]
+                is_subject = is_subject or subject.has(steps[-1], digest)
                 named.append(OwnerField(steps, atom.kind, digest, is_subject))
             elif names_an_id(steps[-1]):
                 ids.append(OwnerField(steps, atom.kind, digest, is_subject=False))

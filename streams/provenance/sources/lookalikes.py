@@ -4,13 +4,16 @@
 asked sees it. A gate keeps digests and can't compare spellings, but it has the hosts of a call in clear: so it makes
 the hosts that differ from one of these by one slip, and looks whether one of them was seen. A slip is two signs
 exchanged, one too many, one that should stand twice, or one that looks like another. Letters of other alphabets are
-replaced all together, and then a slip may come to it. Digits that stand for letters may be several.
+replaced all together, and then a slip may come to it. Digits that stand for letters may be several. A hyphen between
+letters is one sign too many or too few, and with it the end may be one that is taken for `com`, `net` or `org`: nobody
+looks at `north-peak.co` for long who knows `northpeak.com`.
 
 The domain that says whose a host is comes first, so that labels in front of it can't use up the lookups. What the
 bounds leave out counts as not compared (`Seen.NOT_COMPARED`).
 
-Rejected: any letter that is missing or another one. That needs hundreds of lookups, and finds names that have nothing
-in common. Digits that are exchanged or left out: `eu1` and `eu12` are both right.
+Rejected: any end of a name instead of another, as a firm may have both `.com` and `.de`. Any letter that is missing or
+another one: that needs hundreds of lookups, and finds names that have nothing in common. Digits that are exchanged or
+left out: `eu1` and `eu12` are both right.
 """
 
 from __future__ import annotations
@@ -30,11 +33,13 @@ LABEL_CHARS_MIN = 5
 """Shorter names are alike by chance."""
 HOST_LOOKUPS_MAX = 1_024
 """Lookups for one host. Those of the two shortest domains that it belongs to are never more."""
-CALL_LOOKUPS_MAX = 8_192
+CALL_LOOKUPS_MAX = 10_240
 """Lookups for the hosts of one call: about twice what as many usual addresses take as a call has values."""
 
 _ALIKE = (("0", "o"), ("1", "l"), ("1", "i"), ("l", "i"), ("5", "s"), ("rn", "m"), ("vv", "w"), ("cl", "d"))
 """Signs that look like others."""
+_ENDS_ALIKE = {"co": "com", "com": "co", "cm": "com", "om": "com", "con": "com", "ne": "net", "og": "org"}
+"""Ends of names that are taken for others."""
 _LETTERS_OF_DIGITS = tuple(str.maketrans({"0": "o", "1": one, "5": "s"}) for one in "li")
 _FULL_STOPS = str.maketrans("\u3002\uff61", "..")
 """Signs that names of hosts may have for a full stop (UTS 46)."""
@@ -135,7 +140,7 @@ def hosts_written_otherwise(text: str) -> Iterator[Found]:
 def lookalikes(host: str) -> Iterator[str]:
     """Yield the hosts that look like a host, or like a domain above it, the shortest domains first.
 
-    The last label, such as `com`, stays as it is, unless it is in another alphabet. With a port, those without it come
+    The last label, such as `de`, stays as it is, unless it is in another alphabet or easily taken for another. With a port, those without it come
     as well.
     """
     name, sign, port = host.partition(":")
@@ -149,10 +154,23 @@ def _alike_names(name: str) -> Iterator[str]:
     plain = name if name.isascii() else in_ascii(name).casefold().translate(_FULL_STOPS).strip(".")
     if plain != name:
         yield from _replaced_domains(name, plain)
+    yield from _with_other_end(plain)
     for letters in _LETTERS_OF_DIGITS:
         yield from _replaced_domains(plain, ".".join(_with_letters(label, letters) for label in plain.split(".")))
     for each in dict.fromkeys((plain, name)):
         yield from _slipped(each)
+
+
+def _with_other_end(name: str) -> Iterator[str]:
+    """Yield a host, and its domain, with another end; the domain also without its hyphens."""
+    front, _, end = name.rpartition(".")
+    above, _, label = front.rpartition(".")
+    other = _ENDS_ALIKE.get(end)
+    if other is None or len(label) < LABEL_CHARS_MIN:
+        return
+    yield from (f"{each}.{other}" for each in dict.fromkeys((label, label.replace("-", ""))))
+    if above:
+        yield f"{front}.{other}"
 
 
 def _with_letters(label: str, letters: dict[int, str]) -> str:
@@ -220,6 +238,8 @@ def _slips(label: str) -> Iterator[str]:
         following = after[:1]
         if following and following != sign and not (sign.isdigit() and following.isdigit()):
             yield f"{before}{following}{sign}{after[1:]}"
+        if sign.isalpha() and before[-1:].isalpha():
+            yield f"{before}-{sign}{after}"
         if not sign.isdigit():
             yield before + after
             yield f"{before}{sign}{sign}{after}"
