@@ -140,8 +140,8 @@ def hosts_written_otherwise(text: str) -> Iterator[Found]:
 def lookalikes(host: str) -> Iterator[str]:
     """Yield the hosts that look like a host, or like a domain above it, the shortest domains first.
 
-    The last label, such as `de`, stays as it is, unless it is in another alphabet or easily taken for another. With a port, those without it come
-    as well.
+    The last label, such as `de`, stays as it is, unless it is in another alphabet or easily taken for another. With a
+    port, those without it come as well.
     """
     name, sign, port = host.partition(":")
     for other in _alike_names(name):
