@@ -159,10 +159,7 @@ class ToolUses:
         if _TEXT_OF_RESULT.match(pointer):
             return True
         steps = steps_of(pointer)
-        return any(
-            len(path) > len(steps) and all(each in ("*", step) for each, step in zip(path, steps, strict=False))
-            for path in self._labelled_steps
-        )
+        return any(len(path) > len(steps) and all(map(_leads_to, path, steps)) for path in self._labelled_steps)
 
     def undoing_args(self, arguments: Mapping[str, Any]) -> str | None:
         """Return the arguments of the call that undoes a call, as far as its arguments tell; None if nothing is known.
@@ -221,6 +218,14 @@ class ToolUses:
     @cached_property
     def _labels(self) -> PathTable[Label]:
         return PathTable({_result_path(each.path): each.label for each in self._entry.output_labels})
+
+
+def _leads_to(stated: str, step: str) -> bool:
+    """Return whether a step of a stated path is a step of a pointer; `*` stands for a place in a list alone.
+
+    An object has its own names: `{"error": "no such customer"}` is not a list whose records could not be read.
+    """
+    return stated == step or (stated == "*" and step.isdigit())
 
 
 def _said_of_owner(path: str) -> str:

@@ -105,11 +105,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"\d*(?:[.,]\d+)?(?=\s*(?:[.,!?;\n](?!\d)|\Z)|\s+(?:this|next|each|every|on|for|by|as|today|tomorrow|now|please)\b)",
             "pay",
         ),
-        # "Send her 12.40 for the cake", "give Tom his 8.40": nobody is sent a bare number else
+        # "Give Tom his 8.40", "send him 15.50 back". Not "send build 2.45 to them", nor "give Kim 10.30"
         (
-            rf"\b(?:send|give|pay|wire|transfer|hand) (?:my )?(?!(?:me|us|the|a|an)\b){_NAME} "
-            r"(?:(?:his|her|their) )?\d+[.,]\d\d"
-            r"(?=\s*(?:[.,!?;]\s|[!?;\n]|\.?\Z)|\s+(?:for|to (?:the|his|her|their)) )",
+            rf"\b(?:send|give|pay|wire|transfer|hand) (?:my )?(?!(?:me|us|the|a|an)\b){_NAME} (?:his|her|their) "
+            r"\d+[.,]\d\d(?=\s*(?:[.,!?;]\s|[!?;\n]|\.?\Z)|\s+back\b)"
+            r"|\b(?:send|give|pay|wire|transfer|hand) (?:him|her|them|everybody|everyone) \d+[.,]\d\d back\b",
             "pay",
         ),
         # "Send the exact amount that I was charged to the club", "send a third of the rent to Jo"
@@ -131,18 +131,17 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             rf"(?:\S+ ){{0,3}}(?:{_SUM})",
             "pay",
         ),
-        # "Send him 15.50 back", "send the same amount to the printer". Not "send form 1040 back"
+        # "Send the same amount to the printer". Not "the same amount of photos"
         (
-            r"\b(?:send|give|pay|wire|transfer) (?!me\b|us\b)"
-            rf"(?:(?:(?:him|her|them|everybody|everyone) )?{_DIGITS} back\b(?! (?:issues?|copies|numbers?|pages?)\b)"
-            r"|(?:[^\s.,!?;]+ ){0,4}?(?:\d+[.,]\d\d back\b"
-            r"|the (?:same|full|whole|usual|remaining|outstanding) (?:amount|sum)\b(?! of (?!money\b))))",
+            r"\b(?:send|give|pay|wire|transfer) (?!me\b|us\b)(?:[^\s.,!?;]+ ){0,4}?"
+            r"the (?:same|full|whole|usual|remaining|outstanding) (?:amount|sum)\b(?! of (?!money\b))",
             "pay",
         ),
-        # "Close it with a comment that says so", "merge it with a note why"
+        # "Close it with a comment that says so". Not "find the issue with a comment that says so"
         (
-            r"\bwith (?P<verb>a (?:[a-z]+ )?(?:comment|message|reply)"
-            r" (?:that (?:says?|explains?|it|this|we|the)\b|saying|explaining|why\b|to say|which (?:says?|explains?)))",
+            r"\b(?:close|merge|reject|approve|resolve|decline|reopen|return)\b[^.!?;\n]{0,60}? "
+            r"with (?P<verb>a (?:[a-z]+ )?(?:comment|message|reply) (?:that (?:says?|explains?|it|this|we|the)\b"
+            r"|saying|explaining|why\b|to say|which (?:says?|explains?)))",
             "send post",
         ),
         # "Open the same in the other project"
@@ -154,7 +153,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         # "Get Kim's signature on it", "have the contract signed by Kim"
         (
             r"\b(?:get|obtain|collect|request) (?:[\w'-]+ ){1,3}signature\b"
-            r"|\b(?:have|get) (?:[\w'-]+ ){1,4}signed by\b",
+            r"|(?:^|[,.;:!?\n]\s?|\b(?:and|then|please|to) )(?:have|get) (?:[\w'-]+ ){1,4}signed by (?!then\b|now\b)",
             "send create",
         ),
         # "Send somebody", "have a plumber come", "get someone to look at it"

@@ -8,9 +8,10 @@ otherwise; it is never worth more than that. All of it is read in lower case; wh
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from streams.provenance.acts.asked import NEGATIONS
-from streams.provenance.words import listed, words_before
+from streams.provenance.words import WORD_OR_STOP, listed, words_before
 
 _BEFORE_WORDS_MAX = 5
 _DENIED = NEGATIONS | listed(
@@ -22,6 +23,13 @@ _WRONG = listed(
     " errado errada sbagliato sbagliata"
 )
 """What somebody has stated wrongly is not to be used: "she sent me the wrong number, call 555 2200 instead"."""
+_SUSPECT = listed("fraud fraudulent scam spam fake faked forged phishing suspicious ignore")
+"""Words in or behind a sentence about a content that is not to be used: "she sent me her new IBAN. That's a scam"."""
+_ANYBODY = listed("someone somebody anyone anybody stranger strangers scammer scammers")
+_NEAR_CHARS = 120
+_SENTENCE_END = re.compile(r"[.!?\n]")
+_IS_CHECKED = re.compile(r"\bwhether\b|\b(?:check|see|ask|verify|know|tell|look|sure|wonder) (?:\S+ ){0,3}if\b")
+"""Whoever asks whether a content states something leaves nothing to it."""
 _SELF = listed("i we i'll we'll i've we've ich wir je nous yo eu io")
 """Whoever does the tasks himself leaves them to nobody, unless he wants the agent to: "I want you to do my to-dos"."""
 _IN_CLAUSE = r"(?:[^.!?\n]|\.(?=\w))"
@@ -163,7 +171,7 @@ def leaves_values_to_content(lowered: str, plain: str) -> bool:
         lowered: the request in lower case.
         plain: the same without accents.
     """
-    return _says(_ENGLISH, lowered, _WRONG) or _says(_ABROAD, plain, _WRONG)
+    return _leaves(_ENGLISH, lowered) or _leaves(_ABROAD, plain)
 
 
 def goes_by_content(lowered: str) -> bool:
@@ -186,8 +194,28 @@ def leaves_acts_to_tasks(plain: str) -> bool:
     return _says(_DOES_TASKS, plain, _SELF)
 
 
+def _leaves(pattern: re.Pattern[str], text: str) -> bool:
+    """Return whether a sentence leaves a value to a content of somebody whom the user knows, and does not doubt it."""
+    for match in _said(pattern, text, _WRONG):
+        before = _SENTENCE_END.split(text[max(0, match.start() - _NEAR_CHARS) : match.start()])[-1]
+        behind = text[match.end() : match.end() + _NEAR_CHARS]
+        rest = _SENTENCE_END.split(behind)[0]
+        if (
+            _ANYBODY.isdisjoint(match[0].split())
+            and _SUSPECT.isdisjoint(WORD_OR_STOP.findall(match[0] + behind))
+            and _WRONG.isdisjoint(WORD_OR_STOP.findall(rest))
+            and _IS_CHECKED.search(before) is None
+        ):
+            return True
+    return False
+
+
 def _says(pattern: re.Pattern[str], text: str, without: frozenset[str]) -> bool:
-    """Return whether a pattern is in a text, and neither a negation nor some words stand close before it or in it.
+    return next(_said(pattern, text, without), None) is not None
+
+
+def _said(pattern: re.Pattern[str], text: str, without: frozenset[str]) -> Iterator[re.Match[str]]:
+    """Yield where a pattern is in a text, and neither a negation nor some words stand close before it or in it.
 
     Behind "you", the words before that are about somebody else: "I want you to do my to-dos".
     """
@@ -196,5 +224,4 @@ def _says(pattern: re.Pattern[str], text: str, without: frozenset[str]) -> bool:
         of_it = clause[clause.index("you") :] if "you" in clause else clause
         words = match[0].split()
         if _DENIED.isdisjoint((*clause, *words)) and without.isdisjoint((*of_it, *words)):
-            return True
-    return False
+            yield match

@@ -95,6 +95,11 @@ def test_a_value_is_left_to_a_content(text: str) -> None:
         "Order the desk that's on my list.",
         "Everything is fine in the plan, book it.",
         "Kim shared the file in the team folder, archive it.",
+        "Eve sent me an e-mail with the IBAN, a fraud. Pay Anna 50 EUR.",
+        "Paul wrote me a mail with her account, ignore that. Pay Anna 50 EUR.",
+        "Check whether he names her account, and pay Anna 50 EUR.",
+        "They give her account in the mail, which is wrong. Pay Anna 50 EUR.",
+        "Somebody mailed me her new IBAN. Pay Anna 50 EUR.",
     ],
 )
 def test_no_value_is_left_to_a_content(text: str) -> None:

@@ -92,6 +92,12 @@ def test_a_text_that_may_hold_a_field_with_a_label_of_its_own_has_the_worst_of_a
     assert uses(output_label=CLEAN).label_at("") == CLEAN
 
 
+def test_an_object_is_not_a_list_whose_records_could_not_be_read() -> None:
+    stated = uses(output_label=CLEAN, output_labels=(OutputLabel(path="/*/note", label=WORST),))
+    assert [stated.label_at(each) for each in ("/error", "/orders")] == [CLEAN, CLEAN]
+    assert stated.label_at("/2") == WORST
+
+
 UNDOING = (
     CompensatingArgument(path="/id", source="/result/event/id"),
     CompensatingArgument(path="/who/users", source="/args/recipients/*"),
