@@ -19,7 +19,7 @@ from streams.model.errors import StoplogError
 from streams.model.keys import tool_key
 from streams.operations.catalog.stated_facts import FactError, stated_facts
 from streams.policy.authoring.scenario import Scenario, ScenarioStep, SessionSpec, StopKind, ToolEntry, Verb
-from streams.policy.authoring.scenario_keys import TOOL_BY_PATH, TOOL_PATHS, TOOL_TEXTS
+from streams.policy.authoring.scenario_keys import TOOL_BY_PATH, TOOL_PATH_SETS, TOOL_PATHS, TOOL_TEXTS
 
 ISSUER = "https://id.example"
 DEFAULT_USER = "alice"
@@ -279,7 +279,7 @@ def catalog_line(tool: ToolEntry, now_ms: int) -> HistoryLine:
     return parse_line(json.dumps(line), 1, tool.location.path)
 
 
-_FACTS = (*TOOL_PATHS, *TOOL_TEXTS, *TOOL_BY_PATH)
+_FACTS = (*TOOL_PATHS, *TOOL_PATH_SETS, *TOOL_TEXTS, *TOOL_BY_PATH)
 
 
 def _stated(tool: ToolEntry, facts: Mapping[str, Any]) -> dict[str, Any]:

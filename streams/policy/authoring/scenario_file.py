@@ -29,6 +29,7 @@ from streams.policy.authoring.scenario_keys import (
     TOOL_BOOLS,
     TOOL_BY_PATH,
     TOOL_KEYS,
+    TOOL_PATH_SETS,
     TOOL_PATHS,
     TOOL_PATTERN,
     TOOL_STATES,
@@ -41,6 +42,7 @@ from streams.policy.authoring.scenario_values import (
     boolean_of,
     mapping_of,
     origin_fields,
+    sets_of_texts,
     texts_of,
     without_absent,
     word_of,
@@ -137,6 +139,7 @@ class _FileReader:
         fields["output"] = reader.text("output", LABEL_PATTERN, LABEL)
         fields |= {key: reader.text(key) for key in TOOL_TEXTS}
         fields |= {key: texts_of(reader, key) for key in TOOL_PATHS}
+        fields |= {key: sets_of_texts(reader, key) for key in TOOL_PATH_SETS}
         fields |= {key: mapping_of(reader, key) for key in TOOL_BY_PATH}
         fields["input_schema"] = mapping_of(reader, "input_schema")
         fields["state"] = word_of(reader, "state", TOOL_STATES)

@@ -36,7 +36,8 @@ TOOL_KEYS = (
     "compensating_args", "identifying_args",
 )  # fmt: skip
 TOOL_BOOLS = ("read_only", "destructive", "idempotent", "open_world", "reversible")
-TOOL_PATHS = ("sink_args", "owner_args", "output_owners", "identifying_args")
+TOOL_PATHS = ("sink_args", "owner_args", "output_owners")
+TOOL_PATH_SETS = ("identifying_args",)
 TOOL_TEXTS = ("compensating_tool", "kind", "kind_arg", "content_type")
 TOOL_BY_PATH = ("arg_roles", "compensating_args")
 TOOL_STATES = ("APPROVED", "DEPRECATED", "PROPOSED", "BLOCKED", "REJECTED")

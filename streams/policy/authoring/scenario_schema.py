@@ -15,6 +15,7 @@ Schema = dict[str, Any]
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
+_SETS_OF_TEXTS: Schema = {"anyOf": [_TEXTS, {"type": "array", "items": {**_TEXTS, "minItems": 1}}]}
 _BOOL: Schema = {"type": "boolean"}
 _OBJECT: Schema = {"type": "object"}
 _NUMBERS: Schema = {"type": "object", "additionalProperties": {"type": "integer"}}
@@ -116,6 +117,7 @@ def _tool_values() -> dict[str, Schema]:
     return {
         **dict.fromkeys(keys.TOOL_BOOLS, _BOOL),
         **dict.fromkeys(keys.TOOL_PATHS, _TEXTS),
+        **dict.fromkeys(keys.TOOL_PATH_SETS, _SETS_OF_TEXTS),
         **dict.fromkeys(keys.TOOL_BY_PATH, _OBJECT),
         "output": _ref("scenario_label"),
         "input_schema": _OBJECT,

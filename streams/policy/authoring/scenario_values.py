@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from streams.policy.authoring.scenario_keys import MODEL_KEYS, NAMES_MAX, VALUE_CHARS_MAX
 from streams.policy.errors import Findings, nearest
@@ -40,6 +40,26 @@ def texts_of(reader: MappingReader, key: str) -> list[str] | None:
     if node is None or (isinstance(node, SequenceNode) and not node.items):
         return None if node is None else []
     return list(reader.texts(key, NAMES_MAX))
+
+
+def sets_of_texts(reader: MappingReader, key: str) -> list[str] | list[list[str]] | None:
+    """Return a list of lists of texts, or the only one of them as a list of texts; None if it is absent."""
+    node = reader.node(key)
+    if not isinstance(node, SequenceNode) or not any(isinstance(item, SequenceNode) for item in node.items):
+        return texts_of(reader, key)
+    sets: list[list[str]] = []
+    for item in reader.items(key, NAMES_MAX):
+        texts = [each.text for each in item.items if _is_text(each)] if isinstance(item, SequenceNode) else []
+        if not isinstance(item, SequenceNode) or len(texts) < len(item.items) or not texts:
+            message = f"`{key}` must be a list of texts, or of lists of texts, none of them empty"
+            reader.error("wrong_kind", item.location, message)
+        else:
+            sets.append(texts)
+    return sets
+
+
+def _is_text(node: object) -> TypeGuard[Scalar]:
+    return isinstance(node, Scalar) and node.is_text and bool(node.text)
 
 
 def boolean_of(reader: MappingReader, key: str) -> bool | None:

@@ -94,27 +94,32 @@ def only_id(fields: Sequence[OwnerField], use: ToolUse) -> frozenset[bytes]:
     # A text that is nothing but a word may say that nobody was found.
     ids = [field for field in fields if field.steps or field.kind != AtomKind.TEXT]
     person = person_returned(use.tool.entry.name) or _CUSTOMER
-    return _ids_of(person, _of_the_record(ids, person))
+    named = _ids_of(person, _of_the_record(ids, person))
+    # Of a customer's id and another one called alike, nobody knows whose the other one is.
+    return named if _are_one([field for field in ids if field.digest in named]) else frozenset()
 
 
 def only_owner(owners: Sequence[OwnerField]) -> frozenset[bytes]:
-    """Return the ids of an owner; none if fields that are called alike, or those of several records, may name others.
+    """Return the ids of an owner; none if any two of the fields have different values, so that one may name another.
 
     The same one may stand in each element of a list, such as that of his contracts.
 
     Args:
         owners: the fields of which the operator says that they name the owner.
     """
-    assigned = [field for field in owners if field.kind in _ASSIGNED]
-    values: dict[tuple[str, str], set[bytes]] = {}
-    for field in assigned:
-        values.setdefault((field.steps[-1], field.kind), set()).add(field.digest)
-    are_alike = len({field.steps[-1] for field in assigned}) == 1
-    if any(len(each) > 1 for each in values.values()) or not (
-        are_alike or len({field.steps[:-1] for field in assigned}) == 1
-    ):
-        return frozenset()
-    return _as_numbers_alone(assigned)
+    return (
+        _as_numbers_alone([field for field in owners if field.kind in _ASSIGNED]) if _are_one(owners) else frozenset()
+    )
+
+
+def _are_one(fields: Sequence[OwnerField]) -> bool:
+    """Return whether all fields have the same value."""
+    # A value is read in several ways, each of another kind. A number has its field's name in one of them.
+    readings: dict[tuple[str, ...], set[tuple[str, bytes]]] = {}
+    for field in fields:
+        readings.setdefault(field.steps, set()).add((field.kind, field.digest))
+    distinct = {frozenset(each) for each in readings.values()}
+    return len(distinct) == 1 and all(len({kind for kind, _ in each}) == len(each) for each in distinct)
 
 
 def _ids_of(person: str, assigned: Sequence[OwnerField]) -> frozenset[bytes]:

@@ -20,7 +20,7 @@ from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, SessionEvent
 from streams.processors.provenance.aliases import OwnerField, only_id, only_owner, other_names
 from streams.processors.provenance.flow import Audiences
-from streams.processors.provenance.identifying import is_awaited
+from streams.processors.provenance.identifying import after_result, is_awaited
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import Amounts, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
@@ -97,6 +97,7 @@ def with_content(
         is_complete=row.is_complete and (is_complete or not untrusted),
         lacks_words=row.lacks_words or (untrusted and not event.atoms_complete),
         has_untrusted=row.has_untrusted or untrusted,
+        others_events=row.events_count if untrusted else row.others_events,
         has_text=row.has_text or has_text,
         is_instructed=row.is_instructed or (has_text and event.text_instructed),
         knows_subject=knows_subject,
@@ -112,9 +113,7 @@ def with_content(
         by = (event.intent_id or "") if contents.has_person else ""
         row = replace(row, identified=tuple(sorted(contents.names)), identified_by=by)
     if row.identifying:
-        row = replace(
-            row, identifying={each: asked for each, asked in row.identifying.items() if each != event.intent_id}
-        )
+        row = after_result(row, event)
     if memory.has_room(row, entries):
         return memory.add(row, entries)
     words = {
@@ -254,7 +253,11 @@ class _Content:
         """Return the values that name the only person in the content. What others may write names nobody."""
         use = self._use
         # If an owner is in a field that others may write, nobody knows how many there are.
-        if use is None or len(trusted := self._trusted((*named, *ids))) < len(named) + len(ids):
+        if (
+            use is None
+            or not use.tool.uses.identifying
+            or len(trusted := self._trusted((*named, *ids))) < len(named) + len(ids)
+        ):
             return frozenset()
         if use.tool.entry.output_owners:
             return only_owner(named)

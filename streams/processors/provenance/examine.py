@@ -119,7 +119,9 @@ def examine(
         owners = owners_of(values, args, use, sub, known.stated)
         if known.owned and not use.is_read and owners.age_ms is None and is_unread(values, use, known.owned):
             owners = replace(owners, is_unread=True)
-    identifies = identifying(session, row, args, arguments, use, memory) if use.tool.entry.identifying_args else b""
+    identifies = b""
+    if use.tool.entry.identifying_args and not awaits:
+        identifies = identifying(session, row, args, arguments, use, memory)
     if identifies and use.tool.uses.trusts_owners and owners.age_ms is None:
         owners = _HIS
     # Of a session that has seen nothing but its subject, no piece can be what data have shown.

@@ -8,7 +8,10 @@ each argument to the session himself.
 
 What he has named is stricter here than elsewhere. Who speaks of Patel has named the text `raj_patel_93` well enough to
 read about it, and has not said that he is that one. So each value must have been said as a whole, or word by word, and
-no part is too short to count.
+no part is too short to count (`streams.processors.provenance.introduced`).
+
+Who is not found may have made a slip. After `UNIDENTIFIED_MAX` results that say of nobody that he is the user, no call
+of the session identifies anybody: else whoever names one id after the other reads all of these records.
 
 **Rejected.** To count whoever is identified last: text that a customer has written could have the agent look up
 another one. To deny what follows after a second person: families and deputies exist, so that is a question as before.
@@ -27,22 +30,20 @@ from streams.model.canonical import CanonicalError, canonical
 from streams.model.labels import Integrity
 from streams.model.session import SessionEvent
 from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.introduced import are_said
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
-from streams.processors.provenance.values import POSTAL
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
-from streams.provenance.atoms.found import AtomKind, Found, kind_of_words
-from streams.provenance.extraction.arguments import Argument, short_reading, usual_reading
-from streams.provenance.pointers import escaped, last_name
+from streams.provenance.extraction.arguments import Argument
+from streams.provenance.pointers import escaped
 from streams.provenance.sources.memory import Seen
-from streams.provenance.sources.origins import Look
-from streams.provenance.tools.places import words_of
 from streams.provenance.tools.uses import is_called_as_owner
-from streams.provenance.words import short_value
 
 IDENTIFYING_MAX = 8
 """Calls whose result is awaited and may say who the user is. Those after them say it of nobody."""
+UNIDENTIFIED_MAX = 2
+"""Results that say of nobody that he is the user, after which no call of the session does."""
 _ASKED = "identifies"
 """The kind of a value that says what a call has asked."""
 
@@ -70,13 +71,15 @@ def identifying(
     label = use.tool.entry.output_label
     if not row.has_message or session.grant.ancestor_session_ids or row.identified or row.knows_subject:
         return b""
+    if row.unidentified >= UNIDENTIFIED_MAX:
+        return b""
     if not use.is_read or label is None or label.integrity is not Integrity.TRUSTED:
         return b""
     given = frozenset(_pointers(args))
     if given not in use.tool.uses.identifying:
         return b""
     read = {argument.pointer: argument for argument in arguments}
-    if not all(pointer in read and _is_said(read[pointer], memory.look) for pointer in given):
+    if not given <= read.keys() or not are_said([read[pointer] for pointer in sorted(given)], row, memory.look):
         return b""
     try:
         asked = memory.digest(_ASKED, canonical({"tool": use.name, "args": args}).decode())
@@ -94,9 +97,22 @@ def with_identifying(row: ProvenanceRow, session: SessionRow, intent_id: str, as
 
 
 def is_awaited(row: ProvenanceRow, event: SessionEvent) -> bool:
-    """Return whether a result says who the user is, and nobody knows that yet."""
-    is_result = event.intent_id is not None and event.intent_id in row.identifying
-    return is_result and not row.identified and not row.knows_subject and event.lists_shapes
+    """Return whether a result can say who the user is, and nobody knows that yet. An error says it of nobody.
+
+    All words of the result are known, so that a second person is not missed.
+    """
+    is_result = event.intent_id is not None and event.intent_id in row.identifying and not event.is_error
+    return is_result and not row.identified and not row.knows_subject and event.atoms_complete
+
+
+def after_result(row: ProvenanceRow, event: SessionEvent) -> ProvenanceRow:
+    """Return the row without what it knew of a result that was awaited, which has identified somebody or nobody."""
+    if event.intent_id is None or event.intent_id not in row.identifying:
+        return row
+    others = {intent: asked for intent, asked in row.identifying.items() if intent != event.intent_id}
+    return msgspec.structs.replace(
+        row, identifying=others, unidentified=row.unidentified + (0 if row.identified else 1)
+    )
 
 
 def asks_for_identified(examined: Examined) -> bool:
@@ -123,27 +139,3 @@ def _pointers(value: Any, pointer: str = "") -> Iterator[str]:
             yield from _pointers(inner, f"{pointer}/{escaped(name)}")
     else:
         yield pointer
-
-
-def _is_said(argument: Argument, look: Look) -> bool:
-    """Return whether the user has said a value as a whole, or each of its words."""
-    is_postal = not POSTAL.isdisjoint(words_of(last_name(argument.pointer)))
-    wholes = [each for each in argument.wholes if each.kind is not AtomKind.AMOUNT or is_postal]
-    if _is_users((*wholes, *short_reading(argument, look)), look):
-        return True
-    words = str(argument.value).split() if isinstance(argument.value, str) else []
-    return len(words) > 1 and all(_is_users(_readings_of(word), look) for word in words)
-
-
-def _readings_of(word: str) -> list[Found]:
-    usual = usual_reading(word)
-    if usual is not None and usual[1]:
-        return [Found(*usual)]
-    short = short_value(word)
-    return [Found(kind_of_words(short), short)] if short else []
-
-
-def _is_users(founds: Iterable[Found], look: Look) -> bool:
-    """Return whether the user has named a value, and not to leave it out."""
-    seen = [entry.flags for each in founds if (entry := look(each.kind, each.value)) is not None]
-    return any(flags & Seen.USER and not flags & Seen.EXCLUDED for flags in seen)

@@ -20,6 +20,7 @@ from streams.model.labels import Integrity
 from streams.model.session import SessionEvent
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.provenance.contents import calls_in
+from streams.processors.provenance.elsewhere import with_elsewhere
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.task_scopes import holds_for_request
@@ -83,6 +84,7 @@ def with_conversation(
     if row.has_message:
         # What he has left out elsewhere he may have named since, and notes forget nothing.
         entries = [entry._replace(flags=entry.flags & ~Seen.EXCLUDED) for entry in entries]
+    row = with_elsewhere(row, entries, memory)
     row = memory.add(row, entries)
     if not row.has_message:
         # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
@@ -97,6 +99,7 @@ def with_conversation(
         is_complete=is_complete,
         calls_for=calls_for,
         carried=joined_sources(row.carried, [each for each in sources if not _is_own(each, memory)]),
+        others_events=row.events_count if flags & Whole.UNTRUSTED else row.others_events,
         **worse,
     )
 
@@ -171,6 +174,7 @@ def with_store(
         row = replace(
             row,
             has_untrusted=True,
+            others_events=row.events_count,
             has_text=has_text,
             is_instructed=is_instructed,
             calls_for=calls_for,

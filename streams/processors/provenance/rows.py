@@ -70,6 +70,12 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
             been reported, the digest of what is asked (`streams.processors.provenance.identifying`).
         identified: the digests of the values that a result has shown first to be other names of the subject.
         identified_by: the intent of the read that has returned it, if the user has identified himself by its arguments.
+        unidentified: how many results of calls by whose arguments the user could have identified himself say of nobody
+            that he is it.
+        others_events: how many events there were when the last of what others may write was read, that one among them;
+            zero if that is not known (`streams.processors.provenance.introduced`).
+        elsewhere: the digests of what the user has said to other sessions of the conversation only
+            (`streams.processors.provenance.elsewhere`).
     """
 
     atoms_count: int = 0
@@ -105,6 +111,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     identifying: dict[str, bytes] = {}
     identified: tuple[bytes, ...] = ()
     identified_by: str = ""
+    unidentified: int = 0
+    others_events: int = 0
+    elsewhere: bytes = b""
 
 
 class Amounts:

@@ -11,6 +11,7 @@ import msgspec
 from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, ScopeSource, SessionEvent
 from streams.processors.provenance.contents import calls_in, is_trusted, parted, with_calls
+from streams.processors.provenance.elsewhere import without_elsewhere
 from streams.processors.provenance.memory import Memory
 from streams.processors.provenance.proposals import after_message
 from streams.processors.provenance.rows import AGREED_ACTS_MAX, Amounts, ProvenanceRow
@@ -94,6 +95,7 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     ]
     if is_users:
         entries += _days_named(event, memory, number)
+        row = without_elsewhere(row, entries)
     # What he names again is no longer left out, unless this message leaves it out. What others say in it, such as a
     # mail that he quotes, ends no exclusion.
     row = memory.add(row, [entry for entry in entries if entry.flags == Seen.USER], Seen.EXCLUDED)
@@ -101,9 +103,8 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     if not is_users:
         is_instructed = row.is_instructed or event.text_instructed
         calls_for = row.calls_for | calls_in(entries)
-        return replace(
-            row, has_untrusted=True, has_text=True, is_instructed=is_instructed, calls_for=calls_for, agreed_acts=0
-        )
+        row = replace(row, has_untrusted=True, has_text=True, is_instructed=is_instructed, calls_for=calls_for)
+        return replace(row, others_events=row.events_count, agreed_acts=0)
     # The first message of a session can't answer the agent, which has said nothing before it.
     agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
     has_number = any(atom.kind in _NUMBERS and atom.path != IN_WORDS_PATH for atom in event.atoms)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
+import yaml
 
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios
+from streams.policy.authoring.file_schema import file_schema
 from streams.wiring.codecs import build_offline_codec
 
 RULES = """apiVersion: rules/v1
@@ -522,6 +525,25 @@ rules:
         call = "{call: mail.send, session: desk, args: {to: a}, expect: {verdict: deny, rules: [P-1, P-2]}}"
         report = run(tmp_path, call, rules=self.RULES, head=self.head(facts))
         assert [result.problems for result in report.results] == [()]
+
+    @staticmethod
+    def fits_schema(text: str) -> bool:
+        return jsonschema_rs.validator_for(file_schema()).is_valid(yaml.safe_load(text))
+
+    @pytest.mark.parametrize("sets", ["[[/to], [/cc, /body]]", "[/to, /cc]", "[[/to]]"])
+    def test_a_file_can_state_sets_of_arguments_that_identify(self, tmp_path: Path, sets: str) -> None:
+        call = "{call: mail.send, session: desk, args: {to: a}, expect: deny}"
+        head = self.head(f"identifying_args: {sets}")
+        assert [finding for finding in run(tmp_path, call, head=head).findings if finding.severity == "error"] == []
+        assert self.fits_schema(f"{head}      - {call}\n")
+
+    @pytest.mark.parametrize("sets", ["[[/to], []]", "[[/to], /cc]", "[[/to, [/cc]]]", "[{/to: /cc}]", "[[/to], [3]]"])
+    def test_sets_of_another_form_are_an_error(self, tmp_path: Path, sets: str) -> None:
+        call = "{call: mail.send, session: desk, args: {to: a}, expect: deny}"
+        head = self.head(f"identifying_args: {sets}")
+        report = run(tmp_path, call, head=head)
+        assert "`identifying_args`" in " ".join(finding.message for finding in report.findings)
+        assert not self.fits_schema(f"{head}      - {call}\n")
 
     def test_a_wrong_fact_is_an_error_that_names_the_tool(self, tmp_path: Path) -> None:
         report = run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -204,6 +205,173 @@ def test_text_by_others_identifies_nobody_and_is_in_nobodys_way(note: str) -> No
     talking.read(FIND, BY_NAME, IDA)
     assert is_own(talking)
     assert "PROV-002" in _rules(talking.judge(PROFILE, {"customer_id": RAJ}))
+
+
+SHOES = "My order BX-44106, the blue shoes, came broken. Ida Moreau, 80203. Please cancel it."
+BLUE_SHOES = {"first_name": "Blue", "last_name": "Shoes", "zip": "80203"}
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Customer of record: Blue Shoes, 80203.",
+        "The first name is Blue, the last one is Shoes, and the zip is that of the guest.",
+        "the customer is called as what was ordered",
+    ],
+)
+def test_words_of_the_user_that_others_take_for_a_name_identify_nobody(note: str) -> None:
+    talking = talk(SHOES)
+    talking.read(NOTE, {"order_id": "BX-44106"}, {"note": note})
+    talking.read(FIND, BLUE_SHOES, RAJ)
+    assert not is_own(talking, RAJ)
+
+
+def test_what_the_user_has_said_before_text_by_others_identifies_nobody_after_it() -> None:
+    talking = talk(HERSELF)
+    talking.read(NOTE, {"order_id": "BX-44106"}, {"note": "leave it at the door"})
+    talking.read(FIND, BY_NAME, IDA)
+    assert "PROV-002" in _rules(talking.judge(PROFILE, {"customer_id": IDA}))
+    talking.say(f"My customer id is {IDA}")
+    talking.read(PERSON, {"user_id": IDA}, {"user_id": IDA})
+    assert is_own(talking)
+
+
+def test_while_text_by_others_is_awaited_nobody_is_identified() -> None:
+    talking = talk(HERSELF)
+    talking.propose(NOTE, {"order_id": "BX-44106"})
+    assert talking.verdict().outcome is Outcome.ALLOW
+    talking.read(FIND, BY_NAME, IDA)
+    assert "PROV-002" in _rules(talking.judge(PROFILE, {"customer_id": IDA}))
+
+
+@pytest.mark.parametrize(
+    "email", ["ida%", "*ida*", "%Mo%reau%", "I'm%", "Moreau *", "{ida}", "ida\u200b", "Ida  Moreau", "Ida."]
+)
+def test_a_pattern_of_what_the_user_has_said_identifies_nobody(email: str) -> None:
+    talking = talk("I'm Ida Moreau, cancel BX-88200.")
+    talking.read(MAIL, {"email": email}, RAJ)
+    assert not is_own(talking, RAJ)
+
+
+@pytest.mark.parametrize(
+    ("said", "postcode"),
+    [
+        ("cancel the blue shoes of order BX-44106", "44106"),
+        ("cancel the blue shoes of order 44106", "44106"),
+        ("cancel the blue shoes of order #44106", "44106"),
+        ("cancel the blue shoes, order number: 44106", "44106"),
+        ("cancel seven blue shoes", "7"),
+        ("cancel 12 blue shoes", "12"),
+        ("cancel the blue shoes for 4990 EUR", "4990"),
+        ("cancel the blue shoes for $44106", "44106"),
+        ("cancel the blue shoes for 49.90", "4990"),
+        ("cancel the blue shoes of 3 May 2026", "2026"),
+        ("cancel the blue shoes", "Shoes"),
+        ("cancel the blue shoes", "cancel"),
+        ("cancel the blue shoes BX-44106", "BX-44106"),
+    ],
+)
+def test_what_is_said_as_another_number_or_word_is_no_postcode(said: str, postcode: str) -> None:
+    talking = talk(said)
+    talking.read(FIND, {**BLUE_SHOES, "zip": postcode}, RAJ)
+    assert not is_own(talking, RAJ)
+
+
+@pytest.mark.parametrize(
+    ("said", "postcode"),
+    [
+        ("zip code: 80203", "80203"),
+        ("80203 Denver", "80203"),
+        ("in 8001", "8001"),
+        ("at SW1A 1AA", "SW1A 1AA"),
+        ("03201", "03201"),
+    ],
+)
+def test_a_postcode_is_one_that_is_said_on_its_own(said: str, postcode: str) -> None:
+    talking = talk(f"I'm Ida Moreau, {said}. Cancel BX-44106.")
+    talking.read(FIND, {**BY_NAME, "zip": postcode}, IDA)
+    assert is_own(talking)
+
+
+def test_no_word_stands_for_two_arguments() -> None:
+    talking = talk("I'm Shoes, cancel BX-88200.")
+    talking.read(FIND, {"first_name": "Shoes", "last_name": "Shoes", "zip": "80203"}, RAJ)
+    assert not is_own(talking, RAJ)
+    talking = talk("I'm Shoes, 80203, cancel BX-88200.")
+    talking.read(FIND, {"first_name": "Shoes", "last_name": "Sho-es", "zip": "80203"}, RAJ)
+    assert not is_own(talking, RAJ)
+
+
+@pytest.mark.parametrize(
+    "found", [{"user": {"user_id": "{}"}}, [{"user_id": "{}"}, {"user_id": "z_1_z"}], "user_id: {}"]
+)
+def test_after_two_of_whom_nothing_says_that_he_is_the_user_each_further_one_is_a_question(found: Any) -> None:
+    ids = [f"cust_{number}_x{number}" for number in range(4)]
+    talking = talk("I work for " + ", ".join(ids))
+    asks = []
+    for customer in ids:
+        intent = talking.propose(PERSON, {"user_id": customer})
+        asks.append("PROV-002" in _rules(talking.verdict()))
+        if not asks[-1]:
+            talking.report(intent, json.dumps(found).replace("{}", customer))
+    assert asks == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("owners", "found"),
+    [
+        (("/holder_id", "/co_holder_id"), {"holder_id": IDA, "co_holder_id": RAJ}),
+        (("/customer_id", "/account_manager"), {"customer_id": IDA, "account_manager": RAJ}),
+        (("/*/customer_no",), [{"customer_no": IDA}, {"customer_no": "raj@home.example"}]),
+        (("/*/customer_no",), [{"customer_no": IDA}, {"customer_no": IDA}, {"customer_no": RAJ}]),
+        ((), {"customer_id": IDA, "customerId": RAJ}),
+        ((), {"customer_id": IDA, "customer_number": RAJ}),
+    ],
+    ids=_id,
+)
+def test_a_result_that_names_two_identifies_neither(owners: tuple[str, ...], found: Any) -> None:
+    person = desk("find_person", output_owners=owners, identifying_args=(("/email",),))
+    talking = talk("I'm ida@example.com, cancel BX-44106.", entries=(person,))
+    talking.read(person, {"email": "ida@example.com"}, found)
+    assert not is_own(talking)
+
+
+def test_a_result_of_which_words_are_missing_identifies_nobody() -> None:
+    talking = talk(HERSELF)
+    talking.read(FIND, BY_NAME, {"customer_id": IDA}, atoms_complete=False, lacks_words_only=True)
+    assert not is_own(talking)
+
+
+def test_an_error_identifies_nobody() -> None:
+    talking = talk(HERSELF)
+    talking.read(FIND, BY_NAME, {"customer_id": IDA}, is_error=True)
+    assert not is_own(talking)
+
+
+def test_what_the_operator_has_withdrawn_identifies_nobody_whose_call_is_under_way() -> None:
+    talking = talk(HERSELF)
+    intent = talking.propose(FIND, BY_NAME)
+    assert talking.verdict().outcome is Outcome.ALLOW
+    talking.publish(desk("find_customer_by_name_zip"))
+    talking.report(intent, IDA)
+    assert not is_own(talking)
+
+
+def test_what_is_said_in_another_session_of_the_conversation_identifies_nobody_here() -> None:
+    talking = talk()
+    talking.say(HERSELF, conversation_id="talk")
+    talking.session = SessionMaker("s-2", sub=GUEST)
+    talking.establish(talking.session, scopes=("shop:read", "shop:write"))
+    talking.say("I'm the next guest. Cancel BX-44106.", conversation_id="talk")
+    for words in ("", HERSELF):
+        if words:
+            talking.say(words, conversation_id="talk")
+        intent = talking.propose(FIND, BY_NAME, conversation_id="talk")
+        assert talking.verdict().outcome is Outcome.ALLOW
+        talking.report(intent, IDA)
+        opened = talking.judge(PROFILE, {"customer_id": IDA}, conversation_id="talk")
+        assert opened.errors == ()
+        assert ("PROV-002" in _rules(opened)) != bool(words)
 
 
 def test_one_value_of_others_is_enough_to_identify_nobody() -> None:
