@@ -56,8 +56,7 @@ ORIGIN = Struct(
             "proposed",
             "what the agent has proposed, and the user has let stand, says of a value of an act that text by others "
             "names and the user does not: it was proposed (`this`), or another one of its sort that the call lacks "
-            "(`other`), or neither (`none`); an amount of money that nothing shows is `this` or `none` where amounts "
-            "were proposed; missing of all other values, and where no proposal is known",
+            "(`other`), or neither (`none`); missing of all other values, and where no proposal is known",
             *("this", "other", "none"),
             optional=True,
         ),
@@ -135,8 +134,8 @@ ACT = Struct(
         flag(
             "other_matter",
             "the user has mentioned other matters than the one that the act changes (of a seat, and it is bags), and "
-            "what it sets is neither theirs nor what records hold; missing if not, of messages, and before anything "
-            "untrusted was read",
+            "what it sets is neither theirs nor what records hold; missing if not, of messages, if the user has agreed "
+            "to it or stated where it goes, and before anything untrusted was read",
             optional=True,
         ),
         flag(
@@ -148,13 +147,13 @@ ACT = Struct(
         flag(
             "agreed",
             "the user's last message agrees to what the agent has proposed, or answers it, and nothing that others "
-            "may write was read since; missing if not, and if the act is requested and not of another matter",
+            "may write was read since; missing if not, and if the act is requested",
             optional=True,
         ),
         flag(
             "stated",
             "the user has said where it goes or which amount it moves, and every sink is theirs or a field of a record "
-            "that they have pointed at; missing if not, and if the act is requested and not of another matter",
+            "that they have pointed at; missing if not, and if the act is requested",
             optional=True,
         ),
         flag(

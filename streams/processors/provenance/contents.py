@@ -29,7 +29,7 @@ from streams.provenance.atoms.found import REACHES, AtomKind
 from streams.provenance.pointers import steps_of
 from streams.provenance.requests.given_names import GIVEN
 from streams.provenance.sources.memory import DIGEST_BYTES, OTHER_PATH, Entry, Seen
-from streams.provenance.tools.places import names_assignee
+from streams.provenance.tools.places import is_id_of_element, names_assignee
 from streams.provenance.tools.uses import seems_owner
 from streams.provenance.words import names_an_id
 
@@ -227,7 +227,7 @@ class _Content:
         self._by_words |= called
         self.knows_subject = any(self._owners.values())
         self._left_out = self._addresses_left_out(steps_at, memory) if self._excluded else frozenset[bytes]()
-        self._assigned = self._assigned_to(himself, steps_at)
+        self._assigned = self._assigned_to(himself, steps_at) if event.atoms_complete else frozenset[tuple[str, ...]]()
         self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
 
     def _other_names(
@@ -270,15 +270,24 @@ class _Content:
     def _assigned_to(
         self, himself: frozenset[bytes], steps_at: Mapping[str, tuple[str, ...]]
     ) -> frozenset[tuple[str, ...]]:
-        """Return the records of which a trusted field says that the subject has to do them."""
+        """Return the ids of elements of which a trusted field says that the subject has to do them.
+
+        Only their own ids, because who may assign a task writes the other fields of it, too. And not those of an
+        element in which a field seems to say whose it is: the operator may not have stated it.
+        """
         if self._use is None or not self._use.states_owners:
             return frozenset()
-        return frozenset(
+        elements = {
             steps_at[atom.path][:-1]
             for atom, digest in self.atoms
             if digest in himself and atom.whole_field and steps_at[atom.path]
             if names_assignee(steps_at[atom.path][-1]) and self._trusts(atom.path) and is_trusted(atom.label)
-        )
+        }
+        if elements:
+            elements -= {
+                steps[:end] for path, steps in steps_at.items() if seems_owner(path) for end in range(len(steps))
+            }
+        return frozenset(steps for steps in steps_at.values() if steps[:-1] in elements and is_id_of_element(steps))
 
     def _owners_by(self, named: Iterable[OwnerField]) -> dict[tuple[str, ...], bool]:
         """Return the records that name an owner, and whether he is the subject."""
@@ -342,17 +351,18 @@ class _Content:
         records = tuple(_records_of(steps))
         is_pointed = not self._pointed.isdisjoint(records)
         is_owned = next((self._owners[record] for record in records if record in self._owners), None)
-        if is_owned is None and self._is_in_record_of_another(records[-1] if records else ()):
+        if is_owned is None and self._is_in_record_of_another(records[-1] if records else (), steps):
             is_owned = False
         return _Place(records, is_pointed, is_owned, self._trusts(path))
 
-    def _is_in_record_of_another(self, element: tuple[str, ...]) -> bool:
+    def _is_in_record_of_another(self, element: tuple[str, ...], steps: tuple[str, ...]) -> bool:
         """Return whether what is around an element of a list belongs to somebody else, as the operator's field says.
 
         The lines of somebody else's contract are his, too. Of the user's own record that proves nothing: it can list
-        the guests of his booking. Nor is a task in somebody else's list another one's that is assigned to the user.
+        the guests of his booking. Nor is the id of a task in somebody else's list another one's if the task is
+        assigned to the user.
         """
-        if self._use is None or not self._use.states_owners or element in self._assigned:
+        if self._use is None or not self._use.states_owners or steps in self._assigned:
             return False
         around = (element[:end] for end in range(len(element) - 1, -1, -1))
         return next((self._owners[record] for record in around if record in self._owners), None) is False

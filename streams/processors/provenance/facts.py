@@ -186,11 +186,11 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         **(_WORDED if examined.is_worded else {}),
         **(_MENTIONED if examined.is_mentioned else {}),
         **(_OTHER_THING if examined.is_of_other_thing else {}),
-        **(_OTHER_MATTER if examined.is_of_other_matter else {}),
+        **(_OTHER_MATTER if examined.is_of_other_matter and not _is_answered(examined) else {}),
         **(_FILLED if use.is_read and FILL in stated else {}),
         **(_WIDENED if not stated.isdisjoint(OBJECTS) and requested and is_widened(examined, stated) else {}),
     }
-    if not requested or examined.is_of_other_matter:
+    if not requested:
         if FOREIGN in stated:
             facts["foreign"] = True
         if is_agreed(examined):
@@ -210,6 +210,14 @@ _EXCEEDS = {"exceeds": True}
 _WORDED = {"worded": True}
 _MENTIONED = {"mentioned": True}
 _WIDENED = {"widened": True}
+
+
+def _is_answered(examined: Examined) -> bool:
+    """Return whether the user has agreed to an act, or has stated where it goes.
+
+    Of an act that was asked for, no rule may learn it: a yes must not lift what holds without one.
+    """
+    return is_agreed(examined) or is_stated(examined)
 
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:

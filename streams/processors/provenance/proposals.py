@@ -150,8 +150,7 @@ def compared(examined: Examined, arguments: Iterable[Argument], memory: Memory) 
 
     It is asked of those values of an act that say where it goes, what is acted on, how much or when, that text by
     others names, and that the user has not named: `this` if the agent has proposed them, `other` if it has proposed
-    others of their sort that the call lacks, and `none` otherwise. Where it has proposed amounts, an amount of money
-    that nothing shows is `this` or `none`.
+    others of their sort that the call lacks, and `none` otherwise.
     """
     proposal = examined.row.proposed
     if _UNKNOWN in proposal or examined.use.is_read:
@@ -176,16 +175,10 @@ def _is_suspect(value: Value, argument: Argument, examined: Examined, memory: Me
         return False
     if traced.entry is not None and traced.flags & Seen.TEXT and (traced.flags & Seen.NAMED or not is_pointed(traced)):
         return True
-    if value.role is _AMOUNTS and traced.origin is _NOWHERE and (traced.is_instructed or _is_money(value, examined)):
+    if value.role is _AMOUNTS and traced.origin is _NOWHERE and traced.is_instructed:
         return True
     # Texts say a day without its year.
     return any(_is_others(each, memory) for each in argument.wholes if each.kind is _DATE)
-
-
-def _is_money(value: Value, examined: Examined) -> bool:
-    """Return whether an amount of money is moved, and the agent has proposed amounts: a yes to 70 is not one to 7."""
-    proposed = examined.row.proposed
-    return (MONEY in proposed or COUNT in proposed) and examined.use.tool.uses.is_money(value.pointer)
 
 
 def _is_others(date: Found, memory: Memory) -> bool:
@@ -214,9 +207,6 @@ def _said(
     missing = [sorts for sorts, digests in _pieces(value, argument, examined, memory) if everything.isdisjoint(digests)]
     if not missing:
         return "this"
-    if value.traced.origin is _NOWHERE and not value.traced.is_instructed:
-        # Nobody else may have named it: the agent may have worked it out.
-        return "none"
     is_other = any(proposed.get(sort, set()) - in_call for sorts in missing for sort in sorts)
     return "other" if is_other else "none"
 

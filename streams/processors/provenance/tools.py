@@ -80,7 +80,8 @@ class ToolUse:
         self._settings: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.thing = thing_of(entry.name)
         self.own_numbers = (f"{self.thing}:", f"{UNTYPED}:")
-        begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
+        description = (entry.description or "")[:_DESCRIPTION_CHARS_MAX]
+        begins = _SENTENCE_END.split(description.strip(), maxsplit=1)[0]
         named = words_of_name(entry.name)
         words = [*named, *_WORD.findall(begins.lower())]
         self.things = tuple(dict.fromkeys(singular(word) for word in words if word not in STOP_WORDS))[:THINGS_MAX]
@@ -95,7 +96,7 @@ class ToolUse:
         self.named = tuple(word for word in _spoken([*about, *abroad]) if word not in self.own_words)
         served = set(_spoken(_SERVED))
         self.things_alike = tuple(word for word in self.named if word not in served)
-        self.matters = _NO_MATTERS if self.is_read else matters_of_tool(entry.name, entry.description or "")
+        self.matters = _NO_MATTERS if self.is_read else matters_of_tool(entry.name, description)
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}

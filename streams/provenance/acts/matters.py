@@ -17,14 +17,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from streams.provenance.acts.words import CHANGING_VERBS, FORMS, GENERIC_VERBS, TOOL_VERBS
-from streams.provenance.words import singular, words_of_name
+from streams.provenance.words import listed, singular, words_of_name
 
 TEXT_CHARS_MAX = 20_000
 NAMES_CACHED_MAX = 2_048
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)?")
 _YES = re.compile(r"(?:\A|[.!?;,\n] ?|\bque )sim\b(?! cards?\b)")
 """The Portuguese word for "yes"."""
-_COMPOUND_CHARS_MIN = 9
+_COMPOUND_CHARS_MIN, _COMPOUND_CHARS_MAX = 9, 64
 _HEAD_CHARS_MIN = 5
 _ENDS_OBJECT = frozenset(("of", "to", "for", "in", "on", "at", "with", "from", "about", "into", "by", "per", "and"))
 """What stands behind one of them in the name of a tool is where the thing belongs: `add_bags_to_booking`."""
@@ -177,7 +177,7 @@ _HINTS = {
     "money": (
         "pay paid back cost costs charge charged credit euro euros eur dollar dollars usd pound pounds gbp "
         "amount price bill invoice fee send transfer owe owed deposit card account free discount gift late "
-        "delay delayed broken damaged defective faulty missing lost cancelled canceled cancel wrong "
+        "claim claims delay delayed broken damaged defective faulty missing lost cancelled canceled cancel wrong "
         "overcharged twice double complain complaint inconvenience sorry return returned bezahlen bezahlt "
         "zahlen zurueck betrag rechnung verspaetet verspaetung kaputt defekt fehlt stornieren payer paye "
         "montant facture retard casse annuler pagar cobrado importe factura retraso roto cancelar valor "
@@ -203,6 +203,15 @@ _HINTS = {
     "water": "water lawn garden plants giessen",
 }
 """Words that may stand for it, and prove nothing of another matter."""
+_INCLUDED = {
+    "flight": listed("seat luggage meal money"),
+    "train": listed("seat"),
+    "seat": listed("money"),
+    "insurance": listed("reading"),
+    "plan": listed("speed limit"),
+    "data": listed("speed limit"),
+}
+"""What belongs to a matter: who speaks of a flight may mean the seat on it, what he carries, or what it has cost."""
 
 
 def _table(words: dict[str, str]) -> dict[str, frozenset[str]]:
@@ -236,6 +245,7 @@ def matters_in(plain: str) -> tuple[frozenset[str], frozenset[str]]:
             if _UNCERTAIN_WORDS.isdisjoint((form, singular(form))):
                 named |= found
             meant |= found | _HINTED.get(form, _NOTHING) | _HINTED.get(singular(form), _NOTHING)
+            meant |= _NOTHING.union(*(_INCLUDED.get(each, _NOTHING) for each in found))
     return frozenset(named), frozenset(named | meant)
 
 
@@ -245,7 +255,7 @@ _NOTHING: frozenset[str] = frozenset()
 def _matters_of(word: str) -> frozenset[str]:
     """Return the matters that a word names, also as the head of a German compound ("Stromabschlag")."""
     found = _NAMED.get(word) or _NAMED.get(singular(word))
-    if found is None and len(word) >= _COMPOUND_CHARS_MIN:
+    if found is None and _COMPOUND_CHARS_MIN <= len(word) <= _COMPOUND_CHARS_MAX:
         heads = (word[place:] for place in range(3, len(word) - _HEAD_CHARS_MIN + 1))
         found = next((_NAMED[head] for head in heads if head in _NAMED), None)
     return found or _NOTHING

@@ -65,9 +65,45 @@ _TENS_AND_ONES = re.compile(rf"\b({_TENS})(?:-(?:et-)?| y | e | et | )?({_ONES_W
 """Twenty-five, vingt-cinq, treinta y cinco, venticinque."""
 _ONES_AND_TENS = re.compile(rf"\b({_ONES_WORDS})und({_TENS})\b")
 """Fünfundzwanzig."""
+_FRENCH_TEENS = (
+    "dix", "onze", "douze", "treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf"
+)  # fmt: skip
+_FRENCH_ONES = ("une", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf")
+_FRENCH_NUMBERS = {
+    **dict(zip(_FRENCH_TEENS[-3:], (17, 18, 19), strict=True)),
+    **{f"soixante-{word}": number for number, word in enumerate(_FRENCH_TEENS, 70)},
+    **{"soixante-et-onze": 71, "quatre-vingt": 80, "quatre-vingts": 80, "quatre-vingt-une": 81},
+    **{f"quatre-vingt-{word}": number for number, word in enumerate((*_FRENCH_ONES[1:], *_FRENCH_TEENS), 81)},
+}
+_FRENCH = re.compile(rf"\b(?:{'|'.join(sorted(_FRENCH_NUMBERS, key=len, reverse=True)).replace('-', '[- ]')})\b")
+"""Numbers that French puts together: soixante-dix, quatre-vingt-cinq."""
+_LARGE = listed(
+    "hundred hundreds hundert cent cents cien ciento cem cento duzentos duzentas trezentos trezentas quinhentos "
+    "quinhentas quinientos quinientas sto dwieście trzysta czterysta pięćset sześćset siedemset osiemset dziewięćset "
+    "thousand thousands tausend mille mil tysiąc tysiące tysięcy million millions millionen millón millones milhão "
+    "milhões milione milioni miliony milionów"
+)
+_LARGE_ENDS = ("hundert", "tausend", "cientos", "cientas", "centos", "centas", "cento")
+_ROUGHLY = listed(
+    "several few many some couple mehrere einige viele paar plusieurs quelques varias algunas algunos várias "
+    "vários algumas alguns alcune diverse kilka"
+)
+_BETWEEN = listed("and und et e y i of de a")
+"""Words between those of one number: "two hundred and five", "a couple of hundred", "half a million"."""
+_GAP_CHARS_MAX = 3
+_TOKEN = re.compile(r"[^\W_]+")
+_PARTS = (
+    NUMBER_WORDS.keys()
+    | _ONES.keys()
+    | _LARGE
+    | _ROUGHLY
+    | listed("vingts half halbes dozen dozens dutzend douzaine docena")
+)
 _DOZENS = re.compile(
-    rf"\b(?:(half|demi|une demi|media|meia|mezza|pół)[ -](?:a )?|(?:({'|'.join(NUMBER_WORDS)}|\d{{1,2}}) )?)"
-    r"(?:dozens?|dutzend|douzaines?|docenas?|dúzias?|duzias?|dozzin[ae]|tuzin(?:a|y|ów)?)\b"
+    rf"\b(?:(half|demi|une demi|media|meia|mezza|pół)[ -](?:a )?"
+    rf"|(?:({'|'.join(NUMBER_WORDS)}|{'|'.join(sorted(_ROUGHLY))}|\d{{1,2}}) (?:of |de )?)?)"
+    r"(?:(dozen|dutzend|douzaine|docena|dúzia|duzia|dozzina|tuzina?)"
+    r"|dozens|douzaines|docenas|dúzias|duzias|dozzine|tuziny|tuzinów)\b"
 )
 _DOZEN = 12
 _TEN_OR_MORE = {
@@ -99,16 +135,16 @@ def numbers_said(lowered: str) -> Iterator[int]:
     words = LETTERS.findall(lowered)
     if not any(word in _KNOWN or (len(word) >= _JOINED_CHARS_MIN and word.endswith(_ENDS)) for word in words):
         return
-    rest = lowered
+    rest = _without_large(lowered)
+    for match in _FRENCH.finditer(rest):
+        yield _FRENCH_NUMBERS[match[0].replace(" ", "-")]
+    rest = _FRENCH.sub(" . ", rest)
     for pattern, tens_first in ((_TENS_AND_ONES, True), (_ONES_AND_TENS, False)):
         for match in pattern.finditer(rest):
             tens, ones = match.groups() if tens_first else reversed(match.groups())
             yield NUMBER_WORDS[tens] + _ONES[ones]
         rest = pattern.sub(" . ", rest)
-    for match in _DOZENS.finditer(rest):
-        half, count = match.groups()
-        number = int(count) if count and count.isdigit() else NUMBER_WORDS.get(count or "", 1)
-        yield _DOZEN // 2 if half else number * _DOZEN
+    yield from filter(None, map(_of_dozens, _DOZENS.finditer(rest)))
     rest = _DOZENS.sub(" . ", rest)
     if _COUPLE.search(rest) is not None:
         yield 2
@@ -119,3 +155,58 @@ def numbers_said(lowered: str) -> Iterator[int]:
         number = NUMBER_WORDS.get(word) or _TEN_OR_MORE.get(word, 0)
         if number:
             yield number
+
+
+def _of_dozens(match: re.Match[str]) -> int:
+    """Return how many some dozens are; nothing if they say it roughly, as "dozens of people" and "several dozen" do."""
+    half, count, single = match.groups()
+    if half:
+        return _DOZEN // 2
+    if not count:
+        return _DOZEN if single else 0
+    return 0 if count in _ROUGHLY else (int(count) if count.isdigit() else NUMBER_WORDS[count]) * _DOZEN
+
+
+def _without_large(lowered: str) -> str:
+    """Return a text without the numbers of several words of which one is a hundred or more.
+
+    Of "two hundred" the user has said neither 2 nor 100. "One hundred" stays, as "a hundred" does.
+    """
+    kept: list[str] = []
+    last = 0
+    for run in _numbers_together(lowered):
+        words = [match[0] for match in run]
+        if len(words[_ONES.get(words[0]) == 1 :]) > 1 and any(map(_is_large, words)):
+            kept.append(lowered[last : run[0].start()])
+            last = run[-1].end()
+    return " . ".join((*kept, lowered[last:])) if kept else lowered
+
+
+def _numbers_together(lowered: str) -> Iterator[list[re.Match[str]]]:
+    """Yield the words of numbers that stand side by side, such as "one", "hundred" and "fifty"."""
+    run: list[re.Match[str]] = []
+    behind = 0
+    for match in _TOKEN.finditer(lowered):
+        gap = lowered[behind : match.start()]
+        is_near = bool(run) and len(gap) <= _GAP_CHARS_MAX and not gap.strip(" -\t\n\u00a0")
+        if is_near and match[0] in _BETWEEN:
+            behind = match.end()
+            continue
+        is_part = _is_part(match[0])
+        if run and not (is_near and is_part):
+            yield run
+            run = []
+        if is_part:
+            run.append(match)
+            behind = match.end()
+    if run:
+        yield run
+
+
+def _is_part(word: str) -> bool:
+    is_joined = len(word) >= _JOINED_CHARS_MIN and word.endswith(_ENDS)
+    return word in _PARTS or word.isdigit() or is_joined or _is_large(word)
+
+
+def _is_large(word: str) -> bool:
+    return word in _LARGE or word.endswith(_LARGE_ENDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from streams.provenance.pointers import escaped, unescaped
@@ -131,3 +131,20 @@ _ASSIGNEES = frozenset((("assignee",), ("assigned", "to"), ("assignee", "id"), (
 def names_assignee(name: str) -> bool:
     """Return whether a field says by its name who has to do something: `assignee`, `assigned_to`."""
     return words_of(name) in _ASSIGNEES
+
+
+def is_id_of_element(steps: Sequence[str]) -> bool:
+    """Return whether a field is the id of an element of a list, and no other value of it.
+
+    It is called `id`, or after what the list is called after: `task` or `task_id` in `tasks`.
+
+    Args:
+        steps: the way to the field.
+    """
+    if len(steps) < 2 or not steps[-2].isdigit():
+        return False
+    words = words_of(steps[-1])
+    if words == ("id",):
+        return True
+    listed_things = words_of(steps[-3])[-1:] if len(steps) > 2 else ()
+    return bool(listed_things) and words in (listed_things, (*listed_things, "id"))

@@ -47,6 +47,36 @@ def test_a_word_for_several_things_speaks_for_a_matter_and_against_none(message:
 
 
 @pytest.mark.parametrize(
+    ("message", "matter"),
+    [
+        ("Rebook my flight to Friday", "seat"),
+        ("My flight was overbooked", "money"),
+        ("A flight with skis", "luggage"),
+        ("Rebook the train", "seat"),
+        ("The seat was wet all the way", "money"),
+        ("My insurance wants proof that I drive less", "reading"),
+        ("More gigabytes, please", "speed"),
+        ("Only 2 gigabytes are left", "limit"),
+        ("Another tariff", "limit"),
+        ("I want to claim that", "money"),
+    ],
+)
+def test_a_matter_speaks_for_what_belongs_to_it(message: str, matter: str) -> None:
+    named, meant = matters_in(plain_request(message))
+    assert matter not in named
+    assert matter in meant
+
+
+def test_a_seat_speaks_for_no_luggage() -> None:
+    assert "luggage" not in matters_in(plain_request("Change the seat, I take the train"))[1]
+
+
+def test_a_word_that_is_longer_than_any_is_no_compound() -> None:
+    assert matters_in(f"{'x' * 20}abschlag")[0] == {"instalment"}
+    assert not matters_in(f"{'x' * 100}abschlag")[0]
+
+
+@pytest.mark.parametrize(
     "message",
     [
         "Sim, por favor. Claro que sim!",

@@ -130,8 +130,21 @@ FINISH = tool_entry("desk", "finish_task", open_world=False, kind="change", sink
         ({"seen_by": ME}, True),
         # A task that says itself whose it is, is theirs.
         ({"assignee": ME, "login": OTHER}, True),
+        # The operator has not stated that this field names an owner.
+        ({"assignee": ME, "customer_id": "C-10001"}, True),
+        ({"assignee": ME, "order": {"customer_id": "C-10001"}}, True),
     ],
-    ids=("assigned", "in other words", "to another one", "to nobody", "by others", "seen", "with an owner"),
+    ids=(
+        "assigned",
+        "in other words",
+        "to another one",
+        "to nobody",
+        "by others",
+        "seen",
+        "with an owner",
+        "seems to have an owner",
+        "seems to have an owner inside",
+    ),
 )
 def test_a_task_in_somebody_elses_list_is_the_users_to_do_if_it_is_assigned_to_them(
     task: dict[str, Any], *, asked: bool
@@ -139,6 +152,28 @@ def test_a_task_in_somebody_elses_list_is_the_users_to_do_if_it_is_assigned_to_t
     talking = Talk(starter_source().files, (*ENTRIES, BOARD, FINISH), scopes=("desk:read", "desk:write"))
     talking.say("Do what is assigned to me on the board of room 12.")
     talking.read(BOARD, {"room": "12"}, {"login": OTHER, "tasks": [{"task": "ST-48213", **task}]})
+    assert ("PROV-030" in fired(talking, FINISH, {"task": "ST-48213"})) is asked
+
+
+@pytest.mark.parametrize(
+    ("task", "asked"),
+    [
+        ({"id": "ST-48213"}, False),
+        ({"task_id": "ST-48213"}, False),
+        ({"task": "X-10001", "contract": "ST-48213"}, True),
+        ({"task": "X-10001", "customer_account": "ST-48213"}, True),
+        ({"task": "X-10001", "parent_task_id": "ST-48213"}, True),
+        ({"task": "X-10001", "of": {"task": "ST-48213"}}, True),
+        ({"task": "X-10001", "of": [{"task": "ST-48213"}]}, True),
+    ],
+    ids=("id", "id of a task", "contract", "account", "another task", "in an object", "in a list"),
+)
+def test_an_assignment_says_whose_the_task_is_and_nothing_of_what_else_stands_in_it(
+    task: dict[str, Any], *, asked: bool
+) -> None:
+    talking = Talk(starter_source().files, (*ENTRIES, BOARD, FINISH), scopes=("desk:read", "desk:write"))
+    talking.say("Do what is assigned to me on the board of room 12.")
+    talking.read(BOARD, {"room": "12"}, {"login": OTHER, "tasks": [{"assignee": ME, **task}]})
     assert ("PROV-030" in fired(talking, FINISH, {"task": "ST-48213"})) is asked
 
 

@@ -41,6 +41,11 @@ def test_a_number_in_words_is_the_users(said: str, count: int) -> None:
     assert rules_fired(judged(said, f"There were {count} suitcases last year. {REMARK}", count)) == set()
 
 
+@pytest.mark.parametrize("count", [2, 100])
+def test_no_part_of_a_larger_number_in_words_is_the_users(count: int) -> None:
+    assert "PROV-094" in rules_fired(judged("Make it two hundred suitcases in HV-1004", REMARK, count))
+
+
 @pytest.mark.parametrize(
     "said",
     ["Make it five suitcases in HV-1004", "A dozen suitcases in HV-1004, change it", "A couple of suitcases, HV-1004"],

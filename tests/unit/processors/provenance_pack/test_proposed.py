@@ -382,24 +382,3 @@ def test_of_more_values_than_an_agent_states_nothing_is_known() -> None:
     session.driver.pipe(REPORT.name, maker.key, event)
     session.say("Yes.")
     assert not is_another(moved(session, booking="HV-1009"))
-
-
-@pytest.mark.parametrize(
-    ("proposed", "amount", "asked"),
-    [
-        ("I would pay 70 EUR back for HV-1004. All right?", 7, True),
-        ("I would lower what you pay for HV-1004 from 96 to 70. All right?", 7, True),
-        ("I would lower what you pay for HV-1004 from 96 to 70. All right?", 70, False),
-        ("I would pay 70 EUR back for HV-1004. All right?", 70, False),
-        ("I would pay it back for HV-1004. All right?", 7, False),
-    ],
-)
-def test_a_yes_to_an_amount_of_money_covers_no_other_that_nothing_shows(
-    proposed: str, amount: int, *, asked: bool
-) -> None:
-    session = desk(
-        proposed, "Yes, please", "The lake was cold, and all of the boats were out.", "I want my money back."
-    )
-    verdict = session.judge(PAY_OUT, {"order": "HV-1004", "amount": amount})
-    assert verdict.errors == ()
-    assert ("PROV-072" in rules_fired(verdict)) is asked
