@@ -101,7 +101,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.SESSION_IDLE: "the session has ended: nothing happened in it for too long",
     Reason.SESSION_TOO_OLD: "the session has ended: it has reached the maximum age of a session",
     Reason.SESSION_PARENT_ENDED: "a session from which this one descends has ended or was revoked",
-    Reason.SUBJECT_MISMATCH: "the intent names another subject than its session",
+    Reason.SUBJECT_MISMATCH: "the intent names another user than its session",
     Reason.ACTOR_MISMATCH: "the intent names another actor than its session",
     Reason.DELEGATION_UNKNOWN: "the intent names another grant than its session",
     Reason.DELEGATION_MISSING: "the session needs a valid grant and has none",

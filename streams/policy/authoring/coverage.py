@@ -1,6 +1,6 @@
 """Measures which behaviour of each rule the test cases of a bundle cover.
 
-Every rule needs a case in which it fires, one in which it does not fire, and one in which a field that it reads is
+Every rule needs a case in which it matches, one in which it does not match, and one in which a field that it reads is
 missing. Every comparison or test in its condition should be true in one case and false in another.
 """
 
