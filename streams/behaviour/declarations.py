@@ -115,7 +115,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             (), (*_BASELINE, "allowance", "half_life_ms", "deviations"), ("bits", "sum", "usual"), "bits, accumulated"
         ),
         "two_places": Takes(("window_ms",), (), ("count",), "returns to an instance"),
-        "deleg_velocity": Takes(("window_ms",), (*_BASELINE, "deviations"), ("count", "usual"), "children"),
+        "deleg_velocity": Takes(("window_ms",), (*_BASELINE, "deviations"), ("count", "usual", "by"), "children"),
         "cross_owner": Takes((), (*_BASELINE, "deviations"), ("count", "usual"), "foreign owners"),
         "epoch_drift": Takes(
             (), ("peer", "min_support", "count_max"), ("sum", "times", "before", "change"), "likelihood ratio"

@@ -27,6 +27,8 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 PLACES_MAX = 8
 ADDING_MAX = 8
 """Sessions of which is known how much they have added to a window."""
+GIVEN_FROM = 2
+"""How many sessions under one grant say something of whoever has delegated: most grants have one."""
 BLAMED_FROM = 3
 """How many values a session has to add to a window before it is to blame for it, if others have filled it."""
 QUIET_DAYS = 7
@@ -40,6 +42,8 @@ APART_FACTOR = 0.5
 its own, and what things count for then: as many people ask for the same after a recall."""
 STORM_COLD_FACTOR = 1.5
 """As for other counts, where nothing is known: nobody shares the work of one grant among dozens."""
+GIVERS_NOT_KNOWN = "agents that are not known"
+"""Stands in sentences for the agent that has given the work, where several agents are above a session."""
 GIVEN_FACTOR = 5.0
 """How many times as many sessions as on usual days an agent may delegate to, within a dozen or so."""
 COLD_WINDOW_MS = HOUR_MS
@@ -55,7 +59,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     A window that has reached the threshold is `spoiled`: nothing learns from it, and `added` says how many values
     sessions have added since, sorted by digest. `by` are the sessions that have added to what is written to, but for
     the first values. `batch` is about how many values a session has read that does nothing else and has read nothing
-    by others, and `whose` is that session: others are not to blame.
+    by others, and `whose` is that session: others are not to blame. Of a delegation, `batch` says instead whether some
+    of the sessions are not of the one agent that has given the work (1).
     """
 
     index: int = -1
@@ -174,7 +179,9 @@ class DelegVelocity(FanOut):
 
     How many of them are usual depends on who delegates: one agent plans the work of others, and most have never given
     work to any. So a storm is compared with the peaks of the agent that has given the work, if one has. Where several
-    agents have handed it on, it is compared with the peaks of the agent that it has reached, and of its peers.
+    agents have handed it on, it is compared with the peaks of the agent that it has reached, and of its peers. Nobody
+    else moves the peaks of the agent that has given the work: it doesn't learn from a window to which its workers have
+    added sessions of their own.
     """
 
     row_types: tuple[type, ...] = (Window, Peak, Peak, Peak)
@@ -189,14 +196,24 @@ class DelegVelocity(FanOut):
         """Return the children of the root in the window, and what the depth of the chain adds."""
         window = self._counted(rows[0], activity, activity.session)
         beyond = activity.depth - DEPTH_FREE
-        return self._beside_peaks(window, rows, activity, DEPTH_WEIGHT * beyond if beyond > 0 else 0)
+        found = self._beside_peaks(window, rows, activity, DEPTH_WEIGHT * beyond if beyond > 0 else 0)
+        if not found.words:
+            return found
+        words = {**found.words, "by": activity.delegator or GIVERS_NOT_KNOWN}
+        return Scored(found.rows, found.score, words, found.noted)
+
+    def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
+        after = super()._counted(window, activity, term)
+        was_handed_on = window is not None and window.index == after.index and window.batch > 0
+        is_handed_on = was_handed_on or not activity.delegator
+        return Window(after.index, after.seen, after.spoiled, after.added, after.by, int(is_handed_on))
 
     def _compared(self, count: float, rows: Rows, activity: Activity) -> Compared:
         """Return a count beside the peaks.
 
-        An agent that has hardly given any work is compared with the threshold itself. One whose work that is may give
-        `GIVEN_FACTOR` times as much as on usual days, up to what is allowed where nobody knows who has given it: on
-        some days there is simply more to do.
+        An agent may give `GIVEN_FACTOR` times as much as on usual days, up to what is allowed where nobody knows who
+        has given it: on some days there is simply more to do. As much is allowed where no days of it are known: each
+        grant is on one of several partitions, so an agent that plans work daily is new to each of them.
         """
         it, (_, given, own, peers) = self.declaration, rows
         if not activity.delegator:
@@ -205,14 +222,14 @@ class DelegVelocity(FanOut):
         if isinstance(found.usual, float):
             factor = min(STORM_COLD_FACTOR, GIVEN_FACTOR * found.usual / it.threshold)
             return Compared(min(found.score, count / max(factor, 1.0)), found.usual)
-        return found
+        return compared(count, it, (), STORM_COLD_FACTOR)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
         window, given, own, peers = rows
         if window.spoiled:
             return rows
-        if activity.delegator:
+        if activity.delegator and not window.batch and (given is not None or noted >= GIVEN_FROM):
             given = learned(given, noted, activity.time_ms, self.declaration)
         return (window, given, *both_learned(own, peers, noted, activity.time_ms, self.declaration))
 

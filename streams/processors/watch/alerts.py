@@ -24,6 +24,8 @@ from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX, AGENTS_PER_M
 
 PREFIX = "behaviour/"
 """What the uid of an analytic begins with; the name of the detector or correlation follows."""
+STORM = "deleg_velocity"
+"""The kind whose findings are about what an agent has given others to do."""
 SURE_SHARE = 1.5
 """From which share of its threshold on a score is worth high confidence."""
 TOO_MANY_AGENTS = f"{PREFIX}too_many_agents"
@@ -60,6 +62,8 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
         types=tuple(tag for tag in finding.tags if tag.startswith("ASI")),
         attacks=techniques_in(finding.tags),
     )
+    # What one agent has others do does not end when one of these is stopped.
+    giver = finding.activity.delegator if finding.kind == STORM else ""
     uid = f"{PREFIX}{finding.name}"
     alert = made_alert(
         uid,
@@ -72,6 +76,7 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
             f"stoplog behaviour show {quote(f'{tenant_uid}|{event.act.sub}')}",
             f"stoplog kill --session {quote(session_key)} --why {why}",
             f"stoplog kill --agent {quote(event.act.sub)} --why {why}",
+            *((f"stoplog kill --agent {quote(giver)} --why {why}",) if giver not in ("", event.act.sub) else ()),
         ),
         analytic=analytic,
         related=finding.events,

@@ -2,16 +2,17 @@
 
 **Idea.** What is counted is of a tenant. On the partition's first day, all agents are new, and only the limit of the
 day counts. From then on, more than `AGENTS_PER_MINUTE_MAX` within a minute are reported, too: they are watched as any
-others, but nobody usually creates so many at once. Agents beyond the limit of the day leave nothing behind. There is
-one alert a day, whose first window counts the rest. It is one finding on all partitions, and the count in a record is
-that of one of them: partitions know nothing of each other.
+others, but nobody usually creates so many at once. Agents beyond the limit of the day leave nothing behind. An agent
+that only gives work to others counts on the partitions of its grants, where what it usually gives is remembered. There
+is one alert a day, whose first window counts the rest. It is one finding on all partitions, and the count in a record
+is that of one of them: partitions know nothing of each other.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, Activity, row_key
+from streams.behaviour.activity import DAY_MS, row_key
 from streams.behaviour.pages import OpenRows
 
 AGENTS_PER_DAY_MAX = 1_000
@@ -49,23 +50,24 @@ class Admission(msgspec.Struct, frozen=True):
 _KNOWN = Admission(True)
 
 
-def admitted(activity: Activity, rows: OpenRows, now_ms: int, window_ms: int) -> Admission:
+def admitted(tenant: str, agent: str, rows: OpenRows, now_ms: int, window_ms: int) -> Admission:
     """Return whether there is room for an agent; a new one takes room of the day.
 
     Args:
-        activity: what the agent does.
+        tenant: whose agent it is.
+        agent: the agent, which acts or has given work to another one.
         rows: the open rows of the partition; changed.
         now_ms: stream time.
         window_ms: for how long after the first report further ones are counted.
     """
-    day, known = now_ms // DAY_MS, row_key("@agent", (activity.tenant, activity.agent))
+    day, known = now_ms // DAY_MS, row_key("@agent", (tenant, agent))
     seen = rows.load(known, int)
     if seen is not None:
         if seen != day:
             # Once a day, so that it is kept for as long as the agent works, and the agent never counts as new again.
             rows.store(known, day)
         return _KNOWN
-    key = row_key("@agents", (activity.tenant,))
+    key = row_key("@agents", (tenant,))
     before = rows.load(key, NewAgents)
     after = _one_more(before or NewAgents(first_day=day), day, now_ms // MINUTE_MS)
     is_watched = after.count <= AGENTS_PER_DAY_MAX

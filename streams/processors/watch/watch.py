@@ -182,13 +182,19 @@ class Watch(ReportingProcessor):
     def _judged(self, event: BehaviourEvent, rows: OpenRows, state: StateView, now_ms: int) -> list[Output]:
         activity = activity_of(event)
         outputs: list[Output] = []
-        admission = admitted(activity, rows, now_ms, self._settings.alert_window_ms)
-        if admission.is_reported:
+        is_of_agent, window_ms = event.scope is _AGENT, self._settings.alert_window_ms
+        admission = admitted(activity.tenant, activity.agent, rows, now_ms, window_ms)
+        is_reported = admission.is_reported
+        if activity.delegator and not is_of_agent and admission.is_watched:
+            # What it usually gives is remembered. Without room for it, it is as if nobody knew who has given the work.
+            giver = admitted(activity.tenant, activity.delegator, rows, now_ms, window_ms)
+            is_reported = is_reported or giver.is_reported
+            activity = activity if giver.is_watched else replace(activity, delegator="")
+        if is_reported:
             outputs += self._windows.raised(too_many_agents_alert(event, state.partition, now_ms), state, now_ms)
         if not admission.is_watched:
             return outputs
         activity = with_steady_prompt(activity, rows)
-        is_of_agent = event.scope is _AGENT
         watcher = self._of_agents if is_of_agent else self._of_delegations
         observed = watcher.judge(rows, activity)
         if observed.is_announced:

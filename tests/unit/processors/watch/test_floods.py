@@ -125,6 +125,38 @@ def test_ten_thousand_new_agents_in_a_minute_are_one_alert_and_hide_nobody(parti
     assert len(known) <= AGENTS_PER_DAY_MAX * partitions + AGENTS
 
 
+def test_a_new_delegator_for_each_grant_adds_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them gives two tasks, as many as are remembered of an agent that gives work."""
+    agents_max = 20
+    monkeypatch.setattr("streams.processors.watch.new_agents.AGENTS_PER_DAY_MAX", agents_max)
+
+    def flooded(number: int) -> tuple[Counter[bytes], set[str]]:
+        calls = []
+        for at in range(2 * number):
+            by = at // 2
+            given = {"root": f"g-{by}", "depth": 2, "delegator": f"planner-{by}"}
+            calls.append(call(START_MS + at * 10_000, "helper", f"task-{at}", **given))
+        bench, alerts = watched(calls)
+        rows = Counter(key[1:].partition(b"\x00")[0] for key in watch_rows(bench))
+        return rows, {each.analytic_uid for each in alerts} & {"behaviour/too_many_agents"}
+
+    few, quiet = flooded(agents_max - 1)
+    many, alerts = flooded(3 * agents_max)
+    # The helper is one of them.
+    assert few[b"delegation.agent.root"] == many[b"delegation.agent.root"] == agents_max - 1
+    assert few[b"@agent"] == many[b"@agent"] == agents_max
+    assert (quiet, alerts) == (set(), {"behaviour/too_many_agents"})
+
+
+def test_of_single_tasks_nothing_is_remembered_of_who_has_given_them() -> None:
+    calls = [
+        call(START_MS + at * 60_000, "helper", f"t-{at}", root=f"g-{at}", depth=2, delegator="planner")
+        for at in range(20)
+    ]
+    bench, _ = watched(calls)
+    assert not [key for key in watch_rows(bench) if key[1:].startswith(b"delegation.agent")]
+
+
 def test_who_uses_up_the_sessions_of_a_day_is_still_found_by_what_is_counted_by_agent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -135,12 +135,36 @@ def test_an_agent_that_plans_the_work_of_others_may_give_more_of_it() -> None:
                 time_ms = START_MS + day * DAY_MS + at * 60_000
                 child = f"task-{day}-{at}"
                 bench.decide(sent(time_ms, session=child, root=f"g-{day}", depth=2, delegator="planner"))
-        for at in range(9):
+        for at in range(13):
             time_ms = START_MS + 7 * DAY_MS + at * 60_000
             bench.decide(sent(time_ms, session=f"child-{at}", root="g-storm", depth=2, delegator=by))
         bench.settle()
         alerts.append({each.analytic_uid for each in bench.alerts()} & {"behaviour/delegation_storm"})
     assert alerts == [set(), {"behaviour/delegation_storm"}]
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_an_agent_that_plans_work_under_a_new_grant_each_time_is_no_alert_on_many_partitions(step: int) -> None:
+    """Each grant is on one of six partitions, so each of them learns of the planner for itself."""
+    bench = Bench(partitions=6)
+    for plan in range(30):
+        for at in range(10):
+            task = {"session": f"task-{plan}-{at}", "root": f"g-{plan}", "agent": f"helper-{at % 3}"}
+            bench.decide(sent(START_MS + plan * step * DAY_MS + at * 60_000, depth=2, delegator="planner", **task))
+    bench.settle()
+    assert {each.analytic_uid for each in bench.alerts()} & {"behaviour/delegation_storm"} == set()
+
+
+def test_the_alert_about_a_storm_names_who_has_given_the_work_and_how_to_stop_it() -> None:
+    bench = Bench(partitions=1)
+    for at in range(12):
+        child = {"session": f"child-{at}", "agent": f"helper-{at % 3}", "delegator": "planner"}
+        bench.decide(sent(START_MS + at * 60_000, root="g-storm", depth=2, **child))
+    bench.settle()
+    (alert,) = [each for each in bench.alerts() if each.analytic_uid == "behaviour/delegation_storm"]
+    assert "given by planner; the usual peak is not known" in alert.desc
+    stops = [line.partition(" --why")[0] for line in alert.suggested_response if "kill --agent" in line]
+    assert stops == ["stoplog kill --agent helper-2", "stoplog kill --agent planner"]
 
 
 def test_a_loop_is_one_alert_with_evidence_and_a_way_to_stop_it() -> None:
