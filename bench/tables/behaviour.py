@@ -62,8 +62,8 @@ def behaviour_table(result: Result) -> str:
             table(("attack", "loud", "stealthy", "minutes to detection"), list(_kinds(result))),
             *_other_fleets(result, columns),
             _WHAT_COUNTS,
-            f"Measured was {_build(result)}. The detectors take {cost['us_per_event']} us of CPU for a decision, in "
-            f"steps of forty (decoding and encoding of rows included); both workers of the watch take "
+            f"These are figures of {_build(result)}. The detectors take {cost['us_per_event']} us of CPU for a "
+            f"decision, in steps of forty (decoding and encoding of rows included); both workers of the watch take "
             f"{cost['us_per_decision']} us for a decision, with codec, state and transactions, on a log in memory. The "
             f"detectors keep "
             f"{cost['bytes_per_agent']:,} bytes of an agent in {cost['rows_per_agent']:,} rows, its sessions included "
