@@ -29,8 +29,8 @@ def stated_facts(stated: Mapping[str, Any]) -> ToolFacts:
     """Return facts from JSON values.
 
     Roles and undoing arguments are lists of objects in the record. Here they may also be objects by path: `arg_roles`
-    `{"/to": "destination"}`, and `compensating_args` `{"/id": "/result/id"}`. Arguments that identify a person only
-    together are one list of the record's lists; here they may be the only one: `identifying_args` `["/name", "/zip"]`.
+    `{"/to": "destination"}`, and `compensating_args` `{"/id": "/result/id"}`. `identifying_args` is a list of lists; a
+    single one may be given as it is: `["/name", "/zip"]`.
 
     Raises:
         FactError: a value has another form than its fact.

@@ -144,8 +144,9 @@ class ToolUses:
     def stated_label_at(self, pointer: str) -> Label | None:
         """Return the label that the operator has stated for the field of a result at a pointer; None if none.
 
-        A text that may hold fields with labels of their own, unrecognised, has the worst of all labels: otherwise,
-        whoever writes into one of them so that the result can't be read as a record would write with the label of all.
+        A text that may hold fields with labels of their own, unrecognised, has the worst of all labels. Otherwise
+        whoever writes into such a field, so that the result can't be read as a record, would get the label of the
+        whole.
         """
         stated = self._labels.get(pointer)
         if stated is None and self._entry.output_label is not None and self._holds_labelled_fields(pointer):

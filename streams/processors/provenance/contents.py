@@ -149,7 +149,7 @@ class _Place(NamedTuple):
 
 
 class _SubjectNames:
-    """By which values fields of a name name the subject."""
+    """Tells whether a value names the subject, and keeps the subject's digests by the name of the field."""
 
     def __init__(self, memory: Memory, sub: str, himself: frozenset[bytes]) -> None:
         self._memory, self._sub, self._himself = memory, sub, himself
@@ -218,8 +218,11 @@ class _Content:
                 ids.append(OwnerField(steps, atom.kind, digest, is_subject=False))
         is_answer = is_own and not self._has_several
         self.names = self._other_names(named, ids, is_answer=is_answer)
-        self.has_person = identifies and not self.names
-        named = self._with_person(named, ids) if self.has_person else named
+        self.has_person = False
+        if identifies and not self.names:
+            self.names = self._person(named, ids)
+            self.has_person = bool(self.names)
+            named = self._as_subjects(named)
         # That an answer has the subject's id makes nothing else in it his: it may name his manager, too.
         self._owners = self._owners_by(field for field in named if field.is_subject or field.digest not in self.names)
         called = _called_by_name(given, self.atoms, memory)
@@ -239,12 +242,11 @@ class _Content:
             return frozenset()
         return other_names(self._trusted((*named, *ids)), use, is_answer=is_answer)
 
-    def _with_person(self, named: list[OwnerField], ids: Sequence[OwnerField]) -> list[OwnerField]:
-        """Find who is identified, and return the fields that name owners, with him as the subject.
+    def _as_subjects(self, named: list[OwnerField]) -> list[OwnerField]:
+        """Return the fields that name owners, with who is identified as the subject.
 
         If the operator states the fields, the record is that person's.
         """
-        self.names = self._person(named, ids)
         if self._use is None or not self._use.tool.entry.output_owners:
             return named
         return [field._replace(is_subject=True) if field.digest in self.names else field for field in named]
@@ -264,8 +266,11 @@ class _Content:
         return frozenset() if self._has_several else only_id(trusted, use)
 
     def _trusted(self, fields: Iterable[OwnerField]) -> list[OwnerField]:
-        trusted = {steps_of(atom.path) for atom, _ in self.atoms if self._trusts(atom.path) and is_trusted(atom.label)}
+        trusted = {steps_of(atom.path) for atom, _ in self.atoms if self._is_trusted(atom)}
         return [each for each in fields if each.steps in trusted]
+
+    def _is_trusted(self, atom: Atom) -> bool:
+        return is_trusted(atom.label) and self._trusts(atom.path)
 
     def _assigned_to(
         self, himself: frozenset[bytes], steps_at: Mapping[str, tuple[str, ...]]
@@ -281,12 +286,11 @@ class _Content:
             steps_at[atom.path][:-1]
             for atom, digest in self.atoms
             if digest in himself and atom.whole_field and steps_at[atom.path]
-            if names_assignee(steps_at[atom.path][-1]) and self._trusts(atom.path) and is_trusted(atom.label)
+            if names_assignee(steps_at[atom.path][-1]) and self._is_trusted(atom)
         }
-        if elements:
-            elements -= {
-                steps[:end] for path, steps in steps_at.items() if seems_owner(path) for end in range(len(steps))
-            }
+        if not elements:
+            return frozenset()
+        elements -= {steps[:end] for path, steps in steps_at.items() if seems_owner(path) for end in range(len(steps))}
         return frozenset(steps for steps in steps_at.values() if steps[:-1] in elements and is_id_of_element(steps))
 
     def _owners_by(self, named: Iterable[OwnerField]) -> dict[tuple[str, ...], bool]:

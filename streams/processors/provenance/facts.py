@@ -215,7 +215,7 @@ _WIDENED = {"widened": True}
 def _is_answered(examined: Examined) -> bool:
     """Return whether the user has agreed to an act, or has stated where it goes.
 
-    Of an act that was asked for, no rule may learn it: a yes must not lift what holds without one.
+    Rules don't learn it of an act that was asked for: others read `agreed` and `stated`, too, and would lift denials.
     """
     return is_agreed(examined) or is_stated(examined)
 
@@ -238,7 +238,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     if weightiest is None:
         return {"source": "none", "inside": True}
     own = [scope for scope in scopes if scope.source == weightiest]
-    # Most scopes are of other kinds, or say something else of the user's words.
+    # As `covers`, without a call: most scopes are of other kinds, or say something else of the user's words.
     kinds = examined.kinds
     covering = [scope for scope in own if (not scope.kind or scope.kind in kinds) and covers(scope, examined)]
     inside = bool(covering)

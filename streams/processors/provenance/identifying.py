@@ -8,7 +8,7 @@ each argument to the session himself.
 
 What he has named is stricter here than elsewhere. Who speaks of Patel has named the text `raj_patel_93` well enough to
 read about it, and has not said that he is that one. So each value must have been said as a whole, or word by word, and
-no part is too short to count (`streams.processors.provenance.introduced`).
+even its shortest word must have been said (`streams.processors.provenance.introduced`).
 
 Who is not found may have made a slip. After `UNIDENTIFIED_MAX` results that say of nobody that he is the user, no call
 of the session identifies anybody: else whoever names one id after the other reads all of these records.
@@ -133,7 +133,10 @@ def _awaited(row: ProvenanceRow, session: SessionRow) -> dict[str, bytes]:
 
 
 def _pointers(value: Any, pointer: str = "") -> Iterator[str]:
-    """Yield the pointers of all leaves, also of those that say nothing: `spouse: true` asks for somebody else."""
+    """Yield the pointers of all leaves, also of those that say nothing: `spouse: true` asks for somebody else.
+
+    An empty object and a list are leaves here, unlike in `streams.provenance.pointers.leaves`.
+    """
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _pointers(inner, f"{pointer}/{escaped(name)}")

@@ -23,19 +23,17 @@ from collections.abc import Iterable, Sequence
 
 from streams.processors.provenance.elsewhere import is_elsewhere
 from streams.processors.provenance.rows import ProvenanceRow
-from streams.processors.provenance.values import POSTAL
+from streams.processors.provenance.values import is_postal
 from streams.provenance.atoms.amounts import CURRENCIES
 from streams.provenance.atoms.found import REACHES, AtomKind, Found, kind_of_words
 from streams.provenance.extraction.arguments import Argument, short_reading, usual_reading
-from streams.provenance.pointers import last_name
 from streams.provenance.sources.memory import LATER_EVENT, Entry, Seen
 from streams.provenance.sources.origins import Look
-from streams.provenance.tools.places import words_of
 from streams.provenance.words import UNTYPED, listed, short_value, typeset_plainly
 
 _WORD = re.compile(r"\+?[^\W_]+(?:[@.+'_-][^\W_]+)*")
 """A word of names, addresses, phone numbers and ids."""
-_NO_LETTER = re.compile(r"[\W_]+")
+_SIGNS = re.compile(r"[\W_]+")
 _POSTCODE = re.compile(
     r"\d{4,6}|[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|[a-z]\d[a-z] ?\d[a-z]\d|\d{4} ?[a-z]{2}", re.IGNORECASE | re.ASCII
 )
@@ -64,7 +62,7 @@ def are_said(arguments: Sequence[Argument], row: ProvenanceRow, look: Look) -> b
     taken: set[str] = set()
     for argument in arguments:
         words = _words_of(argument)
-        plain = {_NO_LETTER.sub("", word).casefold() for word in words}
+        plain = {_SIGNS.sub("", word).casefold() for word in words}
         if not words or not taken.isdisjoint(plain) or not _is_said(argument, words, row, look):
             return False
         taken |= plain
@@ -77,11 +75,7 @@ def _words_of(argument: Argument) -> list[str]:
     words = text.split(" ")
     if not all(map(_WORD.fullmatch, words)):
         return []
-    return [] if _is_postal(argument) and _POSTCODE.fullmatch(text) is None else words
-
-
-def _is_postal(argument: Argument) -> bool:
-    return not POSTAL.isdisjoint(words_of(last_name(argument.pointer)))
+    return [] if is_postal(argument.pointer) and _POSTCODE.fullmatch(text) is None else words
 
 
 def _is_said(argument: Argument, words: Sequence[str], row: ProvenanceRow, look: Look) -> bool:
@@ -103,7 +97,7 @@ def _is_number_said(argument: Argument, digits: str, row: ProvenanceRow, look: L
         return True
     number = str(int(digits))
     # "Order 17" and "17 EUR" are no postcode, nor is "number 17".
-    things = (*_THINGS, UNTYPED) if _is_postal(argument) else _THINGS
+    things = (*_THINGS, UNTYPED) if is_postal(argument.pointer) else _THINGS
     others = [Found(AtomKind.NUMBER, f"{thing}:{number}") for thing in things]
     others += [Found(AtomKind.AMOUNT, f"{number} {currency}") for currency in _CURRENCIES]
     if len(digits) < _NUMBER_DIGITS_MIN or any(look(each.kind, each.value) is not None for each in others):

@@ -19,6 +19,7 @@ from streams.processors.provenance.tools import SETTINGS_MAX, ToolUse, leaf_at
 from streams.processors.provenance.tracer import Tracer
 from streams.processors.provenance.user_words import ASKED_FOR, at_request
 from streams.provenance.acts.kinds import DELEGATE, FILL
+from streams.provenance.acts.matters import matters_of_name
 from streams.provenance.acts.words import CHANGING_VERBS, GENERIC_VERBS, forms_of
 from streams.provenance.pointers import escaped, last_name
 from streams.provenance.requests.counted import COUNTED, things_like
@@ -105,14 +106,16 @@ def is_of_other_matter(examined: Examined, tracer: Tracer) -> bool:
     enough. What the agent writes, such as a reason, sets nothing. Neither does what only says where or to what.
     """
     use = examined.use
+    if not use.matters:
+        return False
     stated = next((scope.kind for scope in examined.row.scopes if is_of_matters(scope)), None)
-    if stated is None or not use.matters:
+    if stated is None:
         return False
     named, meant = read_matters(stated)
     if not named or not meant.isdisjoint(use.matters):
         return False
     is_set = [name for name, value in islice(examined.args.items(), SETTINGS_MAX) if _sets(name, value, use)]
-    if not is_set or not meant.isdisjoint(use.matters_of_settings(is_set)) or _is_set_by_known(examined):
+    if not is_set or not all(meant.isdisjoint(matters_of_name(name)) for name in is_set) or _is_set_by_known(examined):
         return False
     short = [short_value(value) for name in is_set if isinstance(value := examined.args[name], str)]
     own = [word for word in use.own_words if word not in _SAY_LITTLE]

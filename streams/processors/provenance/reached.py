@@ -33,7 +33,7 @@ from streams.provenance.extraction.extract import extract_content
 from streams.provenance.requests.object_named import OBJECTS
 from streams.provenance.requests.scope import DERIVED, REQUEST_KINDS, Scope
 from streams.provenance.sources.carried import Whole, asked_entry, joined_sources, last_asked
-from streams.provenance.sources.memory import DIGEST_BYTES, Entry, Seen, digests_in, is_of_others
+from streams.provenance.sources.memory import ANY, DIGEST_BYTES, Entry, Seen, digests_in, is_of_others, joined_digests
 from streams.provenance.sources.origins import SHAPED
 
 QUOTED_MIN = 2
@@ -52,8 +52,6 @@ _OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
 _PIECE = Seen.WRITTEN
 """Of a quoted value in the set of a store: it is a piece of a sentence. All values of such a set have been written, and
 get this flag when they are read, so that it says nothing else there."""
-_ANYTHING = b"*"
-"""As what a server has shown: more than is kept."""
 _WHOLES = (
     (Whole.UNTRUSTED, "has_untrusted"),
     (Whole.TEXT, "has_text"),
@@ -131,11 +129,10 @@ def with_shown(row: ProvenanceRow, server_id: str, event: SessionEvent) -> Prove
         event: the report of the content.
     """
     # An earlier state of the gate kept which servers were read, and not what they had shown.
-    known = row.shown.get(server_id, _ANYTHING if server_id in row.stores else b"")
-    if row.is_tainted or known == _ANYTHING:
+    known = row.shown.get(server_id, ANY if server_id in row.stores else b"")
+    if row.is_tainted or known == ANY:
         return row
-    digests = dict.fromkeys([*digests_in(known), *(atom.digest[:DIGEST_BYTES] for atom in event.atoms)])
-    shown = b"".join(digests) if len(digests) <= SHOWN_MAX else _ANYTHING
+    shown = joined_digests(known, (atom.digest[:DIGEST_BYTES] for atom in event.atoms), SHOWN_MAX)
     return row if row.shown.get(server_id) == shown else replace(row, shown={**row.shown, server_id: shown})
 
 
@@ -160,7 +157,7 @@ def with_store(
     """
     known = [(entry, memory.find(entry.digest)) for entry in entries]
     again = [entry for entry, own in known if _was_read(own)]
-    quoted = _quoted_in(row.shown.get(server_id, _ANYTHING), known)
+    quoted = _quoted_in(row.shown.get(server_id, ANY), known)
     digests = {entry.digest for entry in again} | {entry.digest for entry in quoted}
     row = memory.add(row, [entry._replace(flags=entry.flags & ~Seen.QUOTED | Seen.WRITTEN) for entry in entries])
     # What has no room in the set may have been in the note that was read.
@@ -210,7 +207,7 @@ def _quoted_in(shown: bytes, known: list[tuple[Entry, Entry | None]]) -> list[En
         for entry, own in known
         if entry.flags & Seen.QUOTED
         and (own is None or not own.flags & Seen.USER)
-        and (_was_read(own) if shown == _ANYTHING else entry.digest in digests)
+        and (_was_read(own) if shown == ANY else entry.digest in digests)
     ]
 
 

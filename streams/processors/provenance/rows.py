@@ -68,10 +68,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         asked_own: intents of reads that have asked for the subject alone, and whose results have not been reported.
         identifying: of intents of reads by whose arguments the user has identified himself, and whose results have not
             been reported, the digest of what is asked (`streams.processors.provenance.identifying`).
-        identified: the digests of the values that a result has shown first to be other names of the subject.
+        identified: the first other names of the subject that a result has shown, as digests.
         identified_by: the intent of the read that has returned it, if the user has identified himself by its arguments.
-        unidentified: how many results of calls by whose arguments the user could have identified himself say of nobody
-            that he is it.
+        unidentified: how many results of identifying calls have identified nobody.
         others_events: how many events there were when the last of what others may write was read, that one among them;
             zero if that is not known (`streams.processors.provenance.introduced`).
         elsewhere: the digests of what the user has said to other sessions of the conversation only

@@ -109,7 +109,7 @@ def _with_one_of_matters(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
     such = [scope for scope in scopes if is_of_matters(scope)]
     if len(such) < 2:
         return scopes
-    others = tuple(scope for scope in scopes if scope not in such)
+    others = tuple(scope for scope in scopes if not is_of_matters(scope))
     return (*others, Scope(source=DERIVED, kind=joined(scope.kind for scope in such)))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.catalog_tool import CatalogTool
 from streams.provenance.acts.kinds import REVISE, ActKind
-from streams.provenance.acts.matters import matters_of_name, matters_of_tool
+from streams.provenance.acts.matters import matters_of_tool
 from streams.provenance.acts.words import GENERIC_VERBS, forms_of
 from streams.provenance.pointers import escaped, unescaped
 from streams.provenance.tools.kinds import possible_kinds, revises_payments
@@ -40,7 +40,6 @@ _SENTENCE_END = re.compile(r"[.!?\n]")
 _SERVED = ("user", "customer", "client")
 """Words for whoever is served, by which nobody speaks of a tool: "I am user 88"."""
 _DESCRIPTION_CHARS_MAX = 200
-_NO_MATTERS: frozenset[str] = frozenset()
 
 
 class ToolUse:
@@ -96,7 +95,7 @@ class ToolUse:
         self.named = tuple(word for word in _spoken([*about, *abroad]) if word not in self.own_words)
         served = set(_spoken(_SERVED))
         self.things_alike = tuple(word for word in self.named if word not in served)
-        self.matters = _NO_MATTERS if self.is_read else matters_of_tool(entry.name, description)
+        self.matters = frozenset() if self.is_read else matters_of_tool(entry.name, description)
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}
@@ -114,10 +113,6 @@ class ToolUse:
             named = [name for name in names if not self.place_of(f"/{escaped(name)}")[1]]
             words = self._settings[names] = _spoken(singular(word) for name in named for word in words_of_name(name))
         return words
-
-    def matters_of_settings(self, names: Iterable[str]) -> frozenset[str]:
-        """Return the matters that arguments of a call are called after."""
-        return _NO_MATTERS.union(*map(matters_of_name, islice(names, SETTINGS_MAX)))
 
     def kinds_of(self, kind: str) -> frozenset[str]:
         """Return the kinds of act that a call of a kind may be asked for as. One that is stated or chosen is alone."""

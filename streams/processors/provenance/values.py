@@ -150,7 +150,7 @@ def _inner(argument: Argument, parts: list[Found], use: ToolUse, tracer: Tracer,
         yield Value(argument.pointer, role, is_sink, True, True, traced)
 
 
-POSTAL = listed("postcode postal zip zipcode plz")
+_POSTAL = listed("postcode postal zip zipcode plz")
 """Words of names whose numbers are those of a place."""
 
 
@@ -233,11 +233,16 @@ def _in_sink(traced: Traced, argument: Argument, tracer: Tracer, *, is_told: boo
     return traced
 
 
+def is_postal(pointer: str) -> bool:
+    """Return whether an argument is called after postcodes."""
+    return not _POSTAL.isdisjoint(words_of(last_name(pointer)))
+
+
 def _as_numbers(founds: Iterable[Found], use: ToolUse, pointer: str, place: Place) -> list[Found]:
     """Return how a leaf reads that holds a number: under which names it may be known, and as which amount."""
     role, is_sink = place
     readings = list(founds)
-    if is_sink and POSTAL.isdisjoint(words_of(last_name(pointer))):
+    if is_sink and not is_postal(pointer):
         # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
         readings = [each for each in readings if each.kind is not _AMOUNT]
     readings += [*_numbers_as_named(readings, use)]

@@ -239,14 +239,14 @@ def matters_in(plain: str) -> tuple[frozenset[str], frozenset[str]]:
     """
     named: set[str] = set()
     meant: set[str] = set()
-    for word in _WORD.findall(_YES.sub(" ", plain[:TEXT_CHARS_MAX])):
+    for word in set(_WORD.findall(_YES.sub(" ", plain[:TEXT_CHARS_MAX]))):
         for form in {word, *word.split("-")}:
-            found = _matters_of(form)
-            if _UNCERTAIN_WORDS.isdisjoint((form, singular(form))):
+            found, one = _matters_of(form), singular(form)
+            if _UNCERTAIN_WORDS.isdisjoint((form, one)):
                 named |= found
-            meant |= found | _HINTED.get(form, _NOTHING) | _HINTED.get(singular(form), _NOTHING)
+            meant |= found | _HINTED.get(form, _NOTHING) | _HINTED.get(one, _NOTHING)
             meant |= _NOTHING.union(*(_INCLUDED.get(each, _NOTHING) for each in found))
-    return frozenset(named), frozenset(named | meant)
+    return frozenset(named), frozenset(meant)
 
 
 _NOTHING: frozenset[str] = frozenset()

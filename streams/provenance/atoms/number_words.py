@@ -99,11 +99,12 @@ _PARTS = (
     | _ROUGHLY
     | listed("vingts half halbes dozen dozens dutzend douzaine docena")
 )
+_DOZEN_WORDS = ("dozen", "dutzend", "douzaine", "docena", "dúzia", "duzia", "dozzina", "tuzin", "tuzina")
+_DOZENS_WORDS = ("dozens", "douzaines", "docenas", "dúzias", "duzias", "dozzine", "tuziny", "tuzinów")
 _DOZENS = re.compile(
     rf"\b(?:(half|demi|une demi|media|meia|mezza|pół)[ -](?:a )?"
     rf"|(?:({'|'.join(NUMBER_WORDS)}|{'|'.join(sorted(_ROUGHLY))}|\d{{1,2}}) (?:of |de )?)?)"
-    r"(?:(dozen|dutzend|douzaine|docena|dúzia|duzia|dozzina|tuzina?)"
-    r"|dozens|douzaines|docenas|dúzias|duzias|dozzine|tuziny|tuzinów)\b"
+    rf"(?:({'|'.join(_DOZEN_WORDS)})|{'|'.join(_DOZENS_WORDS)})\b"
 )
 _DOZEN = 12
 _TEN_OR_MORE = {
@@ -121,10 +122,8 @@ _PERCENT = re.compile(
 _KNOWN = (
     NUMBER_WORDS.keys()
     | _TEN_OR_MORE.keys()
-    | listed(
-        "couple par paio hundred hundert einhundert cien cem cento dozen dozens dutzend douzaine douzaines docena "
-        "docenas d\u00fazia d\u00fazias duzia duzias dozzina dozzine tuzin tuzina tuziny tuzin\u00f3w"
-    )
+    | {*_DOZEN_WORDS, *_DOZENS_WORDS}
+    | listed("couple par paio hundred hundert einhundert cien cem cento")
 )
 _ENDS = tuple(word for word in NUMBER_WORDS if NUMBER_WORDS[word] >= _TENS_MIN) + tuple(_ONES)
 """How words end that are put together of two numbers."""
@@ -133,7 +132,7 @@ _ENDS = tuple(word for word in NUMBER_WORDS if NUMBER_WORDS[word] >= _TENS_MIN) 
 def numbers_said(lowered: str) -> Iterator[int]:
     """Yield the numbers that a text in lower case says in words; of "twenty-five", neither twenty nor five."""
     words = LETTERS.findall(lowered)
-    if not any(word in _KNOWN or (len(word) >= _JOINED_CHARS_MIN and word.endswith(_ENDS)) for word in words):
+    if not any(word in _KNOWN or _is_joined(word) for word in words):
         return
     rest = _without_large(lowered)
     for match in _FRENCH.finditer(rest):
@@ -204,8 +203,11 @@ def _numbers_together(lowered: str) -> Iterator[list[re.Match[str]]]:
 
 
 def _is_part(word: str) -> bool:
-    is_joined = len(word) >= _JOINED_CHARS_MIN and word.endswith(_ENDS)
-    return word in _PARTS or word.isdigit() or is_joined or _is_large(word)
+    return word in _PARTS or word.isdigit() or _is_joined(word) or _is_large(word)
+
+
+def _is_joined(word: str) -> bool:
+    return len(word) >= _JOINED_CHARS_MIN and word.endswith(_ENDS)
 
 
 def _is_large(word: str) -> bool:

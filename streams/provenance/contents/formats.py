@@ -262,27 +262,27 @@ def _sniffed_csv(text: str, lines: list[str]) -> object | None:
             same = sum(row.count(mark) == count for row in rows)
             if same == len(rows) or (count > 1 and same * 10 >= len(rows) * 9 and '"' in text):
                 return _rows(text, mark)
-            if count > 1 and '"' in text and _has_quoted_cells(text, mark, count + 1):
-                return _rows(text, mark)
+            if count > 1 and '"' in text and (cells := _cells(text, mark)) and _have(count + 1, cells):
+                return _named_rows(cells)
     return None
 
 
-def _has_quoted_cells(text: str, mark: str, count: int) -> bool:
-    """Return whether each row of a text has as many cells as its names, where quoted cells hold marks and lines."""
-    try:
-        rows = list(csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True, strict=True))
-    except csv.Error:
-        return False
+def _have(count: int, rows: list[list[str]]) -> bool:
+    """Return whether each row has as many cells as there are names, where quoted cells hold marks and lines."""
     return all(len(row) == count for row in rows if row)
 
 
 def _rows(text: str, mark: str) -> object | None:
+    cells = _cells(text, mark)
+    return None if cells is None else _named_rows(cells)
+
+
+def _cells(text: str, mark: str) -> list[list[str]] | None:
     try:
         # A field's length is bounded by the length of the text; the library's own bound is the process's, not ours.
-        rows = list(csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True, strict=True))
+        return list(csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True, strict=True))
     except csv.Error:
         return None
-    return _named_rows(rows)
 
 
 def _named_rows(rows: list[list[str]]) -> object | None:

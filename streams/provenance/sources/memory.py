@@ -111,6 +111,16 @@ def digests_in(row: bytes) -> Iterator[bytes]:
         yield row[start : start + DIGEST_BYTES]
 
 
+ANY = b"*"
+"""Stands for digests that are too many to be kept."""
+
+
+def joined_digests(known: bytes, more: Iterable[bytes], count_max: int) -> bytes:
+    """Return digests that are kept one behind the other with further ones, each once; `ANY` if they are too many."""
+    digests = dict.fromkeys((*digests_in(known), *more))
+    return b"".join(digests) if len(digests) <= count_max else ANY
+
+
 class Entry(NamedTuple):
     """What is kept of a value.
 
