@@ -93,8 +93,8 @@ class PartitionTask:
         self._read: list[Received] = []
         self._shown_inputs: frozenset[str] = frozenset() if self._hook is None else self._hook.inputs
         self._send = emit
-        # Without a hook that is shown what is written, a task emits directly: nothing else may cost anything.
-        shown = frozenset[str]() if self._hook is None else self._hook.topics
+        # Whoever has no hook, or one that is shown nothing of what is written, pays nothing for each record.
+        shown = None if self._hook is None else self._hook.topics
         self._emit = self._emit_for_hook(shown) if shown else emit
         self.steps = RecordSteps(job, partition, state, self._emit)
 

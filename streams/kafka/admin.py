@@ -239,7 +239,7 @@ class KafkaAdmin:
         return self._metadata(doing).topics
 
     def _metadata(self, doing: str) -> ClusterMetadata:
-        self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
+        self._client.poll(0)  # serves what librdkafka has logged; only this and `_error` do for this client
         try:
             metadata = self._client.list_topics(timeout=self._request_s_max)
         except KafkaException as exception:
@@ -276,7 +276,7 @@ class KafkaAdmin:
         error = call_error(error_of(exception), doing)
         if not isinstance(error, RetriableLogError):
             return error
-        self._client.poll(0)  # has the library log why, such as a connection that was refused
+        self._client.poll(0)  # as in `_metadata`: why nobody answers, such as a refused connection
         return RetriableLogError(
             f"{error} (brokers: `{self._bootstrap}`); check that they run, that this machine can reach them, and that "
             "the settings `bootstrap` and `kafka` fit them"

@@ -322,7 +322,7 @@ class RowKind(Kind, Enum):
     BEHAVIOUR_PACK = Kind(
         b"i",
         "instant, event id, checksum: those of the first decision",
-        "decisions of one transaction that wait, some dozens together, with their keys (watch)",
+        "decisions of one transaction that wait, about a hundred together, with their keys (watch)",
         "",
         "streams.processors.watch.waiting",
         "one of `PACK_BYTES_MAX` bytes of decisions that wait, for `grace_ms`",

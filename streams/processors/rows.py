@@ -6,7 +6,7 @@ and an intent. So a key must have one reading only. The rules:
 
 - A name that another part of the key follows must not contain NUL, which separates parts. A record with such a name is
   rejected. Session keys are checked before anything else, and rule files do not allow NUL in the names of memories.
-- The last name of a key may be any text.
+- The last name of a key may be any text, also if nothing but a part of a fixed length follows it.
 - A part of a fixed length (an instant, a digest) needs no separator.
 
 Rejected: escaping NUL (no such row exists, and each key would cost more), and putting the length before each name (the
@@ -162,20 +162,15 @@ def half_row_key(verdict_id: str) -> bytes:
 
 
 def behaviour_waiting_key(time_ms: int, event_id: str, checksum: int) -> bytes:
-    """Return the key of a decision that waits to be judged: in the order of time, of ids, of checksums of its row."""
+    """Return the key of a decision that waits to be judged: in the order of time, then of ids, then of checksums."""
+    # Both ends have a fixed length, so the id may be any text. NUL keeps the order of ids.
     instant, check = time_ms.to_bytes(INSTANT_BYTES, "big"), checksum.to_bytes(CHECKSUM_BYTES, "big")
     return _BEHAVIOUR_WAITING + instant + event_id.encode() + _NUL + check
 
 
-def behaviour_waiting_all() -> tuple[bytes, bytes]:
-    """Return the key range of all decisions that wait in rows of their own."""
-    return _BEHAVIOUR_WAITING, bytes((_BEHAVIOUR_WAITING[0] + 1,))
-
-
 def behaviour_waiting_until(time_ms: int) -> tuple[bytes, bytes]:
     """Return the key range of the decisions that were made before `time_ms`."""
-    prefix = _BEHAVIOUR_WAITING
-    return prefix, prefix + max(0, time_ms).to_bytes(INSTANT_BYTES, "big")
+    return _before(_BEHAVIOUR_WAITING, time_ms)
 
 
 def behaviour_pack_key(waiting_key: bytes) -> bytes:
@@ -185,7 +180,10 @@ def behaviour_pack_key(waiting_key: bytes) -> bytes:
 
 def behaviour_packs_until(time_ms: int) -> tuple[bytes, bytes]:
     """Return the key range of the packs of which a decision was made before `time_ms`."""
-    prefix = _BEHAVIOUR_PACK
+    return _before(_BEHAVIOUR_PACK, time_ms)
+
+
+def _before(prefix: bytes, time_ms: int) -> tuple[bytes, bytes]:
     return prefix, prefix + max(0, time_ms).to_bytes(INSTANT_BYTES, "big")
 
 

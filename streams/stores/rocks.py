@@ -245,13 +245,7 @@ class _Walk:
 class RocksStores:
     """The port `StoreProvider` on a directory; its stores share one block cache and one limit on unflushed rows."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        cache_bytes: int = CACHE_BYTES,
-        cold: tuple[bytes, ...] = (),
-    ) -> None:
+    def __init__(self, directory: Path, *, cache_bytes: int = CACHE_BYTES, cold: tuple[bytes, ...] = ()) -> None:
         """Open the directory; a new one is created if it does not exist, readable only by its owner.
 
         Args:

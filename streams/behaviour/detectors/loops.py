@@ -257,7 +257,7 @@ class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
         Args:
             is_given: whether somebody may have given it as work. Then it counts for less.
-            is_work: whether the last call acts on something, and brings and pays nothing to anybody.
+            is_work: whether the last call is not known to only read, and brings and pays nothing to anybody.
         """
         tried = (1.0 - ONWARD_SHARE) * self.again
         if self.is_back:
@@ -266,10 +266,12 @@ class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if not is_given:
             return length
         if is_work:
-            different = SKETCH_ERROR * self.seen.count() + 1.0
-            length = min(length, self.count - (1.0 - WORK_SHARE) * min(self.count, different))
-        different = SKETCH_ERROR * (self.things if self.things.digests else self.seen).count() + 1.0
-        return min(length, self.count - (1.0 - GIVEN_SHARE) * min(self.count, different))
+            length = min(length, self._less(self.seen, WORK_SHARE))
+        return min(length, self._less(self.things if self.things.digests else self.seen, GIVEN_SHARE))
+
+    def _less(self, different: Sketch, share: float) -> float:
+        """Return the length if as many calls as there are different ones count for `share` each."""
+        return self.count - (1.0 - share) * min(self.count, SKETCH_ERROR * different.count() + 1.0)
 
     def after(self, tool: int, activity: Activity) -> Onward:
         """Return it with one more call."""
@@ -325,7 +327,8 @@ class LoopRun(Keyed):
             return Scored(kept)
         stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), stays.stay_most)
         is_given = activity.is_trusted and not is_grave(activity.tool)
-        is_work = activity.destination is None and activity.amount is None and not only_reads(activity.tool)
+        brings = activity.destination is not None or activity.amount is not None
+        is_work = is_given and not brings and not only_reads(activity.tool)
         length = stretch.length(is_given=is_given, is_work=is_work)
         score = -(length - 1.0) * log10(max(stay, 1e-3))
         if score >= self.faint and stays.peak.past.weight >= DAYS_MIN:

@@ -10,15 +10,7 @@ from streams.behaviour.activity import BATCH_FROM, DAY_MS, HOUR_MS, Activity, di
 from streams.behaviour.acts import only_writes
 from streams.behaviour.breadth import excused_of, with_batch
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import (
-    NOT_KNOWN,
-    Compared,
-    Sketch,
-    both_learned,
-    compared,
-    learned,
-    usual_limit,
-)
+from streams.behaviour.detectors.peaks import NOT_KNOWN, Compared, Sketch, both_learned, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import DELEGATOR, Place, without_tool
 from streams.behaviour.presence import BITS, DELEGATED, INSTANCE, OWNER, ROOT
@@ -28,7 +20,7 @@ PLACES_MAX = 8
 ADDING_MAX = 8
 """Sessions of which is known how much they have added to a window."""
 GIVEN_FROM = 2
-"""How many sessions under one grant say something of whoever has delegated: most grants have one."""
+"""How many sessions under one grant say first something of whoever has delegated: most grants have one."""
 BLAMED_FROM = 3
 """How many values a session has to add to a window before it is to blame for it, if others have filled it."""
 QUIET_DAYS = 7
@@ -59,8 +51,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     A window that has reached the threshold is `spoiled`: nothing learns from it, and `added` says how many values
     sessions have added since, sorted by digest. `by` are the sessions that have added to what is written to, but for
     the first values. `batch` is about how many values a session has read that does nothing else and has read nothing
-    by others, and `whose` is that session: others are not to blame. Of a delegation, `batch` says instead whether some
-    of the sessions are not of the one agent that has given the work (1).
+    by others, and `whose` is that session: others are not to blame. Of a delegation, `batch` is 1 once a session has
+    come that not one known agent has given (`DelegVelocity`), and `whose` is 0.
     """
 
     index: int = -1
@@ -203,6 +195,7 @@ class DelegVelocity(FanOut):
         return Scored(found.rows, found.score, words, found.noted)
 
     def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
+        """Return the window after a session; `batch` is what is said at `Window`, and not the base's."""
         after = super()._counted(window, activity, term)
         was_handed_on = window is not None and window.index == after.index and window.batch > 0
         is_handed_on = was_handed_on or not activity.delegator

@@ -91,13 +91,15 @@ def _missing(tenant_uid: str, agent: str, others: set[str], elsewhere: Sequence[
     whose = f"agent `{agent}`" if not tenant_uid else f"agent `{agent}` of tenant `{tenant_uid}`"
     text = f"no watch has published what is usual for {whose}"
     if elsewhere:
-        more = "" if len(elsewhere) <= KNOWN_SHOWN_MAX else f", and {len(elsewhere) - KNOWN_SHOWN_MAX} more"
-        return f"{text}; another tenant has such an agent: {', '.join(elsewhere[:KNOWN_SHOWN_MAX])}{more}"
+        return f"{text}; another tenant has such an agent: {_listed(elsewhere)}"
     if not others:
         named = f" (for another tenant, say `TENANT|{agent}`)" if tenant_uid else ""
         how = "`stoplog watch` publishes it at most once in `watch.publish_ms`, from calls that were allowed"
         return f"{text}: {how}{named}"
     hint = nearest(agent, others)
-    shown = ", ".join(sorted(others)[:KNOWN_SHOWN_MAX])
-    more = "" if len(others) <= KNOWN_SHOWN_MAX else f", and {len(others) - KNOWN_SHOWN_MAX} more"
-    return f"{text} ({hint or f'known are {shown}{more}'})"
+    return f"{text} ({hint or f'known are {_listed(sorted(others))}'})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = "" if len(names) <= KNOWN_SHOWN_MAX else f", and {len(names) - KNOWN_SHOWN_MAX} more"
+    return f"{', '.join(names[:KNOWN_SHOWN_MAX])}{more}"

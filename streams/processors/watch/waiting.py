@@ -1,7 +1,7 @@
 """Keep decisions until it is their turn, and write those that a transaction leaves waiting together.
 
 **Idea.** A decision is a row of its own as long as the transaction lasts in which it has come. Many come and go within
-one, where a watch catches up. What is left at its end is packed: some dozens of decisions, in the order of their keys,
+one, where a watch catches up. What is left at its end is packed: about a hundred decisions, in the order of their keys,
 are one row. When the first of them is due, the pack is taken apart. Those that are not due yet are rows of their own
 again, until the commit. So the same decisions wait, however the input was cut into transactions, and whenever a watch
 restarts. Only how they are written differs.
@@ -26,10 +26,11 @@ from streams.behaviour.pages import RememberedRows
 from streams.model.behaviour import BehaviourEvent
 from streams.ports import Outgoing, Received
 from streams.ports.processor import Output, StateView
+from streams.processors.row_kinds import RowKind
 from streams.processors.rows import (
+    all_rows,
     behaviour_pack_key,
     behaviour_packs_until,
-    behaviour_waiting_all,
     behaviour_waiting_key,
     behaviour_waiting_until,
 )
@@ -95,7 +96,7 @@ class Waiting:
     ) -> list[Output]:
         """Pack the decisions that are left waiting, unless they are few. Nothing is written but rows."""
         del written, read, now_ms
-        waiting = list(state.scan(*behaviour_waiting_all()))
+        waiting = list(state.scan(*all_rows(RowKind.BEHAVIOUR_WAITING)))
         if len(waiting) < PACKED_MIN:
             return []
         pack: list[Packed] = []

@@ -39,11 +39,7 @@ from streams.processors.audit import alert_status_event, audit_output
 from streams.processors.call_features import PUBLISHED_FEATURES
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
-from streams.processors.rows import (
-    TimerKind,
-    parse_timer,
-    timer_payload,
-)
+from streams.processors.rows import TimerKind, parse_timer, timer_payload
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingOpenRows, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
