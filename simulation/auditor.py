@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from streams.history.recording import place_of
 from streams.inmemory.log import MemoryLog
 from streams.model.approval import ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType
@@ -201,11 +202,6 @@ def check_consumed(log: MemoryLog, group: str, inputs: Iterable[Topic]) -> Itera
                 yield f"{topic.name}/{number} was consumed to {offsets.get(partition)} of {records[-1].offset + 1}"
             if offsets.get(partition, 0) > log.partition(partition).high_watermark:
                 yield f"{topic.name}/{number}: the group stands at {offsets[partition]}, beyond the end"
-
-
-def place_of(received: Received) -> str:
-    """Return topic, partition and offset of a record."""
-    return f"{received.topic}/{received.partition}/{received.offset}"
 
 
 def _read(log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]) -> Iterator[tuple[Received, Record]]:

@@ -10,9 +10,10 @@ from functools import cache
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from simulation.auditor import Evidence, IntentName, Judged, place_of
+from simulation.auditor import Evidence, IntentName, Judged
 from simulation.auditor_grants import OF_PEOPLE
 from simulation.records import RELEASER
+from streams.history.recording import place_of
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.intent import Intent
 from streams.model.proof import derived_uuid, session_event_message

@@ -18,7 +18,8 @@ import rfc8785
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from simulation.auditor import Evidence, place_of
+from simulation.auditor import Evidence
+from streams.history.recording import place_of
 from streams.model.delegation import Delegation, DelegationOp, GrantBody
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, SESSION

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulation.auditor import Evidence, place_of
+from simulation.auditor import Evidence
+from streams.history.recording import place_of
 from streams.inmemory.log import MemoryLog
 from streams.inmemory.partition import Entry, MemoryPartition
 from streams.model.reasons import Reason

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
-from simulation.auditor import Evidence, Judged, place_of
+from simulation.auditor import Evidence, Judged
+from streams.history.recording import place_of
 from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.outcome import IntentOutcome

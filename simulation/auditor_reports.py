@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from simulation.auditor import Evidence, place_of
+from simulation.auditor import Evidence
+from streams.history.recording import place_of
 from streams.model.proof import report_message
 from streams.model.session import SessionEvent
 from streams.model.session import SessionEventType as Kind

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from simulation.auditor import Evidence, place_of
+from simulation.auditor import Evidence
 from simulation.auditor_grants import own_path
+from streams.history.recording import place_of
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.revocation import Revocation, RevocationKind, RevocationState

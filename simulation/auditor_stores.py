@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from simulation.auditor import Evidence, place_of
+from simulation.auditor import Evidence
+from streams.history.recording import place_of
 from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.delegation import Delegation, DelegationOp

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from simulation.auditor import Evidence, place_of
+from simulation.auditor import Evidence
+from streams.history.recording import place_of
 from streams.model.reasons import DeadLetterReason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.ports.processor import STREAM_TIME_KEY

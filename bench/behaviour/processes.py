@@ -99,7 +99,7 @@ def signals_in_gate(turns: int = TURNS) -> dict[str, float]:
     """Return what rules that ask for signals cost a gate, in us of CPU time for each intent.
 
     Two gates take turns, with rules that differ only in that. The median of all turns counts. First each session makes
-    one call again and again, so each verdict and its audit record name that as a signal, then no two calls are equal.
+    one call again and again, so each verdict and its audit record name that as a signal. Then no two calls are equal.
     """
     repeated, varied = (_pairs_of_turns(turns, marked=marked) for marked in (False, True))
     return {

@@ -65,7 +65,7 @@ def behaviour_table(result: Result) -> str:
             f"These are figures of {_build(result)}. The detectors take {cost['us_per_event']} us of CPU for a "
             f"decision, in steps of forty (decoding and encoding of rows included); both workers of the watch take "
             f"{cost['us_per_decision']} us for a decision, with codec, state and transactions, on a log in memory. The "
-            f"detectors keep "
+            "detectors keep "
             f"{cost['bytes_per_agent']:,} bytes of an agent in {cost['rows_per_agent']:,} rows, its sessions included "
             f"({cost['bytes_per_session']} bytes of a session).\n",
             *_processes(result),

@@ -25,8 +25,8 @@ footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line);
 """.strip()
 """What all pages share. Each colour of text is readable on the background of its scheme.
 
-A name that is written from right to left moves nothing that stands beside it. One without spaces is broken where it
-would make the page wider than the window.
+A text in a `span` that is written from right to left moves nothing that stands beside it. A name without spaces is
+broken where it would make the page wider than the window.
 """
 
 

@@ -108,6 +108,11 @@ class CatalogSection(_Section):
     review_days: int = Field(365, ge=0, le=3_650)
     allow_unsigned: bool = False
 
+    @property
+    def key_option(self) -> str:
+        """Return what a suggested command about the catalog needs for its signature, with a space before it."""
+        return "" if self.allow_unsigned else " --key FILE"
+
     def trusted(self) -> Reviewers:
         """Return the trusted reviewers of tools.
 

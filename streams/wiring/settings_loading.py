@@ -188,10 +188,7 @@ def _variable_suggestion(name: str, known: set[str]) -> str:
     """Return what may be meant by an unknown variable. In a table of the settings, it is one of that table."""
     table, separator, _ = name.partition("__")
     # What all of them begin with makes none of them likely.
-    shared = f"{table}{separator}" if separator and table in known else ENV_PREFIX
-    ends = {each.removeprefix(shared): each for each in known if each.startswith(shared)}
-    near = difflib.get_close_matches(name.removeprefix(shared), sorted(ends), n=1)
-    return f"; did you mean `{ends[near[0]]}`?" if near else ""
+    return _suggestion(name, known, f"{table}{separator}" if separator and table in known else ENV_PREFIX)
 
 
 def _faults(error: ValidationError, file: Path) -> Iterator[str]:
@@ -216,6 +213,8 @@ def _suggestion_beside(path: Sequence[str | int]) -> str:
     return _suggestion(name, set(beside)) or f"; `{'.'.join(within)}` has {', '.join(f'`{each}`' for each in beside)}"
 
 
-def _suggestion(name: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
+def _suggestion(name: str, known: set[str], shared: str = "") -> str:
+    """Return what of the known names may be meant, among those that begin with `shared` as the name does."""
+    ends = sorted(each.removeprefix(shared) for each in known if each.startswith(shared))
+    near = difflib.get_close_matches(name.removeprefix(shared), ends, n=1)
+    return f"; did you mean `{shared}{near[0]}`?" if near else ""

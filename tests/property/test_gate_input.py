@@ -7,8 +7,8 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulation.auditor import place_of
 from simulation.records import SessionMaker, entry_key, revocation, ruleset
+from streams.history.recording import place_of
 from streams.model.audit import AuditEventType
 from streams.model.errors import RecordError
 from streams.model.revocation import RevocationKind

@@ -12,7 +12,17 @@ from streams.cli.options.groups import takes_groups
 from streams.cli.options.shared import Connection, FollowOption, Output
 from streams.cli.terminal.near_names import warn_unknown
 from streams.cli.terminal.screen import FAIL, WARN, Screen
-from streams.cli.views.rows import Row, day_heading, event_row, heading, letter_row, line_of, removal_row, row_of
+from streams.cli.views.rows import (
+    Row,
+    day_heading,
+    day_text,
+    event_row,
+    heading,
+    letter_row,
+    line_of,
+    removal_row,
+    row_of,
+)
 from streams.model.revocation import RevocationKind
 from streams.operations.topics.lookup import meant_session
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
@@ -108,10 +118,10 @@ def print_records(
         records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
         count, day = 0, ""
         for count, seen in enumerate(records, start=1):
-            of_day = day_heading(seen.received.timestamp_ms)
-            if of_day.plain != day:
-                day = of_day.plain
-                screen.rich(of_day)
+            today = day_text(seen.received.timestamp_ms)
+            if today != day:
+                day = today
+                screen.rich(day_heading(day))
             _print(screen, seen, connection)
             if count == count_max:
                 break

@@ -164,14 +164,15 @@ def _row(incident: Incident, ids: dict[str, str], now_ms: int) -> tuple[str, ...
     )
 
 
+def _operator(alert: Alert) -> str:
+    """Return who of those who operate stoplog did it, such as by an import of tools: they have no issuer."""
+    act = alert.act
+    return act.sub if act is not None and not act.iss and alert.session_id is None else ""
+
+
 def _agent(alert: Alert) -> str:
-    """Return the agent that an alert is about; nothing if a person or a service did it."""
-    return "" if alert.act is None or _is_of_operator(alert) else alert.act.sub
-
-
-def _is_of_operator(alert: Alert) -> bool:
-    """Return whether somebody who operates stoplog did it, such as an import of tools: they have no issuer."""
-    return alert.act is not None and not alert.act.iss and alert.session_id is None
+    """Return the agent that an alert is about; empty if somebody who operates stoplog did it."""
+    return "" if alert.act is None or _operator(alert) else alert.act.sub
 
 
 def _documents(alert: Alert) -> str:
@@ -193,7 +194,7 @@ def _rows(alert: Alert, incident: Incident, now_ms: int) -> list[tuple[str, str]
         ("alert", alert.finding_uid),
         ("tenant", alert.header.tenant_uid),
         ("agent", _agent(alert)),
-        ("by", alert.act.sub if alert.act is not None and _is_of_operator(alert) else ""),
+        ("by", _operator(alert)),
         ("for", alert.sub or ""),
         ("session", alert.session_id or ""),
         ("tool", "" if alert.tool is None else tool_text(alert.tool)),

@@ -268,14 +268,16 @@ def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:
     screen.say()
 
 
-def show_next(screen: Screen, listed: Listed, *, is_signed: bool) -> None:
+def show_next(screen: Screen, listed: Listed, key: str) -> None:
     """Write the commands that decide on the entry that was shown.
 
     Args:
-        is_signed: whether a decision counts only with a signature.
+        screen: where they are written.
+        listed: the entry.
+        key: the option that a decision needs for its signature, with a space before it; empty if it needs none.
     """
     # The server chose the tool's name, and these lines are pasted into a shell.
-    reference, key = quote(listed.reference), " --key FILE" if is_signed else ""
+    reference = quote(listed.reference)
     screen.say()
     screen.say(f"    stoplog catalog approve {reference}{key}", STRONG)
     screen.say(f"    stoplog catalog reject {reference}{key} --why TEXT", STRONG)

@@ -150,9 +150,14 @@ def heading(subject: str, width_chars: int) -> Text:
     return Text(text[:width_chars], FAINT)
 
 
-def day_heading(time_ms: int) -> Text:
+def day_text(time_ms: int) -> str:
+    """Return the day of a time."""
+    return instant_text(time_ms).partition(" ")[0]
+
+
+def day_heading(day: str) -> Text:
     """Return the line that stands before the first record of a day: the records themselves have the time only."""
-    return Text(instant_text(time_ms).partition(" ")[0], FAINT)
+    return Text(day, FAINT)
 
 
 def _session_chars(width_chars: int) -> int:

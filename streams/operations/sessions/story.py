@@ -240,10 +240,11 @@ class _Readings:
         if call is None:
             return f"the user has identified himself by call {intent_id}"
         args = _parsed(call.args_json or "{}")
-        *others, last = args if isinstance(args, dict) and args else ("what",)
+        if not isinstance(args, dict) or not args:
+            return f"the user named that by which {call.tool} found it"
+        *others, last = args
         named = f"{', '.join(others)} and {last}" if others else last
-        the = "" if named == "what" else "the "
-        return f"the user named {the}{named} by which {call.tool} found it"
+        return f"the user named the {named} by which {call.tool} found it"
 
 
 class _ReadingsOfSeveral(_Readings):

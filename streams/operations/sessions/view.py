@@ -20,7 +20,7 @@ from streams.model.revocation_targets import Call
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, Record, ToolRef, tool_text
-from streams.model.verdict import FINAL_OUTCOMES, Outcome, RuleMode, Verdict
+from streams.model.verdict import FINAL_OUTCOMES, Origin, Outcome, RuleMode, Verdict
 from streams.operations.approvals.given import answer_text, is_answer
 from streams.processors.sessions.risk import higher_risk
 
@@ -166,7 +166,7 @@ class SessionView:
     waiting: dict[str, Outcome] = field(default_factory=dict)
     active_ms: int = 0
     _counted: set[str] = field(default_factory=set)
-    _origins: dict[str, str] = field(default_factory=dict)
+    _origins: dict[str, Origin] = field(default_factory=dict)
 
     @property
     def sub(self) -> str:
@@ -230,8 +230,9 @@ class SessionView:
             self._take_audit(record, time_ms)
 
     def label_of(self, document: Document) -> str:
-        """Return as what a document counts: its own label, or else that of the catalog, as verdicts name it."""
-        return document.label or self._origins.get(document.event_id, "")
+        """Return as what a document counts: its own label, or else as what the newest verdict that names it took it."""
+        origin = self._origins.get(document.event_id)
+        return document.label or ("" if origin is None else origin.value.lower())
 
     def forget_lines(self) -> None:
         """Forget the single calls and inputs, of which only the counts are of interest."""
@@ -349,8 +350,7 @@ class SessionView:
                 known.last_ms, known.times, known.label = time_ms, known.times + 1, label or known.label
 
     def _take_verdict(self, verdict: Verdict, time_ms: int) -> None:
-        for influence in verdict.influences:
-            self._origins[influence.event_id] = influence.origin.value.lower()
+        self._origins.update((each.event_id, each.origin) for each in verdict.influences)
         self._take_decision(verdict, verdict.evaluated_at, time_ms, verdict.args_json)
 
     def _take_decision(self, record: Verdict | AuditEvent, judged_ms: int, time_ms: int, args_json: str | None) -> None:

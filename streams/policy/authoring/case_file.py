@@ -215,8 +215,9 @@ def read_cases(
     """Return the cases of every case file of a pack, or of all, and report their errors to `findings`. Blocking."""
     fixtures = fixtures or Fixtures(root, ruleset, findings)
     cases: list[Case] = []
+    rules, packs = RuleNames(ruleset), {pack.name for pack in ruleset.bundle.packs}
     for path, node in read_files(root, TESTS_SUFFIX, findings, pack):
-        cases.extend(_CaseFileReader(root / path, node, fixtures, findings, ruleset).cases())
+        cases.extend(_CaseFileReader(root / path, node, fixtures, findings, rules, packs).cases())
     return tuple(cases)
 
 
@@ -224,18 +225,18 @@ class _CaseFileReader:
     """Reads one case file."""
 
     def __init__(
-        self, path: Path, node: Node, fixtures: Fixtures, findings: Findings, ruleset: CompiledRuleset
+        self, path: Path, node: Node, fixtures: Fixtures, findings: Findings, rules: RuleNames, packs: set[str]
     ) -> None:
         self._path = path
         self._findings = findings
         self._fixtures = fixtures
-        self._rules = RuleNames(ruleset)
+        self._rules = rules
         self._pack = path.parent.name
         self._reader = MappingReader(node, "a case file", ("tests!", "base", "cases!"), findings)
         tests = self._reader.text("tests")
         if tests is not None and not (path.parent / tests).is_file():
             self._reader.error("missing_file", self._reader.at("tests"), f"`{tests}` does not exist beside this file")
-        if self._pack not in {pack.name for pack in ruleset.bundle.packs}:
+        if self._pack not in packs:
             self._reader.error("missing_pack", self._reader.location, f"`{self._pack}` is not a pack of the bundle")
 
     def cases(self) -> list[Case]:

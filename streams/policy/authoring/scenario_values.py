@@ -49,8 +49,9 @@ def sets_of_texts(reader: MappingReader, key: str) -> list[str] | list[list[str]
         return texts_of(reader, key)
     sets: list[list[str]] = []
     for item in reader.items(key, NAMES_MAX):
-        texts = [each.text for each in item.items if _is_text(each)] if isinstance(item, SequenceNode) else []
-        if not isinstance(item, SequenceNode) or len(texts) < len(item.items) or not texts:
+        within = item.items if isinstance(item, SequenceNode) else ()
+        texts = [each.text for each in within if _is_text(each)]
+        if not texts or len(texts) < len(within):
             message = f"`{key}` must be a list of texts, or of lists of texts, none of them empty"
             reader.error("wrong_kind", item.location, message)
         else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from simulation.auditor import place_of
 from simulation.vandal import ACTS, Vandal, flipped
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.seal_keys import KeyState, SealKeys
 from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, make_seals
 from streams.audit.signatures import SigningKey
+from streams.history.recording import place_of
 from streams.history.workers import create_topics
 from streams.inmemory.admin import MemoryAdmin
 from streams.inmemory.clock import ManualClock

@@ -8,13 +8,13 @@ from random import Random  # noqa: TID251 - it is seeded
 import pytest
 from msgspec.structs import replace
 
-from simulation.auditor import place_of
 from simulation.vandal import Log, Vandal, flipped
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.seal_keys import KeyState, SealKey, SealKeys
 from streams.audit.seals import GATE_LOG, NOTARY_LOG, REPORTED_LEAF, SealedBatch, make_seals, read_leaf
 from streams.audit.signatures import SigningKey
+from streams.history.recording import place_of
 from streams.inmemory.faults import Call
 from streams.model.audit import Seal
 from streams.model.topics import AUDIT_REPORTED, AUDIT_SEAL, SEAL_KEY

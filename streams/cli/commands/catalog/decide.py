@@ -199,7 +199,7 @@ def block(
         ]
         screen = output.screen()
         blocked = _finish(screen, desk, entries, None, "blocked")
-    key = " --key FILE" if desk.history.reviewers.are_asked else ""
+    key = desk.operator.deployment.catalog.key_option
     undo = [f"catalog approve {quote(desk.history.as_listed(entry).reference)}{key}" for entry in blocked]
     tell_steps(screen, connection, [("to undo", command) for command in undo])
 
@@ -322,7 +322,7 @@ def _deciding(settings: Settings, signing: Signature, by: str | None) -> Iterato
 def _finish(
     screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: Path | None, act: str
 ) -> list[ToolCatalogEntry]:
-    """Sign the entries, then write a draft or publish them, and return them as they are then."""
+    """Sign the entries, then write a draft or publish them, and return the signed or published entries."""
     if desk.key is not None:
         entries = [sign_entry(entry, desk.key) for entry in entries]
     if out is not None:

@@ -105,7 +105,7 @@ def review(
         for listed in chosen:
             _review_one(screen, history, reader, listed)
             if draft is None:
-                show_next(screen, listed, is_signed=not settings.catalog.allow_unsigned)
+                show_next(screen, listed, settings.catalog.key_option)
         if draft is not None:
             show_signing(screen, chosen, draft)
 
